@@ -1,0 +1,49 @@
+package contract
+
+// Failure types of our own. Every other failure of a workflow has Atlas's
+// errorCode as its type (VALIDATION_ERROR, NO_PAYMENT_INFORMATION_FOUND, …),
+// or HTTP_<status> where the answer has none.
+const (
+	// InvalidInput: the input is wrong; no request was made.
+	InvalidInput = "INVALID_INPUT"
+	// ClusterConflict: a cluster of that name is not ours, or not as asked.
+	ClusterConflict = "CLUSTER_CONFLICT"
+	// ClusterGone: the cluster was deleted while we waited.
+	ClusterGone = "CLUSTER_GONE"
+	// Timeout: not IDLE within timeoutSeconds.
+	Timeout = "TIMEOUT"
+	// AtlasUnreachable: no answer (refused, reset, timed out, TLS).
+	AtlasUnreachable = "ATLAS_UNREACHABLE"
+	// AtlasBadResponse: an answer that cannot be read (truncated, too long,
+	// not JSON).
+	AtlasBadResponse = "ATLAS_BAD_RESPONSE"
+
+	// NotYet is the type of the benign failure with which an attempt of
+	// [WaitUntilIdleActivity] ends while the cluster is not IDLE. It never
+	// fails a workflow.
+	NotYet = "NOT_YET"
+	// RequestConflict: a different request runs under the workflow id. It is
+	// answered by the starter and the client helper; no workflow fails with it.
+	RequestConflict = "REQUEST_CONFLICT"
+)
+
+// FailureDetails are the details of every failure: one object. What no answer
+// of Atlas is behind has status 0 and empty strings.
+type FailureDetails struct {
+	// Status is the HTTP status of Atlas's answer.
+	Status    int    `json:"status"`
+	ErrorCode string `json:"errorCode"`
+	Reason    string `json:"reason"`
+	Detail    string `json:"detail"`
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	// Parameters of Atlas's error, where it has any.
+	Parameters []string `json:"parameters,omitempty"`
+	// StateName is the last state seen, in a TIMEOUT or CLUSTER_GONE.
+	StateName string `json:"stateName,omitempty"`
+	// Violations are the fields that are wrong, in an INVALID_INPUT.
+	Violations []Violation `json:"violations,omitempty"`
+	// Differences are the fields that differ, in a CLUSTER_CONFLICT or
+	// REQUEST_CONFLICT.
+	Differences []Difference `json:"differences,omitempty"`
+}

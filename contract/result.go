@@ -1,0 +1,118 @@
+package contract
+
+import "time"
+
+// Outcome says what a run did.
+type Outcome string
+
+const (
+	// Created: this run made the cluster.
+	Created Outcome = "CREATED"
+	// Upgraded: this run upgraded the cluster.
+	Upgraded Outcome = "UPGRADED"
+	// Unchanged: the cluster already was as asked, by an earlier run of the
+	// same request.
+	Unchanged Outcome = "UNCHANGED"
+)
+
+// The kinds of cluster that a run ends with, as clusterType in a result.
+const (
+	ClusterTypeFlex       = "FLEX"
+	ClusterTypeServerless = "SERVERLESS"
+)
+
+// The states of a cluster, as Atlas names them
+// (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, stateName).
+const (
+	StateIdle      = "IDLE"
+	StateCreating  = "CREATING"
+	StateUpdating  = "UPDATING"
+	StateDeleting  = "DELETING"
+	StateRepairing = "REPAIRING"
+)
+
+// ConnectionStrings are the addresses of a cluster. They carry no credentials.
+type ConnectionStrings struct {
+	// Standard begins with mongodb://. Serverless instances have none.
+	Standard string `json:"standard,omitempty"`
+	// StandardSrv begins with mongodb+srv://.
+	StandardSrv string `json:"standardSrv,omitempty"`
+}
+
+// Cluster is the result of both workflows.
+type Cluster struct {
+	ID      string `json:"id"`
+	GroupID string `json:"groupId"`
+	Name    string `json:"name"`
+	// ClusterType is FLEX or SERVERLESS: the kind of cluster, not its
+	// topology.
+	ClusterType                  string            `json:"clusterType"`
+	StateName                    string            `json:"stateName"`
+	MongoDBVersion               string            `json:"mongoDBVersion"`
+	CreateDate                   time.Time         `json:"createDate"`
+	ConnectionStrings            ConnectionStrings `json:"connectionStrings"`
+	ProviderSettings             ProviderSettings  `json:"providerSettings"`
+	Tags                         []Tag             `json:"tags"`
+	TerminationProtectionEnabled bool              `json:"terminationProtectionEnabled"`
+	Outcome                      Outcome           `json:"outcome"`
+	// Warnings carry what Atlas says of itself, such as the Sunset date of an
+	// endpoint that was used.
+	Warnings []string `json:"warnings"`
+}
+
+// Fields are the fields that a request can ask for, by name.
+func (c Cluster) Fields() Fields {
+	return clusterFields(c.ProviderSettings, c.Tags, c.TerminationProtectionEnabled)
+}
+
+// Owner is the id of the workflow that made the cluster, by its ownership tag;
+// "" where it has none.
+func (c Cluster) Owner() string {
+	for _, t := range c.Tags {
+		if t.Key == OwnershipTag {
+			return t.Value
+		}
+	}
+	return ""
+}
+
+// Phase is how far a run is.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	PhaseValidating Phase = "VALIDATING"
+	PhaseCreating   Phase = "CREATING"
+	PhaseUpgrading  Phase = "UPGRADING"
+	PhaseWaiting    Phase = "WAITING_UNTIL_IDLE"
+	PhaseDone       Phase = "DONE"
+	PhaseFailed     Phase = "FAILED"
+)
+
+// Status is the answer to the query [StatusQuery].
+type Status struct {
+	Phase Phase `json:"phase"`
+	// StateName is the last state of the cluster that reached the workflow;
+	// "" before Atlas has answered. While the run waits, the newest state is
+	// in the pending activity's heartbeat ([WaitProgress]).
+	StateName string `json:"stateName,omitempty"`
+	// Since is when the phase began.
+	Since time.Time `json:"since"`
+}
+
+// WaitProgress is the heartbeat of the activity [WaitUntilIdleActivity]: what
+// it last saw, for whoever watches and for the activity's next attempt.
+type WaitProgress struct {
+	// StateName is the last state seen, "" before Atlas has answered.
+	StateName string `json:"stateName,omitempty"`
+	// Since is when that state was first seen.
+	Since time.Time `json:"since,omitzero"`
+	// NotFoundSince is since when Atlas has answered that there is no such
+	// cluster; zero while there is one.
+	NotFoundSince time.Time `json:"notFoundSince,omitzero"`
+	// IdleSince is since when the cluster is IDLE but lacks a connection
+	// string; zero otherwise.
+	IdleSince time.Time `json:"idleSince,omitzero"`
+	// Errors counts the looks in a row that failed.
+	Errors int `json:"errors,omitempty"`
+}
