@@ -1,0 +1,267 @@
+// Package atlasclient is a small client of the MongoDB Atlas Admin API: the few
+// endpoints that provisioning needs, one error type, and nothing that retries
+// or sleeps. Retrying is Temporal's job, where people can see it.
+//
+// Endpoints and schemas: https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/
+package atlasclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+)
+
+const (
+	// DefaultBaseURL is where Atlas is.
+	DefaultBaseURL = "https://cloud.mongodb.com"
+	// DefaultTimeout bounds one request with all its round trips. The slowest
+	// create seen took 0.6 s.
+	DefaultTimeout = 15 * time.Second
+	// maxBody bounds how much of an answer is read. A list of 500 clusters
+	// has about 0.5 MiB.
+	maxBody = 4 << 20
+)
+
+// Options configure a [Client].
+type Options struct {
+	// BaseURL is the root of the API. Default [DefaultBaseURL].
+	BaseURL string
+	// AllowHTTP permits a plain-http BaseURL off the loopback interface, over
+	// which credentials travel in the clear.
+	AllowHTTP bool
+	// Auth signs the requests. nil sends none.
+	Auth Auth
+	// Timeout bounds each request. Default [DefaultTimeout].
+	Timeout time.Duration
+	// Transport carries the requests. Default: one with enough idle
+	// connections that a busy worker reuses them.
+	Transport http.RoundTripper
+}
+
+// Client talks to one Atlas. It is safe for concurrent use.
+type Client struct {
+	base    string
+	http    *http.Client
+	timeout time.Duration
+}
+
+// New makes a client. It fails when the base URL cannot be used; see
+// [CheckBaseURL]. It sends nothing.
+func New(o Options) (*Client, error) {
+	if o.BaseURL == "" {
+		o.BaseURL = DefaultBaseURL
+	}
+	if err := CheckBaseURL(o.BaseURL, o.AllowHTTP); err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		// Go keeps 2 idle connections a host, which makes a busy worker dial
+		// anew for almost every request.
+		t.MaxIdleConnsPerHost = t.MaxIdleConns
+		o.Transport = t
+	}
+	base := strings.TrimRight(o.BaseURL, "/")
+	transport := http.RoundTripper(withUserAgent{o.Transport})
+	if o.Auth != nil {
+		transport = o.Auth.transport(base, transport)
+	}
+	return &Client{
+		base:    base,
+		timeout: o.Timeout,
+		http:    &http.Client{Transport: transport, CheckRedirect: stay},
+	}, nil
+}
+
+// CheckBaseURL says what is wrong with the root of an API: it must be absolute
+// and https, or http to a loopback address unless allowHTTP, and hold neither
+// credentials nor a query.
+func CheckBaseURL(raw string, allowHTTP bool) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, u.Hostname() == "", u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("must be an absolute https URL, such as " + DefaultBaseURL)
+	case u.User != nil:
+		return errors.New("must not hold a user name or password: they would show up in errors and logs")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("must not hold a query or fragment")
+	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+		return fmt.Errorf("must be https: plain http to %s would send the credential in the clear", u.Hostname())
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// stay follows no redirect: the API answers where it is asked, and a credential
+// must never travel to another host.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+type withUserAgent struct{ next http.RoundTripper }
+
+func (t withUserAgent) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", "atlas-provisioner/"+version.Version)
+	return t.next.RoundTrip(req)
+}
+
+// Response is what an answer says beside its body.
+type Response struct {
+	Status int
+	// Date is the time by Atlas's own clock, in whole seconds; zero where the
+	// answer does not say.
+	Date time.Time
+	// Warnings carry the Deprecation and Sunset of the endpoint.
+	Warnings []string
+}
+
+// call is one request.
+type call struct {
+	method  string
+	path    string // escaped; see the function path
+	version string // the resource version, a date
+	query   url.Values
+	body    any // sent as JSON, nil for none
+}
+
+// do is the path that every endpoint goes through. It decodes a 2xx answer
+// into into, unless that is nil, and turns everything else into an [*Error].
+func (c *Client) do(ctx context.Context, call call, into any) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	failed := &Error{Method: call.method, Path: call.path}
+	req, err := c.request(ctx, call)
+	if err != nil {
+		return nil, failed.because(err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var own *Error // the token endpoint's
+		if errors.As(err, &own) {
+			return nil, own
+		}
+		return nil, failed.because(c.reason(ctx, err))
+	}
+	defer resp.Body.Close()
+
+	failed.read(resp)
+	body, err := readBounded(resp.Body)
+	switch {
+	case err != nil:
+		return nil, failed.because(err)
+	case resp.StatusCode >= 400:
+		failed.parse(body)
+		return nil, failed
+	case resp.StatusCode >= 300:
+		return nil, failed.because(fmt.Errorf("a redirect to %q, which is not followed", resp.Header.Get("Location")))
+	case into != nil:
+		if err := json.Unmarshal(body, into); err != nil {
+			return nil, failed.because(fmt.Errorf("the body is not the JSON expected: %w", err))
+		}
+	}
+	return response(call, resp), nil
+}
+
+func (c *Client) request(ctx context.Context, call call) (*http.Request, error) {
+	var body io.Reader
+	if call.body != nil {
+		b, err := json.Marshal(call.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	target := c.base + call.path
+	if len(call.query) > 0 {
+		target += "?" + call.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, call.method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	// Atlas serves the newest version of a resource at or before the date.
+	mediaType := "application/vnd.atlas." + call.version + "+json"
+	req.Header.Set("Accept", mediaType)
+	if body != nil {
+		req.Header.Set("Content-Type", mediaType)
+	}
+	return req, nil
+}
+
+// reason is why there is no answer, without the URL, which the error names
+// itself.
+func (c *Client) reason(ctx context.Context, err error) error {
+	err = unwrapURL(err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s: %w", c.timeout, err)
+	}
+	return err
+}
+
+func unwrapURL(err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the body was cut short: %w", err)
+	case len(body) > maxBody:
+		return nil, fmt.Errorf("the body has more than %d MiB", maxBody>>20)
+	}
+	return body, nil
+}
+
+func response(call call, resp *http.Response) *Response {
+	r := &Response{Status: resp.StatusCode}
+	r.Date, _ = http.ParseTime(resp.Header.Get("Date"))
+	var says []string
+	for _, name := range []string{"Deprecation", "Sunset"} {
+		if v := resp.Header.Get(name); v != "" {
+			says = append(says, name+" "+v)
+		}
+	}
+	if len(says) > 0 {
+		r.Warnings = []string{fmt.Sprintf("Atlas says of %s %s (version %s): %s", call.method, call.path, call.version, strings.Join(says, ", "))}
+	}
+	return r
+}
+
+// path joins segments under the API's root, each escaped.
+func path(segments ...string) string {
+	var b strings.Builder
+	b.WriteString("/api/atlas/v2")
+	for _, s := range segments {
+		b.WriteByte('/')
+		if s == "." || s == ".." {
+			// The one thing that PathEscape leaves and that changes a path.
+			s = strings.ReplaceAll(s, ".", "%2E")
+			b.WriteString(s)
+			continue
+		}
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}

@@ -1,0 +1,138 @@
+package atlasclient
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Codes that Atlas puts into errorCode and that this project tells apart.
+const (
+	CodeDuplicateClusterName         = "DUPLICATE_CLUSTER_NAME"
+	CodeClusterNotFound              = "CLUSTER_NOT_FOUND"
+	CodeServerlessInstanceNotFound   = "SERVERLESS_INSTANCE_NOT_FOUND"
+	CodeFlexInClusterAPI             = "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"
+	CodeNonFlexInFlexAPI             = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"
+	CodeClusterInServerlessAPI       = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
+	CodeNotInGroup                   = "NOT_IN_GROUP"
+	CodeVersionGone                  = "VERSION_GONE"
+	CodeContainerWaiting             = "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"
+	CodeWritesNotAllowed             = "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"
+	CodeDefaultConfigLimit           = "DEFAULT_CONFIG_LIMIT_EXCEPTION"
+	CodeNoPaymentInformationFound    = "NO_PAYMENT_INFORMATION_FOUND"
+	CodeIPAddressNotOnAccessList     = "IP_ADDRESS_NOT_ON_ACCESS_LIST"
+	codeNotOrgGroupCreator           = "NOT_ORG_GROUP_CREATOR"
+	headerErrorCode, headerRetryWait = "X-Error-Code", "Retry-After"
+)
+
+// Error is every failure of a request: an answer that is an error, an answer
+// that cannot be read, or none at all.
+type Error struct {
+	// Status is the HTTP status, 0 where there was no answer.
+	Status int
+	// ErrorCode, Reason and Detail are Atlas's; empty where the body has none.
+	ErrorCode string
+	Reason    string
+	Detail    string
+	// Parameters of the error, such as the name and project of a cluster.
+	Parameters []string
+	// Method and Path are those of the request.
+	Method string
+	Path   string
+	// RetryAfter is what Atlas asks to wait, nil where it does not ask.
+	RetryAfter *time.Duration
+	// Err is why there is no answer (Status 0) or why it cannot be read.
+	Err error
+}
+
+// Error names the request and what came back.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: ", e.Method, e.Path)
+	switch {
+	case e.Err != nil && e.Status == 0:
+		fmt.Fprintf(&b, "no answer: %v", e.Err)
+	case e.Err != nil:
+		fmt.Fprintf(&b, "status %d: %v", e.Status, e.Err)
+	default:
+		b.WriteString(strings.TrimSpace(strconv.Itoa(e.Status) + " " + e.ErrorCode))
+		if e.Detail != "" {
+			b.WriteString(": " + e.Detail)
+		}
+	}
+	return b.String()
+}
+
+// Unwrap is why there is no answer or why it cannot be read.
+func (e *Error) Unwrap() error { return e.Err }
+
+// IsError reports whether err is an answer of Atlas with one of the codes.
+func IsError(err error, codes ...string) bool {
+	var e *Error
+	return errors.As(err, &e) && slices.Contains(codes, e.ErrorCode)
+}
+
+func (e *Error) because(err error) *Error {
+	e.Err = err
+	return e
+}
+
+// read takes what the header says.
+func (e *Error) read(resp *http.Response) {
+	e.Status = resp.StatusCode
+	e.ErrorCode = resp.Header.Get(headerErrorCode)
+	e.RetryAfter = retryAfter(resp.Header, time.Now())
+}
+
+// parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a
+// proxy's HTML, which says nothing that the status does not.
+func (e *Error) parse(body []byte) {
+	var a struct {
+		ErrorCode  string            `json:"errorCode"`
+		Reason     string            `json:"reason"`
+		Detail     string            `json:"detail"`
+		Parameters []json.RawMessage `json:"parameters"`
+	}
+	// A field of another type must not lose the others: Unmarshal fills in
+	// what fits.
+	_ = json.Unmarshal(body, &a)
+	if a.ErrorCode != "" {
+		e.ErrorCode = a.ErrorCode
+	}
+	e.Reason, e.Detail = a.Reason, a.Detail
+	for _, p := range a.Parameters {
+		var s string
+		if json.Unmarshal(p, &s) != nil {
+			s = string(p)
+		}
+		e.Parameters = append(e.Parameters, s)
+	}
+}
+
+// maxRetryAfter is far beyond what anybody waits for, and far from overflow.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads Retry-After, in seconds or as an HTTP date
+// (RFC 9110, section 10.2.3). A date counts from the answer's own Date, so
+// that two clocks need not agree.
+func retryAfter(h http.Header, now time.Time) *time.Duration {
+	v := strings.TrimSpace(h.Get(headerRetryWait))
+	var wait time.Duration
+	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+		wait = time.Duration(s) * time.Second
+	} else if date, err := http.ParseTime(v); err == nil {
+		if d, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = d
+		}
+		wait = date.Sub(now)
+	} else {
+		return nil
+	}
+	wait = min(max(wait, 0), maxRetryAfter)
+	return &wait
+}
