@@ -1,0 +1,45 @@
+package activities
+
+import (
+	"net/http"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+)
+
+// again closes most advice: a run that failed is not taken up by itself.
+const again = ", then start the workflow again"
+
+// byCode is what to do about a code that needs a person.
+var byCode = map[string]string{
+	atlasclient.CodeNoPaymentInformationFound:          "add a payment method to the organization" + again,
+	"ACCOUNT_SUSPENDED":                                "settle the organization's account with MongoDB" + again,
+	atlasclient.CodeIPAddressNotOnAccessList:           "add the worker's address to the API access list of its key or service account" + again,
+	"ATLAS_RESOURCE_POLICIES_VIOLATION_NOT_AUTHORIZED": "ask for what the organization's resource policies allow" + again,
+	atlasclient.CodeNotInGroup:                         "give the worker's key or service account the role Project Owner in this project, or correct groupId" + again,
+	"GROUP_NOT_FOUND":                                  "correct groupId" + again,
+	"OUT_OF_CAPACITY":                                  "choose another region, or wait" + again,
+	"NO_CAPACITY":                                      "choose another region, or wait" + again,
+	"REGION_UNAVAILABLE":                               "choose another region" + again,
+	"INVALID_REGION":                                   "choose a region that Atlas offers for this provider" + again,
+	"INVALID_PROVIDER":                                 "choose a provider that Atlas offers" + again,
+	"CLUSTER_NAME_PREFIX_INVALID":                      "choose a name whose first 23 characters no other cluster of the project has" + again,
+	atlasclient.CodeClusterNotFound:                    "check that the project has a cluster of this name" + again,
+	atlasclient.CodeVersionGone: "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, " +
+		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
+}
+
+var byStatus = map[int]string{
+	http.StatusUnauthorized: "check the worker's Atlas credential (MONGODB_ATLAS_…)" + again,
+	http.StatusForbidden:    "give the worker's key or service account the role Project Owner in this project" + again,
+}
+
+// advice is the next step for whoever reads the failure.
+func advice(e *atlasclient.Error) string {
+	if s, ok := byCode[e.ErrorCode]; ok {
+		return s
+	}
+	if s, ok := byStatus[e.Status]; ok {
+		return s
+	}
+	return "correct the request" + again
+}
