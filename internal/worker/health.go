@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+)
+
+// health answers whoever runs the worker: /healthz says that the process lives,
+// /readyz that it takes work, which needs Temporal.
+type health struct {
+	temporal client.Client
+	ready    atomic.Bool
+}
+
+func (h *health) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.check(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	return mux
+}
+
+func (h *health) check(ctx context.Context) error {
+	if !h.ready.Load() {
+		return errNotReady
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := h.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("%w: Temporal does not answer: %w", errNotReady, err)
+	}
+	return nil
+}
+
+// serve answers at the address until stop is called; "" serves nothing.
+func (h *health) serve(address string, logger *zap.Logger) (stop func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served at: %w", envHTTPAddress, err)
+	}
+	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("The health endpoints ended", zap.Error(err))
+		}
+	}()
+	logger.Info("The health endpoints are served", zap.String("address", listener.Addr().String()))
+	return func() { _ = server.Close() }, nil
+}
+
+// healthcheck is for a container's health check: the image has no other program
+// that could ask.
+func healthcheck(ctx context.Context, e env.Env, stderr io.Writer) int {
+	host, port, err := net.SplitHostPort(e.Get(envHTTPAddress, ""))
+	if err != nil {
+		fmt.Fprintf(stderr, "worker: %s is not set to an address\n", envHTTPAddress)
+		return exitConfig
+	}
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(cmp.Or(host, "localhost"), port)+"/readyz", nil)
+	if err != nil {
+		fmt.Fprintf(stderr, "worker: %v\n", err)
+		return exitError
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		fmt.Fprintf(stderr, "worker: %v\n", err)
+		return exitError
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
+		fmt.Fprintf(stderr, "worker: %s: %s", resp.Status, why)
+		return exitError
+	}
+	return exitOK
+}
