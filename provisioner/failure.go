@@ -1,0 +1,93 @@
+package provisioner
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// State is how a run stands.
+type State string
+
+// The states of a run.
+const (
+	Running    State = "RUNNING"
+	Completed  State = "COMPLETED"
+	Failed     State = "FAILED"
+	Canceled   State = "CANCELED"
+	Terminated State = "TERMINATED"
+	TimedOut   State = "TIMED_OUT"
+)
+
+// Failure is why a run ended without a cluster, or was not started.
+type Failure struct {
+	// State of the run; "" when none was started.
+	State State `json:"-"`
+	// Type is a failure type of package contract, Atlas's errorCode, or the
+	// State of a run that was cancelled, terminated or timed out.
+	Type    string                  `json:"type"`
+	Message string                  `json:"message"`
+	Details contract.FailureDetails `json:"details"`
+}
+
+// Error is the type and the message.
+func (f *Failure) Error() string { return f.Type + ": " + f.Message }
+
+// ended is the [*Failure] of a run that ended with an error, or the error
+// itself where it says nothing of the run.
+func ended(err error) error {
+	var (
+		app        *temporal.ApplicationError
+		canceled   *temporal.CanceledError
+		terminated *temporal.TerminatedError
+		timeout    *temporal.TimeoutError
+		execution  *temporal.WorkflowExecutionError
+	)
+	if !errors.As(err, &execution) {
+		return err
+	}
+	switch {
+	case errors.As(err, &canceled):
+		return &Failure{State: Canceled, Type: string(Canceled), Message: "the run was cancelled; what it made is left as it is"}
+	case errors.As(err, &terminated):
+		return &Failure{State: Terminated, Type: string(Terminated), Message: "the run was terminated; what it made is left as it is"}
+	case errors.As(err, &app):
+		f := &Failure{State: Failed, Type: app.Type(), Message: app.Message()}
+		if app.HasDetails() {
+			// Details of another shape say nothing.
+			_ = app.Details(&f.Details)
+		}
+		return f
+	case errors.As(err, &timeout):
+		return &Failure{State: TimedOut, Type: string(TimedOut), Message: "the run reached the time limit that Temporal was given for it; what it made is left as it is"}
+	}
+	return &Failure{State: Failed, Type: string(Failed), Message: execution.Error()}
+}
+
+// Invalid is the [*Failure] of an input that does not validate: nothing was
+// started.
+func Invalid(err error) error {
+	f := &Failure{Type: contract.InvalidInput, Message: err.Error()}
+	var input *contract.InputError
+	if errors.As(err, &input) {
+		f.Details.Violations = input.Violations
+	}
+	return f
+}
+
+func requestConflict(run Run, differences []contract.Difference) error {
+	all := make([]string, len(differences))
+	for i, d := range differences {
+		all[i] = d.String()
+	}
+	return &Failure{
+		State: Running, Type: contract.RequestConflict,
+		Message: fmt.Sprintf("a different request runs under workflow id %q: %s. It was left alone: wait for its end, cancel it, or ask for the same",
+			run.WorkflowID, strings.Join(all, "; ")),
+		Details: contract.FailureDetails{Differences: differences},
+	}
+}

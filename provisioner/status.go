@@ -1,0 +1,125 @@
+package provisioner
+
+import (
+	"context"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Status is how a run stands, as Temporal's server knows it. Reading it needs
+// no worker.
+type Status struct {
+	WorkflowID string
+	RunID      string
+	// Workflow is the workflow type.
+	Workflow string
+	State    State
+	Started  time.Time
+	// Closed is when the run ended; zero while it runs.
+	Closed time.Time
+	// ProjectID, ClusterName and ClusterState are the search attributes; ""
+	// where the server has none.
+	ProjectID, ClusterName, ClusterState string
+	// Pending is the activity that is under way; nil when there is none.
+	Pending *PendingActivity
+}
+
+// PendingActivity is the activity that a run is at.
+type PendingActivity struct {
+	// Activity is its type.
+	Activity string
+	// Attempt counts from 1.
+	Attempt int
+	// ClusterState is the last state of the cluster that it saw; "" for none.
+	ClusterState string
+	// LastFailure is why the attempt before ended; "" for the first.
+	LastFailure string
+	// NextAttempt is when the next attempt begins; zero while one is under way.
+	NextAttempt time.Time
+}
+
+// Status reads how a run stands. An empty runID is the newest run.
+func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, error) {
+	answer, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, runID)
+	if err != nil {
+		return Status{}, err
+	}
+	s := status(answer.GetWorkflowExecutionInfo())
+	for _, p := range answer.GetPendingActivities() {
+		s.Pending = &PendingActivity{
+			Activity: p.GetActivityType().GetName(), Attempt: int(p.GetAttempt()),
+			ClusterState: lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
+		}
+		if t := p.GetNextAttemptScheduleTime(); t != nil && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
+			s.Pending.NextAttempt = t.AsTime()
+		}
+	}
+	return s, nil
+}
+
+// List reads the runs that a visibility query matches, newest first, limit at
+// most. https://docs.temporal.io/list-filter
+func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, error) {
+	var out []Status
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query}
+	for {
+		request.PageSize = int32(min(limit-len(out), 1000))
+		answer, err := c.temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range answer.GetExecutions() {
+			out = append(out, status(info))
+		}
+		request.NextPageToken = answer.GetNextPageToken()
+		if len(request.NextPageToken) == 0 || len(out) >= limit {
+			return out, nil
+		}
+	}
+}
+
+func status(info *workflowpb.WorkflowExecutionInfo) Status {
+	attribute := func(name string) (s string) {
+		if p, ok := info.GetSearchAttributes().GetIndexedFields()[name]; ok {
+			_ = converter.GetDefaultDataConverter().FromPayload(p, &s)
+		}
+		return s
+	}
+	s := Status{
+		WorkflowID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(),
+		Workflow: info.GetType().GetName(), State: states[info.GetStatus()],
+		Started:      info.GetStartTime().AsTime(),
+		ProjectID:    attribute(contract.SearchAttributeProjectID),
+		ClusterName:  attribute(contract.SearchAttributeClusterName),
+		ClusterState: attribute(contract.SearchAttributeClusterState),
+	}
+	if t := info.GetCloseTime(); t != nil {
+		s.Closed = t.AsTime()
+	}
+	return s
+}
+
+var states = map[enumspb.WorkflowExecutionStatus]State{
+	enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:          Running,
+	enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:           Running,
+	enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:        Completed,
+	enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:           Failed,
+	enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:         Canceled,
+	enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:       Terminated,
+	enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:        TimedOut,
+	enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: Running,
+}
+
+func lastState(heartbeat *commonpb.Payloads) string {
+	var p contract.WaitProgress
+	// Another activity's heartbeat has no state.
+	_ = converter.GetDefaultDataConverter().FromPayloads(heartbeat, &p)
+	return p.StateName
+}
