@@ -1,0 +1,161 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status WORKFLOW_ID",
+		Short: "Tell how a workflow stands",
+		Long: `status tells how the newest run of a workflow stands: while it runs, what it is
+at, in which attempt and the last state of the cluster seen; afterwards its
+result or failure. It exits 0 while it runs and when it completed, and 1 when it
+ended otherwise.`,
+		Example: "  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders -o json",
+		Args:    workflowIDArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := c.Status(cmd.Context(), args[0], "")
+			if err != nil {
+				return err
+			}
+			if s.State != provisioner.Running {
+				return a.end(cmd.Context(), c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID})
+			}
+			if a.output == "json" {
+				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Progress: progressOf(s)})
+				return nil
+			}
+			fmt.Fprintf(a.stdout, "Workflow   %s\nRun        %s\nStatus     %s, %s\n", s.WorkflowID, s.RunID, s.State, line(s, time.Now()))
+			if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
+				fmt.Fprintf(a.stdout, "Web UI     %s\n", link)
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) watch() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch WORKFLOW_ID",
+		Short: "Follow a workflow to its end, with progress",
+		Long: `watch follows the newest run of a workflow to its end, with progress on standard
+error, and then prints its result. Interrupting it leaves the workflow alone.`,
+		Example: "  starter watch provision-flex-32b6e34b3d91647abb20e7b8-orders",
+		Args:    workflowIDArg,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], true) },
+	}
+}
+
+func (a *app) result() *cobra.Command {
+	return &cobra.Command{
+		Use:   "result WORKFLOW_ID",
+		Short: "Print the result of a workflow, waiting for it in silence",
+		Long: `result prints the result of the newest run of a workflow. While that runs, it
+waits for the end in silence.`,
+		Example: "  starter result provision-flex-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
+		Args:    workflowIDArg,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], false) },
+	}
+}
+
+func (a *app) cancel() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel WORKFLOW_ID",
+		Short: "Ask a workflow to end; the cluster is left as it is",
+		Long: `cancel asks the newest run of a workflow to end. What it made is left as it is:
+provisioning the same cluster again takes it up where it was, and deleting it is
+up to you.`,
+		Example: "  starter cancel provision-flex-32b6e34b3d91647abb20e7b8-orders",
+		Args:    workflowIDArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			c, err := a.connect(ctx)
+			if err != nil {
+				return err
+			}
+			s, err := c.Status(ctx, args[0], "")
+			if err != nil {
+				return err
+			}
+			if s.State != provisioner.Running {
+				return usageError{fmt.Sprintf("workflow %s has ended already: %s", s.WorkflowID, s.State)}
+			}
+			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
+				return err
+			}
+			if a.output == "json" {
+				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State})
+				return nil
+			}
+			fmt.Fprintf(a.stdout, "Asked workflow %s to end. The cluster is left as it is.\n", s.WorkflowID)
+			return nil
+		},
+	}
+}
+
+func (a *app) followByID(ctx context.Context, workflowID string, loud bool) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := c.Status(ctx, workflowID, "")
+	if err != nil {
+		return err
+	}
+	return a.follow(ctx, c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, loud)
+}
+
+// follow waits for the end of a run, with progress on standard error when loud,
+// and prints it.
+func (a *app) follow(ctx context.Context, c *provisioner.Client, run provisioner.Run, loud bool) error {
+	if loud {
+		stop := a.showProgress(ctx, c, run)
+		defer stop()
+		return a.endAfter(ctx, c, run, stop)
+	}
+	return a.endAfter(ctx, c, run, func() {})
+}
+
+// end prints how a run ended.
+func (a *app) end(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
+	return a.endAfter(ctx, c, run, func() {})
+}
+
+// endAfter waits for the end of a run, calls before, and prints it.
+func (a *app) endAfter(ctx context.Context, c *provisioner.Client, run provisioner.Run, before func()) error {
+	cluster, err := c.Result(ctx, run.WorkflowID, run.RunID)
+	before()
+	if err != nil && ctx.Err() != nil {
+		return interrupted{run.WorkflowID}
+	}
+	var failure *provisioner.Failure
+	switch {
+	case errors.As(err, &failure):
+		if a.output == "json" {
+			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: failure.State, Failure: failure})
+		}
+		if link := a.webUI(run.WorkflowID, run.RunID); link != "" {
+			fmt.Fprintf(a.stderr, "Web UI     %s\n", link)
+		}
+		return failure
+	case err != nil:
+		return err
+	case a.output == "json":
+		a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Completed, Result: &cluster})
+	default:
+		a.printCluster(run, cluster)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package starter
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+// discard is for the SDK's log: what it has to say of a connection comes back
+// as an error, which is printed.
+var discard = slog.New(slog.DiscardHandler)
+
+// answer is the one object that -o json prints.
+type answer struct {
+	WorkflowID string               `json:"workflowId"`
+	RunID      string               `json:"runId"`
+	Status     provisioner.State    `json:"status"`
+	Result     *contract.Cluster    `json:"result,omitempty"`
+	Failure    *provisioner.Failure `json:"failure,omitempty"`
+	Progress   *progress            `json:"progress,omitempty"`
+}
+
+func (a *app) printJSON(v any) {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		a.complain(err.Error())
+	}
+}
+
+// printCluster is the summary for people.
+func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(a.stdout, "%-10s %s\n", name, value)
+		}
+	}
+	row("Cluster", fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
+	row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
+	row("Where", c.ProviderSettings.BackingProviderName+" "+c.ProviderSettings.RegionName)
+	row("Id", c.ID)
+	row("Workflow", run.WorkflowID)
+	row("Web UI", a.webUI(run.WorkflowID, run.RunID))
+	for _, w := range c.Warnings {
+		row("Warning", w)
+	}
+}
+
+// webUI is the page of a run in the Temporal Web UI, "" where it is not known
+// where that is: TEMPORAL_UI_URL says so, and otherwise a local server is the
+// dev server and a Temporal Cloud address has the cloud's.
+func (a *app) webUI(workflowID, runID string) string {
+	host, _, err := net.SplitHostPort(a.options.HostPort)
+	if err != nil {
+		host = a.options.HostPort
+	}
+	base := a.env.Get("TEMPORAL_UI_URL", "")
+	ip := net.ParseIP(host)
+	switch {
+	case base != "":
+	case host == "localhost", ip != nil && ip.IsLoopback():
+		base = "http://localhost:8233"
+	case strings.HasSuffix(host, ".tmprl.cloud"), strings.HasSuffix(host, ".api.temporal.io"):
+		base = "https://cloud.temporal.io"
+	default:
+		return ""
+	}
+	return strings.TrimRight(base, "/") + "/namespaces/" + url.PathEscape(a.options.Namespace) +
+		"/workflows/" + url.PathEscape(workflowID) + "/" + url.PathEscape(runID) + "/history"
+}
