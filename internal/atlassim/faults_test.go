@@ -1,0 +1,224 @@
+package atlassim_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+)
+
+// What each kind of fault looks like to a client, and whether the request
+// takes effect.
+func TestFaultKinds(t *testing.T) {
+	t.Parallel()
+	is := func(status int, text string) func(*testing.T, *reply, error) {
+		return func(t *testing.T, r *reply, err error) {
+			t.Helper()
+			if err != nil || r.status != status || !strings.Contains(r.raw, text) {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+		}
+	}
+	fails := func(target error) func(*testing.T, *reply, error) {
+		return func(t *testing.T, _ *reply, err error) {
+			t.Helper()
+			if !errors.Is(err, target) {
+				t.Fatalf("got %v, want %v", err, target)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		fault  atlassim.Fault
+		check  func(*testing.T, *reply, error)
+		effect bool
+		status int // in the ledger
+	}{
+		"status":           {atlassim.Fault{Kind: "status"}, is(503, "UNEXPECTED_ERROR"), false, 503},
+		"status, after":    {atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true}, is(500, `"reason":"Oops"`), true, 500},
+		"html":             {atlassim.Fault{Kind: "html"}, is(502, "<h1>502 Bad Gateway</h1>"), false, 502},
+		"html, after":      {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
+		"reset":            {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
+		"lost":             {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
+		"hang, over":       {atlassim.Fault{Kind: "hang", Hang: time.Millisecond}, is(201, "CREATING"), true, 201},
+		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: time.Millisecond, AfterEffect: true}, is(201, "CREATING"), true, 201},
+		"truncate":         {atlassim.Fault{Kind: "truncate"}, fails(io.ErrUnexpectedEOF), true, 201},
+		"truncate, before": {atlassim.Fault{Kind: "truncate", BeforeEffect: true}, fails(io.ErrUnexpectedEOF), false, 200},
+		"oversize":         {atlassim.Fault{Kind: "oversize"}, is(200, strings.Repeat("x", 5<<20)), false, 200},
+		"garbage":          {atlassim.Fault{Kind: "garbage"}, is(200, "not JSON"), true, 200},
+		"garbage, before":  {atlassim.Fault{Kind: "garbage", BeforeEffect: true}, is(200, "not JSON"), false, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, atlassim.Config{Faults: []atlassim.Fault{c.fault}})
+			r, err := b.try(b.request("POST", flexs, flexVersion, flexBody("orders")))
+			c.check(t, r, err)
+			equal(t, "clusters", len(b.sim.Clusters()), map[bool]int{true: 1}[c.effect])
+			equal(t, "effects", b.sim.Count(atlassim.Created), map[bool]int{true: 1}[c.effect])
+			e := b.sim.Ledger()[0]
+			equal(t, "ledger", []any{e.Fault, e.Status}, []any{c.fault.Kind, c.status})
+		})
+	}
+}
+
+func TestHangUntilTheClientIsGone(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		answered := make(chan atlassim.Entry, 1)
+		arrived := make(chan atlassim.Entry, 1)
+		applied := make(chan atlassim.Entry, 1)
+		b := setup(t, atlassim.Config{
+			Faults: []atlassim.Fault{{Kind: "hang", AfterEffect: after, Times: 1}},
+			Hook: func(stage atlassim.Stage, e atlassim.Entry) {
+				switch stage {
+				case atlassim.Arrived:
+					arrived <- e
+				case atlassim.Applied:
+					applied <- e
+				case atlassim.Answered:
+					answered <- e
+				}
+			},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-arrived
+			if after {
+				<-applied
+			}
+			cancel()
+		}()
+		_, err := b.try(b.request("POST", flexs, flexVersion, flexBody("orders")).WithContext(ctx))
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("after=%t: %v", after, err)
+		}
+		e := <-answered
+		equal(t, "status", e.Status, 0)
+		equal(t, "took effect", e.Effect == atlassim.Created, after)
+	}
+}
+
+func TestCloseLetsHangingRequestsGo(t *testing.T) {
+	t.Parallel()
+	var b *bench
+	b = setup(t, atlassim.Config{
+		Faults: []atlassim.Fault{{Kind: "hang", Times: 1}},
+		Hook: func(stage atlassim.Stage, _ atlassim.Entry) {
+			if stage == atlassim.Arrived {
+				b.sim.Close()
+			}
+		},
+	})
+	if _, err := b.try(b.request("GET", flexs, flexVersion, "")); err == nil {
+		t.Error("a request that hung was answered")
+	}
+	equal(t, "status", b.sim.Ledger()[0].Status, 0)
+}
+
+func TestFaultMatching(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: -1})
+	b.create("orders").want(t, 201, nil)
+	statuses := func(n int) (out []int) {
+		for range n {
+			out = append(out, b.do("GET", flexs+"/orders", "").status)
+		}
+		return out
+	}
+	b.sim.AddFault(atlassim.Fault{Method: "GET", Path: `flexClusters/[a-z]+$`, Skip: 1, Times: 2, Kind: "status", Status: 429,
+		ErrorCode: "RATE_LIMITED", Detail: "Slow down.", Parameters: []any{"a", 1}, RetryAfter: "7", Header: http.Header{"x-extra": {"1"}}})
+	b.do("GET", flexs, "").want(t, 200, nil) // another path
+	b.do("PATCH", flexs+"/orders", `{}`).want(t, 200, nil)
+	equal(t, "skip 1, times 2", statuses(4), []int{200, 429, 429, 200})
+
+	b.sim.AddFault(atlassim.Fault{Kind: "status", Status: 429, ErrorCode: "RATE_LIMITED", Detail: "Slow down.",
+		Parameters: []any{"a", 1}, RetryAfter: "7", Header: http.Header{"x-extra": {"1"}}})
+	r := b.do("GET", flexs, "")
+	r.wantError(t, 429, "RATE_LIMITED", "Slow down.", "a", 1.0)
+	equal(t, "headers", []string{r.header.Get("Retry-After"), r.header.Get("X-Extra")}, []string{"7", "1"})
+	b.sim.ClearFaults()
+	equal(t, "cleared", statuses(2), []int{200, 200})
+}
+
+func TestProbabilityIsReproducible(t *testing.T) {
+	t.Parallel()
+	schedule := func(seed uint64) (out string) {
+		b := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: "html", Probability: 0.5, Seed: seed}}})
+		for range 40 {
+			out += fmt.Sprint(b.do("GET", flexs, "").status == 502, " ")
+		}
+		return out
+	}
+	one := schedule(1)
+	equal(t, "the same seed", schedule(1), one)
+	if schedule(2) == one || !strings.Contains(one, "true") || !strings.Contains(one, "false") {
+		t.Errorf("chance has no part in it: %s", one)
+	}
+}
+
+// A request that only fetches a digest challenge does not use a fault up.
+func TestFaultsSpareChallenges(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", Faults: []atlassim.Fault{{Kind: "lost", Times: 1}}})
+	nonce := b.nonce(b.create("orders"))
+	r := b.request("POST", flexs, flexVersion, flexBody("orders"))
+	digest(r, "abcdefgh", "s3cret", nonce, "00000001")
+	if _, err := b.try(r); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %v", err)
+	}
+	equal(t, "clusters", len(b.sim.Clusters()), 1)
+}
+
+func TestHookStages(t *testing.T) {
+	t.Parallel()
+	var stages []string
+	done := make(chan struct{})
+	b := setup(t, atlassim.Config{Hook: func(stage atlassim.Stage, e atlassim.Entry) {
+		stages = append(stages, fmt.Sprintf("%s %q %d", stage, e.Effect, e.Status))
+		if stage == atlassim.Answered {
+			close(done)
+		}
+	}})
+	b.create("orders").want(t, 201, nil)
+	<-done
+	equal(t, "stages", stages, []string{`arrived "" 0`, `applied "created" 0`, `answered "created" 201`})
+}
+
+func TestFaultJSON(t *testing.T) {
+	t.Parallel()
+	in := atlassim.Fault{Method: "POST", Path: "flexClusters", Skip: 1, Times: 2, Probability: 0.5, Seed: 9, Kind: "hang",
+		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * time.Millisecond}
+	data, err := json.Marshal(in)
+	if err != nil || !strings.Contains(string(data), `"hang":"1.5s"`) {
+		t.Fatalf("%s %v", data, err)
+	}
+	var out atlassim.Fault
+	if err := json.Unmarshal(data, &out); err != nil || !reflect.DeepEqual(in, out) {
+		t.Fatalf("%+v %v", out, err)
+	}
+	for _, bad := range []string{`{"kind": "lost", "tmes": 1}`, `{"hang": 5}`, `{"hang": "soon"}`} {
+		if err := json.Unmarshal([]byte(bad), new(atlassim.Fault)); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
+}
+
+func TestFaultValidate(t *testing.T) {
+	t.Parallel()
+	for _, f := range []atlassim.Fault{
+		{}, {Kind: "explode"}, {Kind: "lost", Path: "("}, {Kind: "lost", Times: -1}, {Kind: "lost", Probability: 2},
+		{Kind: "status", Status: 99}, {Kind: "lost", BeforeEffect: true}, {Kind: "html", BeforeEffect: true, AfterEffect: true},
+	} {
+		if f.Validate() == nil {
+			t.Errorf("%+v is accepted", f)
+		}
+	}
+}

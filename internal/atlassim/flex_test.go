@@ -1,0 +1,164 @@
+package atlassim_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+)
+
+func TestFlexLife(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{})
+	made := b.create("Orders")
+	made.want(t, 201, map[string]any{"stateName": "CREATING", "name": "Orders", "groupId": group, "clusterType": "REPLICASET",
+		"createDate": "2026-09-01T12:00:00Z", "terminationProtectionEnabled": false, "versionReleaseSystem": "LTS",
+		"providerSettings": map[string]any{"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": "US_EAST_1"}})
+	srv := made.json["connectionStrings"].(map[string]any)
+	if s, _ := srv["standardSrv"].(string); len(srv) != 1 || !strings.HasPrefix(s, "mongodb+srv://orders.") {
+		t.Errorf("connectionStrings after a create: %v", srv)
+	}
+	if _, has := made.json["tags"]; has {
+		t.Error("the answer to a create has tags")
+	}
+	get := func() *reply { return b.do("GET", flexs+"/Orders", "") }
+
+	b.clock.Advance(7 * time.Second)
+	get().want(t, 200, map[string]any{"stateName": "CREATING", "id": made.json["id"], "tags": tags("team", "orders"),
+		"connectionStrings": made.json["connectionStrings"]})
+	b.clock.Advance(time.Second)
+	ready := get()
+	ready.want(t, 200, map[string]any{"stateName": "IDLE", "createDate": "2026-09-01T12:00:00Z"})
+	if s, _ := ready.json["connectionStrings"].(map[string]any)["standard"].(string); !strings.HasPrefix(s, "mongodb://") || !strings.Contains(s, "/?ssl=true&authSource=admin&replicaSet=") {
+		t.Errorf("connectionStrings.standard of an IDLE cluster: %q", s)
+	}
+
+	gone := b.do("DELETE", flexs+"/Orders", "")
+	gone.want(t, 204, nil)
+	equal(t, "body", gone.raw, "")
+	equal(t, "Content-Type", gone.header.Get("Content-Type"), "application/vnd.atlas.2024-11-13+json;charset=utf-8")
+	get().want(t, 200, map[string]any{"stateName": "DELETING"})
+	b.do("DELETE", flexs+"/Orders", "").wantError(t, 400, "ATLAS_GENERAL_ERROR",
+		"Reason: Cluster already requested to be deleted.", "Cluster already requested to be deleted")
+	b.clock.Advance(5 * time.Second)
+	get().wantError(t, 404, "CLUSTER_NOT_FOUND", "No cluster named Orders exists in group "+group+".", "Orders", group)
+	b.create("Orders").want(t, 201, nil)
+
+	effects := []atlassim.Effect{}
+	for _, e := range b.sim.Ledger() {
+		if e.Effect != "" {
+			effects = append(effects, e.Effect)
+		}
+	}
+	equal(t, "effects", effects, []atlassim.Effect{"created", "deleted", "created"})
+}
+
+func TestNamesAreTaken(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{NameHeldFor: time.Minute, DeleteFor: -1})
+	b.create("orders").want(t, 201, nil)
+	b.create("orders").wantError(t, 400, "DUPLICATE_CLUSTER_NAME",
+		"A cluster or serverless instance named orders is already present in group "+group+".",
+		"cluster or serverless instance orders", group)
+	b.do("POST", "/api/atlas/v2/groups/"+other+"/flexClusters", flexBody("orders")).want(t, 201, nil)
+
+	b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
+	held := "A transient error occurred. Please try again in a minute or use a different name."
+	b.create("orders").wantError(t, 400, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", held, held)
+	b.clock.Advance(time.Minute)
+	b.create("orders").want(t, 201, nil)
+}
+
+func TestSlowAppearances(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: 10 * time.Second, HiddenFor: 2 * time.Second,
+		RepairingFor: 5 * time.Second, StandardAfter: 3 * time.Second})
+	b.create("orders").want(t, 201, nil)
+	standard := func(r *reply) bool {
+		_, has := r.json["connectionStrings"].(map[string]any)["standard"]
+		return has
+	}
+
+	b.clock.Advance(time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 404, nil)
+	equal(t, "hidden from the list", b.do("GET", flexs, "").json["totalCount"], 0.0)
+	b.create("orders").want(t, 400, map[string]any{"errorCode": "DUPLICATE_CLUSTER_NAME"})
+	for _, step := range []struct {
+		after    time.Duration
+		state    string
+		standard bool
+	}{{time.Second, "CREATING", false}, {8 * time.Second, "REPAIRING", false}, {5 * time.Second, "IDLE", false}, {3 * time.Second, "IDLE", true}} {
+		b.clock.Advance(step.after)
+		r := b.do("GET", flexs+"/orders", "")
+		r.want(t, 200, map[string]any{"stateName": step.state})
+		equal(t, "standard while "+step.state, standard(r), step.standard)
+	}
+}
+
+func TestNoStringsYet(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{NoStringsYet: true})
+	b.create("orders").want(t, 201, map[string]any{"connectionStrings": map[string]any{}})
+	b.clock.Advance(8 * time.Second)
+	if conn := b.do("GET", flexs+"/orders", "").json["connectionStrings"].(map[string]any); len(conn) != 2 {
+		t.Errorf("when IDLE: %v", conn)
+	}
+}
+
+func TestPatchAndProtection(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: -1})
+	b.create("orders").want(t, 201, nil)
+	path := flexs + "/orders"
+	b.do("PATCH", path, `{"terminationProtectionEnabled": true}`).
+		want(t, 200, map[string]any{"terminationProtectionEnabled": true, "tags": tags("team", "orders")})
+	b.do("DELETE", path, "").wantError(t, 400, "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
+		"Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.",
+		"Cannot terminate cluster orders in group "+group+" because termination protection is enabled. Disable termination protection and try again.")
+	b.do("PATCH", path, `{"tags": [], "terminationProtectionEnabled": false}`).
+		want(t, 200, map[string]any{"terminationProtectionEnabled": false, "tags": []any{}})
+	b.do("PATCH", path, `{"name": "other"}`).wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute name specified.", "name")
+	b.do("DELETE", path, "").want(t, 204, nil)
+	b.do("PATCH", path, `{"tags": []}`).want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
+}
+
+func TestIgnoredDeletes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: -1, IgnoredDeletes: 1})
+	b.create("orders").want(t, 201, nil)
+	for _, state := range []string{"IDLE", "DELETING"} {
+		b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
+		b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": state})
+	}
+	equal(t, "deletes with an effect", b.sim.Count(atlassim.Deleted), 1)
+}
+
+func TestSomebodyElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: -1, PublicKey: "abcdefgh", PrivateKey: "s3cret"})
+	q := atlassim.FlexRequest{Name: "orders", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "GCP", RegionName: "CENTRAL_US"}}
+	if err := b.sim.CreateFlex(group, q); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.sim.CreateFlex(group, q); err == nil || !strings.Contains(err.Error(), "DUPLICATE_CLUSTER_NAME") {
+		t.Errorf("twice: %v", err)
+	}
+	if err := b.sim.SetState(group, "orders", "REPAIRING"); err != nil {
+		t.Fatal(err)
+	}
+	state := func() string { return b.sim.Clusters()[0].State }
+	equal(t, "pinned", state(), "REPAIRING")
+	_ = b.sim.SetState(group, "orders", "")
+	equal(t, "unpinned", state(), "IDLE")
+	if err := b.sim.Delete(group, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "deleted", state(), "DELETING")
+	b.clock.Advance(5 * time.Second)
+	equal(t, "clusters", len(b.sim.Clusters()), 0)
+	if err := b.sim.Delete(group, "orders"); err == nil {
+		t.Error("deleted what is gone")
+	}
+	equal(t, "ledger", len(b.sim.Ledger()), 0)
+}
