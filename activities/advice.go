@@ -22,7 +22,8 @@ var byCode = map[string]string{
 	"REGION_UNAVAILABLE":                               "choose another region" + again,
 	"INVALID_REGION":                                   "choose a region that Atlas offers for this provider" + again,
 	"INVALID_PROVIDER":                                 "choose a provider that Atlas offers" + again,
-	"CLUSTER_NAME_PREFIX_INVALID":                      "choose a name whose first 23 characters no other cluster of the project has" + again,
+	"CLUSTER_NAME_PREFIX_INVALID":                      "choose another name: its first 23 characters make the host name" + again,
+	"DUPLICATE_CLUSTER_NAME_PREFIX":                    "choose a name whose first 23 characters no other cluster of the project has" + again,
 	atlasclient.CodeClusterNotFound:                    "check that the project has a cluster of this name" + again,
 	atlasclient.CodeVersionGone: "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, " +
 		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",

@@ -6,10 +6,12 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 )
@@ -49,6 +51,11 @@ type Config struct {
 	LogLevel zapcore.Level
 	// LogFormat is LOG_FORMAT: json or console. Default json.
 	LogFormat string
+
+	// Pace and RequestTimeout are the activities' and the Atlas client's own
+	// defaults but in tests, which have no time to wait.
+	Pace           activities.Pace
+	RequestTimeout time.Duration
 }
 
 // ReadConfig reads the environment. Its error joins one line for each mistake,

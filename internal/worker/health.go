@@ -71,19 +71,25 @@ func (h *health) serve(address string, logger *zap.Logger) (stop func(), err err
 }
 
 // healthcheck is for a container's health check: the image has no other program
-// that could ask.
-func healthcheck(ctx context.Context, e env.Env, stderr io.Writer) int {
-	host, port, err := net.SplitHostPort(e.Get(envHTTPAddress, ""))
-	if err != nil {
-		fmt.Fprintf(stderr, "worker: %s is not set to an address\n", envHTTPAddress)
-		return exitConfig
+// that could ask. Without a URL it asks the worker beside it.
+func healthcheck(ctx context.Context, e env.Env, args []string, stderr io.Writer) int {
+	var url string
+	if len(args) > 0 {
+		url = args[0]
+	} else {
+		host, port, err := net.SplitHostPort(e.Get(envHTTPAddress, ""))
+		if err != nil {
+			fmt.Fprintf(stderr, "worker: %s is not set to an address\n", envHTTPAddress)
+			return exitConfig
+		}
+		url = "http://" + net.JoinHostPort(cmp.Or(host, "localhost"), port) + "/readyz"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(cmp.Or(host, "localhost"), port)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		fmt.Fprintf(stderr, "worker: %v\n", err)
-		return exitError
+		return exitConfig
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

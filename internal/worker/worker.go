@@ -42,8 +42,9 @@ const (
 const usage = `worker hosts the workflows and activities of atlas-provisioner.
 
 Usage:
-  worker               run until SIGTERM or SIGINT
-  worker healthcheck   ask the worker at WORKER_HTTP_ADDRESS whether it is ready; exit 0 or 1
+  worker                     run until SIGTERM or SIGINT
+  worker healthcheck [URL]   ask URL, or the worker at WORKER_HTTP_ADDRESS, whether
+                             it is ready; exit 0 or 1
   worker --version
 
 It takes its configuration from the environment: TEMPORAL_… as Temporal's own
@@ -58,8 +59,8 @@ func Run(ctx context.Context, args []string, environ []string, stdout, stderr io
 	e := env.Env(environ)
 	switch {
 	case len(args) == 0:
-	case len(args) == 1 && args[0] == "healthcheck":
-		return healthcheck(ctx, e, stderr)
+	case len(args) <= 2 && args[0] == "healthcheck":
+		return healthcheck(ctx, e, args[1:], stderr)
 	case len(args) == 1 && args[0] == "--version":
 		fmt.Fprintln(stdout, "worker "+version.Version)
 		return exitOK
@@ -90,7 +91,9 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if config.AllowHTTP {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only")
 	}
-	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth})
+	atlas, err := atlasclient.New(atlasclient.Options{
+		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
+	})
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		WorkerStopTimeout: stopTimeout,
 		OnFatalError:      func(err error) { fatal <- err },
 	})
-	register(w, atlas, hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
+	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
 	health := &health{temporal: temporal}
 	stopHTTP, err := health.serve(config.HTTPAddress, logger)
@@ -132,11 +135,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	return err
 }
 
-func register(w worker.Registry, atlas *atlasclient.Client, searchAttributes bool) {
+func register(w worker.Registry, acts *activities.Activities, searchAttributes bool) {
 	flows := &workflows.Workflows{SearchAttributes: searchAttributes}
 	w.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
 	w.RegisterWorkflowWithOptions(flows.UpgradeToServerless, workflow.RegisterOptions{Name: contract.UpgradeToServerless})
-	w.RegisterActivity(activities.New(atlas, activities.Pace{}))
+	w.RegisterActivity(acts)
 }
 
 // hasSearchAttributes asks whether the namespace has the contract's search
