@@ -1,0 +1,65 @@
+# Needs Go, make, git and sh. Everything else is pinned in tools/ and comes
+# from the Go module proxy.
+
+MODULE  := github.com/atlas-provisioner/atlas-provisioner
+VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -X $(MODULE)/internal/version.Version=$(VERSION)
+
+# The race detector needs a C compiler on most systems; go itself sets
+# CGO_ENABLED=0 where there is none. `make test RACE=` leaves it out.
+RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compiler: testing without -race))
+
+LINT_BIN := $(CURDIR)/bin/lint
+
+.PHONY: help build programs devstack demo up test lint fmt clean
+.DEFAULT_GOAL := help
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: programs bin/temporal ## Build worker, starter, atlas-sim and temporal into bin/
+
+programs:
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/worker ./cmd/starter ./cmd/atlas-sim
+
+# A temporal on PATH is used as it is; one inside this folder is our own.
+bin/temporal: tools/go.mod tools/go.sum
+	@mkdir -p bin
+	@found=$$(command -v temporal || true); case "$$found" in \
+	"$(CURDIR)"/*) ;; \
+	/*) echo "bin/temporal -> $$found"; exec ln -sf "$$found" $@ ;; \
+	esac; \
+	echo "Building the Temporal CLI into bin/temporal: takes minutes the first time, seconds after that."; \
+	cd tools && rm -f ../$@ && exec go build -o ../$@ github.com/temporalio/cli/cmd/temporal
+
+# Built, not `go run`: go run dies of a SIGTERM without passing it on, and
+# would leave the stack running.
+devstack:
+	@go build -o bin/devstack ./internal/devstack
+
+demo: build devstack ## Run both workflows against a local Temporal and the Atlas simulator
+	@exec bin/devstack demo
+
+up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
+	@exec bin/devstack up
+
+test: bin/temporal ## Run every test
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
+	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
+
+# The import rules are in .depguard.yml.
+lint: ## Check formatting, go vet, staticcheck, workflow determinism and import rules
+	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
+	go mod tidy -diff
+	cd tools/lint && go build -o '$(LINT_BIN)/' tool
+	go vet ./...
+	$(LINT_BIN)/staticcheck ./...
+	$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...
+	$(LINT_BIN)/depguard ./...
+	cd tools/compose && go vet ./... && $(LINT_BIN)/staticcheck ./...
+
+fmt: ## Format the code
+	gofmt -s -w .
+
+clean: ## Remove bin/
+	rm -rf bin

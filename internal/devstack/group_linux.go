@@ -1,0 +1,10 @@
+package main
+
+import "syscall"
+
+// ownGroup also has the kernel kill the program when devstack is killed. (To
+// the kernel that is when the thread ends that started the program; the Go
+// runtime ends none but those of goroutines that locked theirs.)
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
