@@ -58,7 +58,7 @@ func (u upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 	name := u.request.Name
 	instance, resp, err := u.atlas.GetServerlessInstance(ctx, u.request.GroupID, name)
 	switch {
-	case notServerless(err):
+	case noSuch(err):
 		return nil, nil
 	case err != nil:
 		return nil, failure(name, err)
@@ -92,6 +92,8 @@ func (u upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 	cluster, resp, err := u.atlas.GetCluster(ctx, u.request.GroupID, name)
 	var answered *atlasclient.Error
 	switch {
+	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI):
+		return u.already(ctx) // it switched between the two reads
 	case errors.As(err, &answered) && !retryable(answered):
 		// Atlas refuses the upgrade itself in better words.
 		return nil, nil
@@ -149,9 +151,9 @@ func refused(err error) bool {
 	return errors.As(err, &e) && e.Err == nil && e.Status < 500 && e.Status != http.StatusRequestTimeout
 }
 
-// notServerless is an answer that the name is not, or not yet, a serverless
-// instance.
-func notServerless(err error) bool {
+// noSuch is an answer that there is no cluster of the name, or none of the kind
+// yet.
+func noSuch(err error) bool {
 	return atlasclient.IsError(err, atlasclient.CodeServerlessInstanceNotFound,
 		atlasclient.CodeClusterNotFound, atlasclient.CodeClusterInServerlessAPI)
 }

@@ -81,12 +81,17 @@ func (w *wait) look(ctx context.Context) (sight, error) {
 	group, name := w.in.GroupID, w.in.Name
 	if w.in.ClusterType == contract.ClusterTypeServerless {
 		c, resp, err := w.atlas.GetServerlessInstance(ctx, group, name)
-		if !notServerless(err) {
+		if !noSuch(err) {
 			return sight{c, resp, contract.ClusterTypeServerless}, err
 		}
 		// Until the switch only the cluster API knows it.
 		c, resp, err = w.atlas.GetCluster(ctx, group, name)
-		if !atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI) {
+		switch {
+		case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI):
+			// It switched between the two reads.
+			c, resp, err = w.atlas.GetServerlessInstance(ctx, group, name)
+			return sight{c, resp, contract.ClusterTypeServerless}, err
+		case !atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI):
 			return sight{c, resp, ""}, err
 		}
 		// What was serverless lives on as Flex.
@@ -101,7 +106,7 @@ func (w *wait) judge(s sight, err error) (*contract.Cluster, error) {
 	defer w.mu.Unlock()
 	p, now, name := &w.progress, w.clock.now(), w.in.Name
 
-	if atlasclient.IsError(err, atlasclient.CodeClusterNotFound, atlasclient.CodeServerlessInstanceNotFound) {
+	if noSuch(err) {
 		p.Errors = 0
 		if p.NotFoundSince.IsZero() {
 			p.NotFoundSince = now

@@ -19,6 +19,7 @@ const (
 	CodeFlexInClusterAPI             = "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"
 	CodeNonFlexInFlexAPI             = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"
 	CodeClusterInServerlessAPI       = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
+	CodeServerlessInClusterAPI       = "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"
 	CodeNotInGroup                   = "NOT_IN_GROUP"
 	CodeVersionGone                  = "VERSION_GONE"
 	CodeContainerWaiting             = "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"

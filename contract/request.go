@@ -160,6 +160,7 @@ func Differences(requested, existing Fields) []Difference {
 	all := maps.Clone(requested)
 	maps.Copy(all, existing)
 	var out []Difference
+	//workflowcheck:ignore the keys are sorted
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		r, e := value(requested, name), value(existing, name)
 		if r != e {

@@ -38,8 +38,8 @@ func (e *InputError) Error() string {
 // the run's own: it becomes the value of the ownership tag.
 func ParseProvisionFlexCluster(data []byte, workflowID string) (ProvisionFlexClusterInput, error) {
 	var in ProvisionFlexClusterInput
-	violations := decode(data, &in)
-	return in, inputError(append(violations, in.violations(workflowID)...))
+	mistyped := decode(data, &in)
+	return in, inputError(merge(mistyped, in.violations(workflowID)))
 }
 
 // Validate checks the input without decoding it; see [ParseProvisionFlexCluster].
@@ -60,8 +60,8 @@ func (in ProvisionFlexClusterInput) violations(workflowID string) []Violation {
 // with an [*InputError] that names every field that is wrong.
 func ParseUpgradeToServerless(data []byte) (UpgradeToServerlessInput, error) {
 	var in UpgradeToServerlessInput
-	violations := decode(data, &in)
-	return in, inputError(append(violations, in.violations()...))
+	mistyped := decode(data, &in)
+	return in, inputError(merge(mistyped, in.violations()))
 }
 
 // Validate checks the input without decoding it; see [ParseUpgradeToServerless].
@@ -138,6 +138,14 @@ func check(groupID, name string, p ProviderSettings, providerName string, tags [
 	return out
 }
 
+// merge leaves out what is wrong with the value of a field that has none,
+// because it could not be decoded.
+func merge(mistyped, wrong []Violation) []Violation {
+	return append(mistyped, slices.DeleteFunc(wrong, func(w Violation) bool {
+		return slices.ContainsFunc(mistyped, func(m Violation) bool { return m.Field == w.Field })
+	})...)
+}
+
 func inputError(violations []Violation) error {
 	if len(violations) == 0 {
 		return nil
@@ -153,6 +161,7 @@ func decode(data []byte, into any) []Violation {
 		return []Violation{{Field: "input", Problem: "must be one JSON object"}}
 	}
 	var out []Violation
+	//workflowcheck:ignore the keys are sorted
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if err := decodeField(name, object[name], into); err != nil {
 			out = append(out, *err)

@@ -100,7 +100,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	config.Temporal.Logger = sdkLogger(logger)
 	temporal, err := client.DialContext(ctx, config.Temporal)
 	if err != nil {
-		return fmt.Errorf("Temporal cannot be reached at %s (TEMPORAL_ADDRESS): %w", config.Temporal.HostPort, err) //nolint:staticcheck // Temporal is a name.
+		return fmt.Errorf("no answer from Temporal at %s (TEMPORAL_ADDRESS): %w", config.Temporal.HostPort, err)
 	}
 	defer temporal.Close()
 
@@ -172,9 +172,10 @@ func newLogger(config Config, out io.Writer) *zap.Logger {
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), config.LogLevel))
 }
 
-// sdkLogger lets the Temporal SDK log through zap.
+// sdkLogger lets the Temporal SDK log through zap. An activity's failure is no
+// bug of ours, so it gets no stack trace.
 func sdkLogger(logger *zap.Logger) log.Logger {
-	return log.NewStructuredLogger(slog.New(zapslog.NewHandler(logger.Core())))
+	return log.NewStructuredLogger(slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1))))
 }
 
 var errNotReady = errors.New("the worker is not ready")
