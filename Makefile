@@ -43,8 +43,9 @@ demo: build devstack ## Run both workflows against a local Temporal and the Atla
 up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
 	@exec bin/devstack up
 
+# The tests wait far more than they compute, so many run beside one another.
 test: bin/temporal ## Run every test
-	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
 
 # The import rules are in .depguard.yml.

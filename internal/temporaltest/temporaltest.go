@@ -1,0 +1,97 @@
+// Package temporaltest starts a real Temporal dev server for the tests of a
+// package.
+package temporaltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Server is a dev server that lives as long as the tests of a package.
+type Server struct {
+	*testsuite.DevServer
+	// CLI is the path of the temporal program.
+	CLI string
+}
+
+// Main is a TestMain: it runs the tests beside a dev server, whose namespace
+// "default" has the contract's search attributes.
+func Main(m *testing.M, server **Server) {
+	os.Exit(func() int {
+		s, err := Start(true)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = s.Stop() }()
+		*server = s
+		return m.Run()
+	}())
+}
+
+// Start starts a dev server on a free port, with or without the contract's
+// search attributes.
+func Start(searchAttributes bool) (*Server, error) {
+	cli, err := CLI()
+	if err != nil {
+		return nil, err
+	}
+	options := testsuite.DevServerOptions{
+		ExistingPath:  cli,
+		LogLevel:      "error",
+		Stdout:        io.Discard,
+		ClientOptions: &client.Options{Logger: Quiet()},
+	}
+	if searchAttributes {
+		for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
+			options.ExtraArgs = append(options.ExtraArgs, "--search-attribute", name+"=Keyword")
+		}
+	}
+	dev, err := testsuite.StartDevServer(context.Background(), options)
+	if err != nil {
+		return nil, fmt.Errorf("the dev server does not start: %w", err)
+	}
+	return &Server{DevServer: dev, CLI: cli}, nil
+}
+
+// CLI finds the temporal program: TEMPORAL_CLI, the one that make builds, or
+// one on the PATH.
+func CLI() (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	built := filepath.Join(filepath.Dir(file), "..", "..", "bin", "temporal")
+	for _, path := range []string{os.Getenv("TEMPORAL_CLI"), built} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	if path, err := exec.LookPath("temporal"); err == nil {
+		return path, nil
+	}
+	return "", errors.New("there is no temporal program: run 'make bin/temporal' first, or 'make test', which does")
+}
+
+// Quiet is a logger for clients whose log no test reads.
+func Quiet() log.Logger { return quiet{} }
+
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
