@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/icholy/digest"
@@ -138,7 +139,7 @@ func (t *sharedToken) get(ctx context.Context, rejected *oauth2.Token) (*oauth2.
 	}
 	token, err := t.config.Token(context.WithValue(ctx, oauth2.HTTPClient, t.tokens))
 	if err != nil {
-		return nil, tokenError(err)
+		return nil, tokenError(err, t.config.ClientSecret)
 	}
 	t.token = token
 	return token, nil
@@ -161,7 +162,7 @@ func tokenRejected(resp *http.Response) bool {
 
 // tokenError is the token endpoint's answer as an [*Error], which holds nothing
 // of the request's credential.
-func tokenError(err error) error {
+func tokenError(err error, secret string) error {
 	e := &Error{Method: http.MethodPost, Path: tokenPath}
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) || answer.Response == nil {
@@ -172,6 +173,8 @@ func tokenError(err error) error {
 	if e.Detail == "" {
 		e.Detail = answer.ErrorDescription
 	}
+	_, basic, _ := strings.Cut(answer.Response.Request.Header.Get("Authorization"), " ")
+	e.redact(secret, basic)
 	if e.Status < 400 {
 		return e.because(errors.New("the answer holds no token"))
 	}

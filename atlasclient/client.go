@@ -168,6 +168,8 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 		return nil, failed.because(err)
 	case resp.StatusCode >= 400:
 		failed.parse(body)
+		_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
+		failed.redact(credential)
 		return nil, failed
 	case resp.StatusCode >= 300:
 		return nil, failed.because(fmt.Errorf("a redirect to %q, which is not followed", resp.Header.Get("Location")))

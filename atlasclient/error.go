@@ -115,6 +115,28 @@ func (e *Error) parse(body []byte) {
 	}
 }
 
+// redact takes out of Atlas's words what the request was signed with, should a
+// server or proxy echo it: a failure stands in the workflow's history for all
+// to read.
+func (e *Error) redact(secrets ...string) {
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, s := range append([]*string{&e.ErrorCode, &e.Reason, &e.Detail}, pointers(e.Parameters)...) {
+			*s = strings.ReplaceAll(*s, secret, "[redacted]")
+		}
+	}
+}
+
+func pointers(s []string) []*string {
+	out := make([]*string, len(s))
+	for i := range s {
+		out[i] = &s[i]
+	}
+	return out
+}
+
 // maxRetryAfter is far beyond what anybody waits for, and far from overflow.
 const maxRetryAfter = 24 * time.Hour
 

@@ -16,6 +16,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 const createPath = "/api/atlas/v2/groups/" + group + "/flexClusters"
@@ -84,6 +85,9 @@ func TestFinal4xx(t *testing.T) {
 			require.Equal(t, "POST", f.Details.Method)
 			require.Equal(t, createPath, f.Details.Path)
 			require.Equal(t, 1, s.requests("POST", "/flexClusters"), "requests")
+			if test.name == "402" {
+				s.record("provision-refused")
+			}
 
 			// The workflow's own failure is an application failure of the type,
 			// and the activity's is its cause.
@@ -287,6 +291,9 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 			require.Equal(t, test.wantType, f.Type)
 			require.Regexp(t, named(test.want, in.Name), f.Message)
 			require.Empty(t, s.sim.Clusters())
+			if test.name == "503" {
+				s.record("provision-given-up")
+			}
 		})
 	}
 }
@@ -323,10 +330,13 @@ func TestInvalidInput(t *testing.T) {
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
 				run, err := s.temporal.ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: t.Name(), TaskQueue: s.queue}, workflow, test.args...)
 				require.NoError(t, err)
-				_, err = s.client.Result(s.ctx(), run.GetID(), run.GetRunID())
+				_, err = s.result(provisioner.Run{WorkflowID: run.GetID(), RunID: run.GetRunID()})
 				f := failure(t, err)
 				require.Equal(t, contract.InvalidInput, f.Type)
 				require.Regexp(t, `^invalid input: .*\. Nothing was sent to Atlas: correct the input and start the workflow again$`, f.Message)
+				if test.name == "mistyped" {
+					s.record("invalid-input-" + workflow)
+				}
 				if test.wants != nil {
 					require.Equal(t, test.wants, f.Details.Violations)
 				}
@@ -387,6 +397,7 @@ func TestClusterConflict(t *testing.T) {
 		require.Equal(t, fmt.Sprintf(`cluster %q: this workflow made it, but it is not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1"; `+
 			`tags.team is "orders", requested none; terminationProtectionEnabled is "false", requested "true". Change the cluster in Atlas or the request, then start the workflow again`, in.Name), f.Message)
 		require.Len(t, f.Details.Differences, 3)
+		s.record("provision-conflict")
 	})
 	t.Run("another kind", func(t *testing.T) {
 		t.Parallel()
@@ -402,26 +413,19 @@ func TestClusterConflict(t *testing.T) {
 // The row TIMEOUT.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name string
-		pace option
-		want string
-	}{
-		{"while looking fast", withPace(quick), `^cluster "NAME" was not IDLE within 3s \(timeoutSeconds\): the last state seen was CREATING\. ` +
-			`The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas$`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: time.Hour}, test.pace)
-			in := flex(t)
-			in.TimeoutSeconds = ptr(3)
-			_, err := s.provision(in)
-			f := failure(t, err)
-			require.Equal(t, contract.Timeout, f.Type)
-			require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
-			require.Regexp(t, named(test.want, in.Name), f.Message)
-		})
-	}
+	t.Run("while Atlas creates", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		in := flex(t)
+		in.TimeoutSeconds = ptr(3)
+		_, err := s.provision(in)
+		f := failure(t, err)
+		require.Equal(t, contract.Timeout, f.Type)
+		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
+		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 3s (timeoutSeconds): the last state seen was CREATING. "+
+			"The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas", in.Name), f.Message)
+		s.record("provision-timeout")
+	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: time.Hour})
@@ -454,6 +458,7 @@ func TestTimeout(t *testing.T) {
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 2s (timeoutSeconds): no worker finished the request in that time. "+
 			"Nothing is known to have been made: start the workflow again under the same id to make sure", in.Name), f.Message)
+		s.record("provision-timeout-while-asking")
 	})
 }
 
@@ -480,6 +485,7 @@ func TestClusterGone(t *testing.T) {
 			f := failure(t, err)
 			require.Equal(t, contract.ClusterGone, f.Type)
 			require.Regexp(t, named(test.want, in.Name), f.Message)
+			s.record("provision-gone")
 		})
 	}
 }

@@ -24,6 +24,7 @@ func TestProvisionCreated(t *testing.T) {
 	in.TerminationProtectionEnabled = true
 	cluster, err := s.provision(in)
 	require.NoError(t, err)
+	s.record("provision-created")
 
 	made := s.sim.Clusters()
 	require.Len(t, made, 1)
@@ -63,6 +64,7 @@ func TestProvisionUnchanged(t *testing.T) {
 	second, err := s.provision(flex(t))
 	require.NoError(t, err)
 	require.Equal(t, contract.Unchanged, second.Outcome)
+	s.record("provision-unchanged")
 	require.Equal(t, first.ID, second.ID)
 	require.Equal(t, 1, s.sim.Count(atlassim.Created))
 }
@@ -284,6 +286,7 @@ func TestCancel(t *testing.T) {
 		_, err = s.result(run)
 		require.Equal(t, &provisioner.Failure{State: provisioner.Canceled, Type: "CANCELED", Message: "the run was cancelled; what it made is left as it is"}, failure(t, err))
 		require.Len(t, s.sim.Clusters(), 1, "what it made is left")
+		s.record("provision-canceled-while-waiting")
 	})
 	t.Run("while Atlas is asked", func(t *testing.T) {
 		t.Parallel()
@@ -302,6 +305,7 @@ func TestCancel(t *testing.T) {
 		_, err = s.result(run)
 		require.Equal(t, provisioner.Canceled, failure(t, err).State)
 		require.Len(t, s.sim.Clusters(), 1, "a request under way takes its course")
+		s.record("provision-canceled-while-asking")
 	})
 	t.Run("before a worker has it", func(t *testing.T) {
 		t.Parallel()
@@ -323,15 +327,14 @@ func TestServerWithoutSearchAttributes(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = bare.Stop() })
 	s := setupWithoutWorker(t, atlassim.Config{})
-	s.temporal = bare.Client()
+	s.temporal, s.address = bare.Client(), bare.FrontendHostPort()
 	s.client = provisioner.New(s.temporal, provisioner.Options{TaskQueue: s.queue})
-	s.startWorker(onServer(bare))
-	run, err := s.client.StartProvision(s.ctx(), flex(t))
-	require.NoError(t, err)
-	cluster, err := s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
+	s.startWorker()
+	cluster, err := s.provision(flex(t))
 	require.NoError(t, err)
 	require.Equal(t, contract.Created, cluster.Outcome)
-	for _, e := range s.history(run) {
+	s.record("provision-without-search-attributes")
+	for _, e := range s.history(s.last) {
 		require.NotEqual(t, enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, e.GetEventType())
 	}
 	require.Contains(t, s.logs.String(), "temporal operator search-attribute create --type Keyword --name AtlasProjectId")

@@ -75,6 +75,8 @@ type stack struct {
 	temporal client.Client
 	logs     *logs
 	stop     func() // stops the worker, and waits for it
+	address  string // of Temporal
+	last     provisioner.Run
 }
 
 type option func(*worker.Config)
@@ -109,7 +111,7 @@ func setupWithoutWorker(t *testing.T, sim atlassim.Config) *stack {
 	if sim.ClientID == "" && sim.AccessToken == "" {
 		sim.PublicKey, sim.PrivateKey = publicKey, privateKey
 	}
-	s := &stack{t: t, queue: t.Name(), temporal: server.Client(), logs: &logs{}, stop: func() {}}
+	s := &stack{t: t, queue: t.Name(), temporal: server.Client(), address: server.FrontendHostPort(), logs: &logs{}, stop: func() {}}
 	s.sim, s.url = atlassimtest.Start(t, sim)
 	s.client = provisioner.New(s.temporal, provisioner.Options{TaskQueue: s.queue})
 	return s
@@ -118,7 +120,7 @@ func setupWithoutWorker(t *testing.T, sim atlassim.Config) *stack {
 func (s *stack) startWorker(options ...option) {
 	s.t.Helper()
 	config := worker.Config{
-		Temporal:  client.Options{HostPort: server.FrontendHostPort(), Namespace: "default"},
+		Temporal:  client.Options{HostPort: s.address, Namespace: "default"},
 		TaskQueue: s.queue, BaseURL: s.url, Pace: quick,
 		Auth: atlasclient.APIKey{PublicKey: publicKey, PrivateKey: privateKey},
 	}
@@ -226,16 +228,14 @@ func (s *stack) upgrade(in contract.UpgradeToServerlessInput) (contract.Cluster,
 }
 
 // result waits for the end of a run, whose history has 20 events at most
-// whatever happened, and is recorded under -record.
+// whatever happened.
 func (s *stack) result(run provisioner.Run) (contract.Cluster, error) {
 	s.t.Helper()
 	cluster, err := s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
 	require.NoError(s.t, s.ctx().Err())
 	events := s.history(run)
 	require.LessOrEqual(s.t, len(events), 20, "history events")
-	if *record {
-		s.record(run)
-	}
+	s.last = run
 	return cluster, err
 }
 
@@ -251,14 +251,22 @@ func (s *stack) history(run provisioner.Run) []*historypb.HistoryEvent {
 	return out
 }
 
-// record keeps the history of a run as the Temporal CLI writes it.
-func (s *stack) record(run provisioner.Run) {
+// record keeps the history of the run that ended last, as the Temporal CLI
+// writes it, under -record.
+func (s *stack) record(name string) {
 	s.t.Helper()
-	out, err := exec.Command(server.CLI, "workflow", "show", "--address", server.FrontendHostPort(), //nolint:gosec // a test's own
+	if *record {
+		require.NoError(s.t, os.WriteFile(filepath.Join("..", "..", "workflows", "testdata", name+".json"), s.show(s.last), 0o644))
+	}
+}
+
+// show is the history of a run as the Temporal CLI writes it.
+func (s *stack) show(run provisioner.Run) []byte {
+	s.t.Helper()
+	out, err := exec.Command(server.CLI, "workflow", "show", "--address", s.address,
 		"--workflow-id", run.WorkflowID, "--run-id", run.RunID, "--output", "json").Output()
 	require.NoError(s.t, err)
-	name := strings.NewReplacer("/", "-", "Test", "").Replace(s.t.Name())
-	require.NoError(s.t, os.WriteFile(filepath.Join("..", "..", "workflows", "testdata", name+".json"), out, 0o644))
+	return out
 }
 
 // requests counts the requests with a method and a path that ends so.

@@ -29,6 +29,7 @@ func TestUpgraded(t *testing.T) {
 	in.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
 	cluster, err := s.upgrade(in)
 	require.NoError(t, err)
+	s.record("upgrade-upgraded")
 	require.Equal(t, contract.Upgraded, cluster.Outcome)
 	require.Equal(t, "SERVERLESS", cluster.ClusterType)
 	require.Equal(t, "IDLE", cluster.StateName)
@@ -49,6 +50,7 @@ func TestUpgradeUnchanged(t *testing.T) {
 	cluster, err := s.upgrade(serverless(t))
 	require.NoError(t, err)
 	require.Equal(t, contract.Unchanged, cluster.Outcome)
+	s.record("upgrade-unchanged")
 	require.Equal(t, 1, s.requests("POST", upgradePath))
 }
 
@@ -62,6 +64,7 @@ func TestUpgradeConflict(t *testing.T) {
 	_, err = s.upgrade(in)
 	f := failure(t, err)
 	require.Equal(t, contract.ClusterConflict, f.Type)
+	s.record("upgrade-conflict")
 	require.Equal(t, fmt.Sprintf(`cluster %q: it is serverless already, but not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1". `+
 		`Change the instance in Atlas or the request, then start the workflow again`, in.Name), f.Message)
 	require.Equal(t, 1, s.requests("POST", upgradePath))
@@ -109,6 +112,7 @@ func TestUpgradeTakenUp(t *testing.T) {
 	_, err := s.upgrade(in)
 	f := failure(t, err)
 	require.Equal(t, contract.Timeout, f.Type)
+	s.record("upgrade-timeout")
 	require.Equal(t, "UPDATING", f.Details.StateName)
 	cluster, err := s.upgrade(serverless(t))
 	require.NoError(t, err)
@@ -124,6 +128,7 @@ func TestUpgradeRetired(t *testing.T) {
 	f := failure(t, err)
 	require.Equal(t, "VERSION_GONE", f.Type)
 	require.Equal(t, 410, f.Details.Status)
+	s.record("upgrade-retired")
 	require.Contains(t, f.Message, "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
 		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX")
 	require.Equal(t, 1, s.requests("POST", upgradePath))
@@ -149,6 +154,7 @@ func TestUpgradeGone(t *testing.T) {
 	require.NoError(t, s.sim.Delete(group, clusterName(t)))
 	_, err = s.result(run)
 	require.Equal(t, contract.ClusterGone, failure(t, err).Type)
+	s.record("upgrade-gone")
 }
 
 func TestUpgradeCanceled(t *testing.T) {
@@ -160,4 +166,5 @@ func TestUpgradeCanceled(t *testing.T) {
 	require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))
 	_, err = s.result(run)
 	require.Equal(t, "CANCELED", failure(t, err).Type)
+	s.record("upgrade-canceled")
 }

@@ -1,0 +1,64 @@
+package workflows_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/workflows"
+)
+
+// outcomes are those that a recorded history stands for; see the flag -record
+// of package integration.
+var outcomes = []string{
+	"invalid-input-ProvisionFlexCluster", "invalid-input-UpgradeToServerless",
+	"provision-canceled-while-asking", "provision-canceled-while-waiting", "provision-conflict", "provision-created",
+	"provision-given-up", "provision-gone", "provision-refused", "provision-timeout", "provision-timeout-while-asking",
+	"provision-unchanged", "provision-without-search-attributes",
+	"upgrade-canceled", "upgrade-conflict", "upgrade-gone", "upgrade-retired", "upgrade-timeout", "upgrade-unchanged", "upgrade-upgraded",
+}
+
+// Every recorded history replays, whatever the worker knows of its server's
+// search attributes. A change that breaks one needs workflow.GetVersion.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	var recorded []string
+	for _, file := range files {
+		recorded = append(recorded, strings.TrimSuffix(filepath.Base(file), ".json"))
+	}
+	require.ElementsMatch(t, outcomes, recorded)
+	for _, name := range outcomes {
+		for _, searchAttributes := range []bool{true, false} {
+			flows := &workflows.Workflows{SearchAttributes: searchAttributes}
+			require.NoError(t, replay(name, flows.ProvisionFlexCluster, flows.UpgradeToServerless), name)
+		}
+	}
+}
+
+// The replay notices a change: a workflow that asks nobody does not replay.
+func TestReplayNoticesAChange(t *testing.T) {
+	t.Parallel()
+	idle := func(workflow.Context, converter.RawValue) (*contract.Cluster, error) { return &contract.Cluster{}, nil }
+	for _, name := range []string{"provision-created", "upgrade-upgraded"} {
+		require.ErrorContains(t, replay(name, idle, idle), "TMPRL1100", name) // the SDK's code for nondeterminism
+	}
+}
+
+func replay(name string, provision, upgrade any) error {
+	replayer := worker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(provision, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
+	replayer.RegisterWorkflowWithOptions(upgrade, workflow.RegisterOptions{Name: contract.UpgradeToServerless})
+	return replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), filepath.Join("testdata", name+".json"))
+}
+
+func quiet() log.Logger { return temporaltest.Quiet() }
