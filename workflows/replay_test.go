@@ -21,7 +21,7 @@ import (
 var outcomes = []string{
 	"invalid-input-ProvisionFlexCluster", "invalid-input-UpgradeToServerless",
 	"provision-canceled-while-asking", "provision-canceled-while-waiting", "provision-conflict", "provision-created",
-	"provision-given-up", "provision-gone", "provision-refused", "provision-timeout", "provision-timeout-while-asking",
+	"provision-given-up", "provision-gone", "provision-idle-without-standard", "provision-refused", "provision-timeout", "provision-timeout-while-asking",
 	"provision-unchanged", "provision-without-search-attributes",
 	"upgrade-canceled", "upgrade-conflict", "upgrade-gone", "upgrade-retired", "upgrade-timeout", "upgrade-unchanged", "upgrade-upgraded",
 }

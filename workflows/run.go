@@ -55,7 +55,9 @@ func (r *run) of(groupID, name, clusterType, state string, timeout time.Duration
 	r.timeout, r.deadline = timeout, r.info.WorkflowStartTime.Add(timeout)
 	// Another worker, or the same one later, may know of other attributes, but
 	// a run must not change its mind: it records the answer it began with.
-	recorded := workflow.SideEffect(r.ctx, func(workflow.Context) any { return r.searchable })
+	recorded := workflow.SideEffectWithOptions(r.ctx,
+		workflow.SideEffectOptions{Summary: "Note whether the server has the search attributes"},
+		func(workflow.Context) any { return r.searchable })
 	if err := recorded.Get(&r.searchable); err != nil {
 		r.searchable = false
 	}
@@ -162,6 +164,8 @@ func (r *run) failed(err error) error {
 	message, kind, details := r.describe(err)
 	if details.StateName != "" {
 		r.saw(details.StateName)
+	} else {
+		r.upsert(clusterState.ValueUnset()) // there is no cluster to have one
 	}
 	r.enter(contract.PhaseFailed, "%s: %s.", kind, message)
 	return temporal.NewApplicationErrorWithOptions(message, kind, temporal.ApplicationErrorOptions{

@@ -91,6 +91,7 @@ func (s *stack) childEnv(env []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(env), theirs),
 		"TEMPORAL_ADDRESS="+s.temporal,
 		"TEMPORAL_CONFIG_FILE="+os.DevNull,
+		"TEMPORAL_UI_URL=http://"+s.ui,
 		"MONGODB_ATLAS_BASE_URL=http://"+s.atlas,
 		"MONGODB_ATLAS_PUBLIC_API_KEY="+s.publicKey,
 		"MONGODB_ATLAS_PRIVATE_API_KEY="+s.privateKey,

@@ -263,15 +263,15 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 		want     string
 	}{
 		{name: "503", fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503}, wantType: "HTTP_503",
-			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again; gave up after 3s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
+			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again; gave up after 8s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
 		{name: "429", fault: atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "60"}, wantType: "RATE_LIMITED",
-			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks; gave up after 3s`},
+			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks; gave up after 8s`},
 		{name: "refused", url: refused, wantType: "ATLAS_UNREACHABLE",
-			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: connect: connection refused\): trying again; gave up after 3s`},
-		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS client\): trying again; gave up after 3s`},
-		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown authority\): trying again; gave up after 3s`},
+			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: connect: connection refused\): trying again; gave up after 8s`},
+		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS client\): trying again; gave up after 8s`},
+		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown authority\): trying again; gave up after 8s`},
 		{name: "garbage", fault: atlassim.Fault{Kind: atlassim.FaultGarbage, BeforeEffect: true}, wantType: "ATLAS_BAD_RESPONSE",
-			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON expected: .*: trying again; gave up after 3s`},
+			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON expected: .*: trying again; gave up after 8s`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -285,7 +285,7 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 				s.sim.AddFault(test.fault)
 			}
 			in := flex(t)
-			in.TimeoutSeconds = ptr(3)
+			in.TimeoutSeconds = ptr(8)
 			_, err := s.provision(in)
 			f := failure(t, err)
 			require.Equal(t, test.wantType, f.Type)
@@ -417,21 +417,21 @@ func TestTimeout(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: time.Hour})
 		in := flex(t)
-		in.TimeoutSeconds = ptr(3)
+		in.TimeoutSeconds = ptr(8)
 		_, err := s.provision(in)
 		f := failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
-		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 3s (timeoutSeconds): the last state seen was CREATING. "+
+		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 			"The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas", in.Name), f.Message)
 		s.record("provision-timeout")
 	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: time.Hour})
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, Skip: 2})
+		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503})
 		in := flex(t)
-		in.TimeoutSeconds = ptr(4)
+		in.TimeoutSeconds = ptr(8)
 		_, err := s.provision(in)
 		f := failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
@@ -498,5 +498,7 @@ func TestIdleWithoutStandard(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cluster.ConnectionStrings.Standard)
 	require.NotEmpty(t, cluster.ConnectionStrings.StandardSrv)
-	require.Equal(t, []string{"Atlas answered IDLE but gave no connection string of every kind for 1s: read the cluster again for the rest"}, cluster.Warnings)
+	require.Len(t, cluster.Warnings, 1)
+	require.Regexp(t, `^Atlas answered IDLE but gave no connection string of every kind for \d+s: read the cluster again for the rest$`, cluster.Warnings[0])
+	s.record("provision-idle-without-standard")
 }

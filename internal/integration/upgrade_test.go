@@ -106,9 +106,9 @@ func TestUpgradeOnce(t *testing.T) {
 // An upgrade that an earlier run began is waited for, not begun again.
 func TestUpgradeTakenUp(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: 8 * time.Second}))
+	s := setup(t, shared(t, atlassim.Config{UpgradeFor: 16 * time.Second}))
 	in := serverless(t)
-	in.TimeoutSeconds = ptr(4)
+	in.TimeoutSeconds = ptr(8)
 	_, err := s.upgrade(in)
 	f := failure(t, err)
 	require.Equal(t, contract.Timeout, f.Type)
