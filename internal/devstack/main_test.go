@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 	"io"
 	"net"
 	"os"
@@ -215,40 +216,40 @@ func TestKilled(t *testing.T) {
 
 func TestStopKillsTheWholeGroup(t *testing.T) {
 	h := newHub(t)
-	p, err := startProcess(exec.Command("bin/worker"))
+	p, err := process.Start(exec.Command("bin/worker"))
 	must(t, err)
 	stubborn := h.accept("worker") // never told to exit
 	stubborn.tell("have a child")
 	grandchild := h.accept("grandchild")
-	p.stop(time.Millisecond)
+	p.Stop(time.Millisecond)
 	stubborn.gone()
 	grandchild.gone()
-	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
+	if status := p.Cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
 		t.Errorf("it ended by %v, want SIGKILL", status.Signal())
 	}
 }
 
 func TestEndOfProgramEndsItsGroup(t *testing.T) {
 	h := newHub(t)
-	p, err := startProcess(exec.Command("bin/worker"))
+	p, err := process.Start(exec.Command("bin/worker"))
 	must(t, err)
 	leader := h.accept("worker")
 	leader.tell("have a child")
 	grandchild := h.accept("grandchild")
 	leader.tell("exit 0")
-	<-p.done
+	<-p.Done
 	grandchild.gone()
 }
 
 func TestChildEnv(t *testing.T) {
-	s := &stack{temporal: "127.0.0.1:7", atlas: "127.0.0.1:8", worker: "127.0.0.1:9", publicKey: "pub", privateKey: "priv"}
+	s := &stack{temporal: "127.0.0.1:7", ui: "127.0.0.1:6", atlas: "127.0.0.1:8", worker: "127.0.0.1:9", publicKey: "pub", privateKey: "priv"}
 	got := s.childEnv([]string{
 		"HOME=/home/me", "LOG_LEVEL=debug",
 		"TEMPORAL_PROFILE=production", "TEMPORAL_API_KEY=secret", "MONGODB_ATLAS_CLIENT_ID=real",
 	})
 	want := []string{
 		"HOME=/home/me", "LOG_LEVEL=debug",
-		"TEMPORAL_ADDRESS=127.0.0.1:7", "TEMPORAL_CONFIG_FILE=/dev/null",
+		"TEMPORAL_ADDRESS=127.0.0.1:7", "TEMPORAL_CONFIG_FILE=/dev/null", "TEMPORAL_UI_URL=http://127.0.0.1:6",
 		"MONGODB_ATLAS_BASE_URL=http://127.0.0.1:8",
 		"MONGODB_ATLAS_PUBLIC_API_KEY=pub", "MONGODB_ATLAS_PRIVATE_API_KEY=priv",
 		"WORKER_HTTP_ADDRESS=127.0.0.1:9", "LOG_FORMAT=console",
@@ -284,7 +285,7 @@ func TestPrefix(t *testing.T) {
 func TestTail(t *testing.T) {
 	path := t.TempDir() + "/log"
 	must(t, os.WriteFile(path, []byte(strings.Repeat("old\n", 30)+strings.Repeat("new\n", 20)), 0o600))
-	if got := tail(path); strings.Contains(got, "old") || strings.Count(got, "new") != 20 {
+	if got := process.Tail(path); strings.Contains(got, "old") || strings.Count(got, "new") != 20 {
 		t.Error(got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 	"io"
 	"net"
 	"net/http"
@@ -42,7 +43,7 @@ type stack struct {
 	temporal, ui, atlas, worker string // addresses, host:port
 	publicKey, privateKey       string
 	env                         []string // every program's
-	processes                   []*process
+	processes                   []*process.Process
 }
 
 // start starts Temporal, the simulator and the worker, each when the one
@@ -111,21 +112,21 @@ func (s *stack) launch(ctx context.Context, ready func(context.Context) bool, na
 	defer log.Close() // the program has its own
 	cmd := s.command(name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	p, err := startProcess(cmd)
+	p, err := process.Start(cmd)
 	if err != nil {
 		return err
 	}
 	s.processes = append(s.processes, p)
 	go func() {
-		<-p.done
-		s.fail(fmt.Errorf("%s ended unexpectedly (%s). %s", name, cmd.ProcessState, tail(log.Name())))
+		<-p.Done
+		s.fail(fmt.Errorf("%s ended unexpectedly (%s). %s", name, cmd.ProcessState, process.Tail(log.Name())))
 	}()
 	slow := fmt.Errorf("%s is not ready after %s", name, startTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, slow)
 	defer cancel()
-	err = poll(ctx, ready)
+	err = process.Poll(ctx, ready)
 	if errors.Is(err, slow) {
-		return fmt.Errorf("%w. %s", slow, tail(log.Name()))
+		return fmt.Errorf("%w. %s", slow, process.Tail(log.Name()))
 	}
 	return err
 }
@@ -172,7 +173,7 @@ func (s *stack) workerReady(ctx context.Context) bool {
 // stop stops the programs in the reverse order of their start.
 func (s *stack) stop() {
 	for _, p := range slices.Backward(s.processes) {
-		p.stop(stopGrace)
+		p.Stop(stopGrace)
 	}
 }
 
@@ -194,18 +195,18 @@ func (s *stack) starter(ctx context.Context, args, workflowID string) error {
 	fmt.Fprintf(s.out, "\nhttp://%s/namespaces/default/workflows/%s\n$ %sbin/starter %s\n", s.ui, workflowID, s.prefix(), args)
 	cmd := s.command("starter", strings.Fields(args)...)
 	cmd.Stdout, cmd.Stderr = s.out, s.errOut
-	p, err := startProcess(cmd)
+	p, err := process.Start(cmd)
 	if err != nil {
 		return err
 	}
 	select {
-	case <-p.done:
+	case <-p.Done:
 	case <-ctx.Done():
-		p.stop(stopGrace)
+		p.Stop(stopGrace)
 		return context.Cause(ctx)
 	}
-	if p.err != nil {
-		return fmt.Errorf("bin/starter failed (%w). As for the worker: %s", p.err, tail(s.log("worker")))
+	if p.Err != nil {
+		return fmt.Errorf("bin/starter failed (%w). As for the worker: %s", p.Err, process.Tail(s.log("worker")))
 	}
 	return nil
 }

@@ -1,10 +1,10 @@
 //go:build unix && !linux
 
-package main
+package process
 
 import "syscall"
 
-// ownGroup leaves the program running when devstack itself is killed with
+// ownGroup leaves the program running when the starter itself is killed with
 // SIGKILL: only Linux can stop it then.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}

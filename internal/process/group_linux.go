@@ -1,8 +1,8 @@
-package main
+package process
 
 import "syscall"
 
-// ownGroup also has the kernel kill the program when devstack is killed. (To
+// ownGroup also has the kernel kill the program when who started it is killed. (To
 // the kernel that is when the thread ends that started the program; the Go
 // runtime ends none but those of goroutines that locked theirs.)
 func ownGroup() *syscall.SysProcAttr {
