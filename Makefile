@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test lint fmt clean
+.PHONY: help build programs devstack demo up test chaos lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -47,6 +47,12 @@ up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop t
 test: bin/temporal ## Run every test
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
+
+SEED = 1
+
+chaos: build ## Run 270 requests while Atlas fails and everything is killed; SEED=1
+	@go build -o bin/chaos ./internal/chaos
+	@exec bin/chaos -seed $(SEED)
 
 # The import rules are in .depguard.yml.
 lint: ## Check formatting, go vet, staticcheck, workflow determinism and import rules

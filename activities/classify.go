@@ -110,6 +110,12 @@ func later(d time.Duration) time.Duration {
 	return d + rand.N(min(d/10, time.Second)+time.Millisecond)
 }
 
+// backoff is the delay after so many failures in a row: a second at first, twice
+// that each time, and the longest at last.
+func backoff(failures int, longest time.Duration) time.Duration {
+	return later(min(time.Second<<min(failures-1, 10), longest))
+}
+
 // conflict is the failure for a cluster that is not ours or not as asked.
 func conflict(cluster, message string, differences []contract.Difference) error {
 	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("cluster %q: %s", cluster, message),

@@ -23,25 +23,36 @@ import (
 // the endpoint.
 func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeInput) (contract.Cluster, error) {
 	info := activity.GetInfo(ctx)
-	u := upgrade{Activities: a, request: in.Request, workflowStarted: in.WorkflowStarted, info: info, clock: clockOf(info)}
+	u := &upgrade{Activities: a, request: in.Request, workflowStarted: in.WorkflowStarted, info: info, clock: clockOf(info)}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are as good as none.
 		_ = activity.GetHeartbeatDetails(ctx, &u.sent)
 	}
 	done, err := u.already(ctx)
-	if done != nil || err != nil {
-		return value(done), err
+	if done == nil && err == nil {
+		done, err = u.underWay(ctx)
 	}
-	if done, err = u.underWay(ctx); done != nil || err != nil {
-		return value(done), err
+	if done == nil && err == nil {
+		done, err = u.ask(ctx)
 	}
-	return u.ask(ctx)
+	var answer *atlasclient.Error
+	if errors.As(err, &answer) {
+		u.sent.Errors++
+		activity.RecordHeartbeat(ctx, u.sent)
+		err = failureAfter(in.Request.Name, "", err, backoff(u.sent.Errors, a.pace.SlowMax))
+	} else if err != nil && u.sent.Errors > 0 {
+		u.sent.Errors = 0
+		activity.RecordHeartbeat(ctx, u.sent)
+	}
+	return value(done), err
 }
 
-// upgradeSent is the heartbeat of the upgrade: when a request was sent whose
-// effect is unknown. The zero time is none.
+// upgradeSent is the heartbeat of the upgrade.
 type upgradeSent struct {
+	// At is when a request was sent whose effect is unknown; zero for none.
 	At time.Time `json:"at,omitzero"`
+	// Errors counts the attempts in a row that failed.
+	Errors int `json:"errors,omitempty"`
 }
 
 type upgrade struct {
@@ -54,14 +65,14 @@ type upgrade struct {
 }
 
 // already answers the instance, if there is one of the name and as asked.
-func (u upgrade) already(ctx context.Context) (*contract.Cluster, error) {
+func (u *upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 	name := u.request.Name
 	instance, resp, err := u.atlas.GetServerlessInstance(ctx, u.request.GroupID, name)
 	switch {
 	case noSuch(err):
 		return nil, nil
 	case err != nil:
-		return nil, failure(name, err)
+		return nil, err
 	}
 	found := result(instance, contract.ClusterTypeServerless, resp)
 	if found.StateName == contract.StateDeleting {
@@ -87,7 +98,7 @@ func (u upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 // underWay looks at the cluster before it is asked to upgrade. It answers the
 // cluster when the request of an earlier attempt took effect, and fails for
 // now when that cannot be told yet.
-func (u upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
+func (u *upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 	name := u.request.Name
 	cluster, resp, err := u.atlas.GetCluster(ctx, u.request.GroupID, name)
 	var answered *atlasclient.Error
@@ -98,7 +109,7 @@ func (u upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 		// Atlas refuses the upgrade itself in better words.
 		return nil, nil
 	case err != nil:
-		return nil, failure(name, err)
+		return nil, err
 	case cluster.StateName == contract.StateUpdating && !u.sent.At.IsZero():
 		out := result(cluster, contract.ClusterTypeServerless, resp)
 		out.Outcome = contract.Upgraded
@@ -117,7 +128,7 @@ func (u upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 
 // ask sends the upgrade. That it was sent is on record with Temporal before
 // it goes, and taken back if Atlas says that it had no effect.
-func (u upgrade) ask(ctx context.Context) (contract.Cluster, error) {
+func (u *upgrade) ask(ctx context.Context) (*contract.Cluster, error) {
 	r := u.request
 	r.ProviderSettings.ProviderName = contract.ClusterTypeServerless
 	u.sent.At = u.clock.now()
@@ -135,13 +146,13 @@ func (u upgrade) ask(ctx context.Context) (contract.Cluster, error) {
 	stop()
 	if err != nil {
 		if refused(err) {
-			activity.RecordHeartbeat(ctx, upgradeSent{})
+			u.sent.At = time.Time{}
 		}
-		return contract.Cluster{}, failure(r.Name, err)
+		return nil, err
 	}
 	out := result(cluster, contract.ClusterTypeServerless, resp)
 	out.Outcome = contract.Upgraded
-	return out, nil
+	return &out, nil
 }
 
 // refused is whether Atlas said that a request had no effect. A 5xx or 408 does
@@ -166,7 +177,7 @@ func untagged(request contract.UpgradeToServerlessInput, found contract.Cluster)
 // backupWarning says that continuous backup is not as asked. It is no conflict:
 // Atlas takes the setting but no longer applies it
 // (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, getServerlessInstance).
-func (u upgrade) backupWarning(instance *atlasclient.Cluster) []string {
+func (u *upgrade) backupWarning(instance *atlasclient.Cluster) []string {
 	asked, o := u.request.ContinuousBackup(), instance.ServerlessBackupOptions
 	if asked == "" || o == nil || o.ServerlessContinuousBackupEnabled == nil ||
 		asked == fmt.Sprint(*o.ServerlessContinuousBackupEnabled) {

@@ -152,11 +152,11 @@ func (w *wait) judge(s sight, err error) (*contract.Cluster, error) {
 // the looks in a row that failed, and not with the attempts: after fifty that
 // ended in NOT_YET the retry policy would have its longest.
 func (w *wait) lookFailed(err error) error {
-	backoff := min(time.Second<<min(w.progress.Errors-1, 10), w.pace.SlowMax)
-	if left := w.in.Deadline.Sub(w.clock.now()); backoff > left {
-		backoff = max(left/2, 100*time.Millisecond)
+	delay := backoff(w.progress.Errors, w.pace.SlowMax)
+	if left := w.in.Deadline.Sub(w.clock.now()); delay > left {
+		delay = max(left/2, 100*time.Millisecond)
 	}
-	return failureAfter(w.in.Name, w.progress.StateName, err, later(backoff))
+	return failureAfter(w.in.Name, w.progress.StateName, err, delay)
 }
 
 // complete is whether all connection strings are there. A serverless instance

@@ -272,3 +272,21 @@ func TestMadeByThisRun(t *testing.T) {
 	}
 	require.False(t, madeByThisRun(&atlasclient.Cluster{CreateDate: started.Add(-time.Minute)}, &atlasclient.Response{}, started, temporalNow), "an answer without a Date")
 }
+
+// An upgrade that watched for long, too, retries a real failure in a second.
+func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
+	t.Parallel()
+	sim, a, env := setup(t, atlassim.Config{}, Pace{})
+	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
+	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
+		env.SetHeartbeatDetails(upgradeSent{At: time.Now(), Errors: failures})
+		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
+		})
+		var f *temporal.ApplicationError
+		require.ErrorAs(t, err, &f)
+		require.Equal(t, "HTTP_503", f.Type())
+		require.GreaterOrEqual(t, f.NextRetryDelay(), want)
+		require.LessOrEqual(t, f.NextRetryDelay(), want*11/10+time.Millisecond)
+	}
+}
