@@ -157,7 +157,8 @@ func Differences(requested, existing Fields) []Difference {
 		}
 		return "none"
 	}
-	all := maps.Clone(requested)
+	all := Fields{}
+	maps.Copy(all, requested)
 	maps.Copy(all, existing)
 	var out []Difference
 	//workflowcheck:ignore the keys are sorted

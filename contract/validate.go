@@ -1,13 +1,14 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -38,8 +39,8 @@ func (e *InputError) Error() string {
 // the run's own: it becomes the value of the ownership tag.
 func ParseProvisionFlexCluster(data []byte, workflowID string) (ProvisionFlexClusterInput, error) {
 	var in ProvisionFlexClusterInput
-	mistyped := decode(data, &in)
-	return in, inputError(merge(mistyped, in.violations(workflowID)))
+	d := decode(data, &in)
+	return in, inputError(d.and(in.violations(workflowID)))
 }
 
 // Validate checks the input without decoding it; see [ParseProvisionFlexCluster].
@@ -60,8 +61,8 @@ func (in ProvisionFlexClusterInput) violations(workflowID string) []Violation {
 // with an [*InputError] that names every field that is wrong.
 func ParseUpgradeToServerless(data []byte) (UpgradeToServerlessInput, error) {
 	var in UpgradeToServerlessInput
-	mistyped := decode(data, &in)
-	return in, inputError(merge(mistyped, in.violations()))
+	d := decode(data, &in)
+	return in, inputError(d.and(in.violations()))
 }
 
 // Validate checks the input without decoding it; see [ParseUpgradeToServerless].
@@ -94,26 +95,29 @@ func check(groupID, name string, p ProviderSettings, providerName string, tags [
 		out = append(out, Violation{field, fmt.Sprintf(format, args...)})
 	}
 	if !groupIDPattern.MatchString(groupID) {
-		wrong("groupId", "must be the project's id of 24 hexadecimal digits (0-9, a-f), got %q", groupID)
+		wrong("groupId", "must be the project's id of 24 hexadecimal digits (0-9, a-f), got %q", short(groupID))
 	}
 	switch {
 	case !namePattern.MatchString(name):
-		wrong("name", "must begin with a letter or digit and hold only letters, digits and hyphens, got %q", name)
+		wrong("name", "must begin with a letter or digit and hold only letters, digits and hyphens, got %q", short(name))
 	case len(name) > maxName:
 		wrong("name", "must have %d characters at most, got %d", maxName, len(name))
 	case name[min(len(name), namePrefix)-1] == '-':
-		wrong("name", "must not end in a hyphen, nor may its first %d characters, which make the host name, got %q", namePrefix, name)
+		wrong("name", "must not end in a hyphen, nor may its first %d characters, which make the host name, got %q", namePrefix, short(name))
 	}
 	switch p.BackingProviderName {
 	case "AWS", "AZURE", "GCP":
 	default:
-		wrong("providerSettings.backingProviderName", "must be AWS, AZURE or GCP, got %q", p.BackingProviderName)
+		wrong("providerSettings.backingProviderName", "must be AWS, AZURE or GCP, got %q", short(p.BackingProviderName))
 	}
 	if p.RegionName == "" {
 		wrong("providerSettings.regionName", "must name a region, such as US_EAST_1")
 	}
 	if p.ProviderName != "" && p.ProviderName != providerName {
-		wrong("providerSettings.providerName", "must be %s or left out, got %q", providerName, p.ProviderName)
+		wrong("providerSettings.providerName", "must be %s or left out, got %q", providerName, short(p.ProviderName))
+	}
+	if p.DiskSizeGB != 0 {
+		wrong("providerSettings.diskSizeGB", "cannot be chosen: leave it out")
 	}
 	seen := map[string]bool{}
 	for i, t := range tags {
@@ -128,7 +132,7 @@ func check(groupID, name string, p ProviderSettings, providerName string, tags [
 			wrong(field+".key", "is %s, which is reserved", OwnershipTag)
 		}
 		if seen[t.Key] {
-			wrong(field+".key", "is given twice: %q", t.Key)
+			wrong(field+".key", "is given twice: %q", short(t.Key))
 		}
 		seen[t.Key] = true
 	}
@@ -138,73 +142,128 @@ func check(groupID, name string, p ProviderSettings, providerName string, tags [
 	return out
 }
 
-// merge leaves out what is wrong with the value of a field that has none,
-// because it could not be decoded.
-func merge(mistyped, wrong []Violation) []Violation {
-	return append(mistyped, slices.DeleteFunc(wrong, func(w Violation) bool {
-		return slices.ContainsFunc(mistyped, func(m Violation) bool { return m.Field == w.Field })
-	})...)
-}
+// maxViolations is as many as anybody reads, and keeps a failure well within
+// what Temporal takes.
+const maxViolations = 50
 
 func inputError(violations []Violation) error {
 	if len(violations) == 0 {
 		return nil
 	}
+	if more := len(violations) - maxViolations; more > 0 {
+		violations = append(violations[:maxViolations], Violation{"input", fmt.Sprintf("has %d more mistakes", more)})
+	}
 	return &InputError{Violations: violations}
 }
 
-// decode fills into from one JSON object, field by field, so that every field
-// that does not fit is named and not just the first.
-func decode(data []byte, into any) []Violation {
+// short is s as far as anybody reads it.
+func short(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// decoder fills a struct from JSON, value by value, so that everything that does
+// not fit is named and not just the first.
+type decoder struct {
+	wrong []Violation
+	lost  []string // fields that do not have the value they were given
+}
+
+// decode reads one JSON object.
+func decode(data []byte, into any) (d decoder) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(data, &object); err != nil || object == nil {
-		return []Violation{{Field: "input", Problem: "must be one JSON object"}}
+		d.wrong = []Violation{{Field: "input", Problem: "must be one JSON object"}}
+		return d
 	}
-	var out []Violation
+	d.object("", object, reflect.ValueOf(into).Elem())
+	return d
+}
+
+// and adds what is wrong with the values, but for the fields that lost theirs.
+func (d decoder) and(wrong []Violation) []Violation {
+	return append(d.wrong, slices.DeleteFunc(wrong, func(w Violation) bool {
+		return slices.ContainsFunc(d.lost, func(field string) bool {
+			return w.Field == field || strings.HasPrefix(w.Field, field+".")
+		})
+	})...)
+}
+
+// value decodes one value, whatever fields or items it has.
+func (d *decoder) value(field string, data json.RawMessage, into reflect.Value) {
+	var err error
+	switch kind := into.Kind(); {
+	case string(data) == "null" && (kind == reflect.Pointer || kind == reflect.Slice):
+		into.SetZero()
+	case kind == reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		d.value(field, data, into.Elem())
+	case kind == reflect.Struct:
+		var object map[string]json.RawMessage
+		if err = json.Unmarshal(data, &object); err == nil {
+			d.object(field+".", object, into)
+		}
+	case kind == reflect.Slice:
+		var items []json.RawMessage
+		if err = json.Unmarshal(data, &items); err == nil {
+			into.Set(reflect.MakeSlice(into.Type(), len(items), len(items)))
+		}
+		for i, item := range items {
+			d.value(fmt.Sprintf("%s[%d]", field, i), item, into.Index(i))
+		}
+	default:
+		err = json.Unmarshal(data, into.Addr().Interface())
+	}
+	if err != nil {
+		problem := "cannot be read"
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &mismatch) {
+			problem = fmt.Sprintf("must be %s, got a JSON %s", jsonKind(mismatch.Type.Kind()), mismatch.Value)
+		}
+		d.lost = append(d.lost, field)
+		d.wrong = append(d.wrong, Violation{field, problem})
+	}
+}
+
+// object decodes each field into the one of the struct that has its name. A
+// field that the struct has not is refused: a mistyped name that is silently
+// ignored would make a cluster that nobody asked for.
+func (d *decoder) object(prefix string, object map[string]json.RawMessage, into reflect.Value) {
 	//workflowcheck:ignore the keys are sorted
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if err := decodeField(name, object[name], into); err != nil {
-			out = append(out, *err)
+		known := false
+		for i := range into.NumField() {
+			field, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ",")
+			if strings.EqualFold(field, name) { // as encoding/json has it
+				known = true
+				d.value(prefix+field, object[name], into.Field(i))
+			}
+		}
+		if !known {
+			if quoted := strconv.Quote(name); name == "" || quoted != `"`+name+`"` { // a line break, say
+				name = quoted
+			}
+			d.wrong = append(d.wrong, Violation{prefix + short(name), "is not a known field"})
 		}
 	}
-	return out
 }
 
-// decodeField decodes one field into the struct that has it. A field that no
-// struct has is refused: a mistyped name that is silently ignored would make
-// a cluster that nobody asked for.
-func decodeField(name string, value json.RawMessage, into any) *Violation {
-	object, err := json.Marshal(map[string]json.RawMessage{name: value})
-	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(object))
-		d.DisallowUnknownFields()
-		err = d.Decode(into)
-	}
-	var mismatch *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &mismatch):
-		return &Violation{mismatch.Field, fmt.Sprintf("must be %s, got a JSON %s", jsonKind(mismatch.Type.Kind().String()), mismatch.Value)}
-	}
-	// encoding/json has no type for this error: `json: unknown field "x"`.
-	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
-		return &Violation{name, "has a field that is not known: " + field}
-	}
-	return &Violation{name, "cannot be read"}
-}
-
-func jsonKind(kind string) string {
+func jsonKind(kind reflect.Kind) string {
 	switch kind {
-	case "struct", "map":
+	case reflect.Map: // what an object is read into at first
 		return "an object"
-	case "slice":
+	case reflect.Slice:
 		return "an array"
-	case "bool":
+	case reflect.Bool:
 		return "true or false"
-	case "int":
+	case reflect.Int:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
 	default:
-		return "a " + kind
+		return "a " + kind.String()
 	}
 }

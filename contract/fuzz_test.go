@@ -1,0 +1,91 @@
+package contract_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+func marshal(t testing.TB, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	return data
+}
+
+func seeds(f *testing.F, add func(input string)) {
+	f.Helper()
+	full := flex()
+	full.Tags, full.TimeoutSeconds, full.OwnershipTag = team, ptr(60), ptr(false)
+	up := serverless()
+	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
+	for _, v := range []any{flex(), full, up, nil, []int{}, "x", 7} {
+		add(string(marshal(f, v)))
+	}
+	for _, s := range []string{
+		"", "{", "\xff", `{"a\nb":1}`, `{"":{"":[]}}`, `{"name":7,"tags":[5,null,{"key":[]}],"timeoutSeconds":1e999}`, `{"tags":{}}`,
+		`{"providerSettings":{"x":{},"regionName":1}}`, `{"NAME":"a","name":"b"}`, `{"name":"\ud800\n"}`, strings.Repeat(`{"a":`, 10001),
+	} {
+		add(s)
+	}
+}
+
+func FuzzParseProvisionFlexCluster(f *testing.F) {
+	seeds(f, func(input string) { f.Add([]byte(input), "provision-flex-1") })
+	f.Add(marshal(f, flex()), text(256))
+	f.Fuzz(func(t *testing.T, data []byte, workflowID string) {
+		in, err := contract.ParseProvisionFlexCluster(data, workflowID)
+		if err == nil {
+			require.NoError(t, in.Validate(workflowID))
+			again, err := contract.ParseProvisionFlexCluster(marshal(t, in), workflowID)
+			require.NoError(t, err)
+			require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
+		}
+		fuzzed(t, data, &in, err)
+	})
+}
+
+func FuzzParseUpgradeToServerless(f *testing.F) {
+	seeds(f, func(input string) { f.Add([]byte(input)) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in, err := contract.ParseUpgradeToServerless(data)
+		if err == nil {
+			require.NoError(t, in.Validate())
+			again, err := contract.ParseUpgradeToServerless(marshal(t, in))
+			require.NoError(t, err)
+			require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
+		}
+		fuzzed(t, data, &in, err)
+	})
+}
+
+// fuzzed checks what holds for both: an input that is taken reads as
+// encoding/json reads it; one that is not says why, in one line.
+func fuzzed[T any](t *testing.T, data []byte, in *T, err error) {
+	if err == nil {
+		var once any // a field that is there twice is taken once: the last
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		require.NoError(t, d.Decode(&once))
+		var same T
+		require.NoError(t, json.Unmarshal(marshal(t, once), &same))
+		require.Equal(t, same, *in)
+		return
+	}
+	var input *contract.InputError
+	require.ErrorAs(t, err, &input)
+	require.NotEmpty(t, input.Violations)
+	for _, v := range input.Violations {
+		require.NotEmpty(t, v.Field)
+		require.NotEmpty(t, v.Problem)
+	}
+	require.NotContains(t, err.Error(), "\n")
+	require.NotContains(t, err.Error(), "\r")
+	require.True(t, strings.HasPrefix(err.Error(), "invalid input: "))
+	require.True(t, strings.HasSuffix(err.Error(), next))
+}

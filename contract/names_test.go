@@ -1,0 +1,72 @@
+package contract_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Callers in other languages type these by hand, and search in histories for
+// them. A name that changes here breaks somebody.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, got, want string }{
+		{"TaskQueue", contract.TaskQueue, "atlas-provisioning"},
+		{"ProvisionFlexCluster", contract.ProvisionFlexCluster, "ProvisionFlexCluster"},
+		{"UpgradeToServerless", contract.UpgradeToServerless, "UpgradeToServerless"},
+		{"CreateFlexClusterActivity", contract.CreateFlexClusterActivity, "CreateFlexCluster"},
+		{"UpgradeToServerlessActivity", contract.UpgradeToServerlessActivity, "UpgradeClusterToServerless"},
+		{"WaitUntilIdleActivity", contract.WaitUntilIdleActivity, "WaitUntilIdle"},
+		{"StatusQuery", contract.StatusQuery, "status"},
+		{"SearchAttributeProjectID", contract.SearchAttributeProjectID, "AtlasProjectId"},
+		{"SearchAttributeClusterName", contract.SearchAttributeClusterName, "AtlasClusterName"},
+		{"SearchAttributeClusterState", contract.SearchAttributeClusterState, "AtlasClusterState"},
+		{"OwnershipTag", contract.OwnershipTag, "atlas-provisioner-workflow"},
+
+		{"InvalidInput", contract.InvalidInput, "INVALID_INPUT"},
+		{"ClusterConflict", contract.ClusterConflict, "CLUSTER_CONFLICT"},
+		{"ClusterGone", contract.ClusterGone, "CLUSTER_GONE"},
+		{"Timeout", contract.Timeout, "TIMEOUT"},
+		{"AtlasUnreachable", contract.AtlasUnreachable, "ATLAS_UNREACHABLE"},
+		{"AtlasBadResponse", contract.AtlasBadResponse, "ATLAS_BAD_RESPONSE"},
+		{"NotYet", contract.NotYet, "NOT_YET"},
+		{"RequestConflict", contract.RequestConflict, "REQUEST_CONFLICT"},
+
+		{"Created", string(contract.Created), "CREATED"},
+		{"Upgraded", string(contract.Upgraded), "UPGRADED"},
+		{"Unchanged", string(contract.Unchanged), "UNCHANGED"},
+		{"ClusterTypeFlex", contract.ClusterTypeFlex, "FLEX"},
+		{"ClusterTypeServerless", contract.ClusterTypeServerless, "SERVERLESS"},
+		{"StateIdle", contract.StateIdle, "IDLE"},
+		{"StateCreating", contract.StateCreating, "CREATING"},
+		{"StateUpdating", contract.StateUpdating, "UPDATING"},
+		{"StateDeleting", contract.StateDeleting, "DELETING"},
+		{"StateRepairing", contract.StateRepairing, "REPAIRING"},
+		{"PhaseValidating", string(contract.PhaseValidating), "VALIDATING"},
+		{"PhaseCreating", string(contract.PhaseCreating), "CREATING"},
+		{"PhaseUpgrading", string(contract.PhaseUpgrading), "UPGRADING"},
+		{"PhaseWaiting", string(contract.PhaseWaiting), "WAITING_UNTIL_IDLE"},
+		{"PhaseDone", string(contract.PhaseDone), "DONE"},
+		{"PhaseFailed", string(contract.PhaseFailed), "FAILED"},
+
+		{"workflow id of a create", contract.ProvisionFlexClusterID(group, "orders"), "provision-flex-32b6e34b3d91647abb20e7b8-orders"},
+		{"workflow id of an upgrade", contract.UpgradeToServerlessID(group, "orders"), "upgrade-to-serverless-32b6e34b3d91647abb20e7b8-orders"},
+	} {
+		require.Equal(t, test.want, test.got, test.name)
+	}
+	require.Equal(t, 30*time.Minute, contract.DefaultProvisionTimeout)
+	require.Equal(t, 90*time.Minute, contract.DefaultUpgradeTimeout)
+	require.Equal(t, 86400, contract.MaxTimeoutSeconds)
+}
+
+// The id that the starter gives a run fits into the ownership tag, with the
+// longest name there can be.
+func TestWorkflowIDFitsTheTag(t *testing.T) {
+	t.Parallel()
+	in := flex()
+	in.Name = text(64)
+	require.NoError(t, in.Validate(contract.ProvisionFlexClusterID(in.GroupID, in.Name)))
+}
