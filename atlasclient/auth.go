@@ -2,6 +2,7 @@ package atlasclient
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,10 +28,45 @@ type APIKey struct{ PublicKey, PrivateKey string }
 
 func (k APIKey) transport(_ string, next http.RoundTripper) http.RoundTripper {
 	return &oneChallenge{
-		digest: &digest.Transport{Username: k.PublicKey, Password: k.PrivateKey, Transport: next},
-		turn:   make(chan struct{}, 1),
-		known:  make(chan struct{}),
+		digest: &digest.Transport{
+			Username: k.PublicKey, Password: k.PrivateKey,
+			Transport: reread401{next}, FindChallenge: findChallenge,
+		},
+		turn:  make(chan struct{}, 1),
+		known: make(chan struct{}),
 	}
+}
+
+// findChallenge takes a challenge that is of no use for none: the 401 is then
+// the answer, and not the challenge's error.
+func findChallenge(h http.Header) (*digest.Challenge, error) {
+	c, err := digest.FindChallenge(h)
+	if err != nil {
+		err = digest.ErrNoChallenge
+	}
+	return c, err
+}
+
+// reread401 keeps the body of a 401. The digest transport drains and closes it
+// before it looks for a challenge; where there is none, the 401 is the answer.
+type reread401 struct{ next http.RoundTripper }
+
+func (t reread401) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	body, _ := readBounded(req.Context(), resp.Body) // what cannot be read says nothing that the status does not
+	resp.Body.Close()
+	resp.Body = rewound{bytes.NewReader(body)}
+	return resp, nil
+}
+
+type rewound struct{ *bytes.Reader }
+
+func (r rewound) Close() error {
+	_, err := r.Seek(0, io.SeekStart)
+	return err
 }
 
 // oneChallenge lets the first request fetch the challenge alone. The digest
@@ -84,18 +120,17 @@ func (a ServiceAccount) transport(base string, next http.RoundTripper) http.Roun
 			TokenURL:     base + tokenPath,
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
-		tokens: &http.Client{Transport: next, CheckRedirect: stay},
-		next:   next,
+		next: next,
+		turn: make(chan struct{}, 1),
 	}
 }
 
 type sharedToken struct {
 	config clientcredentials.Config
-	tokens *http.Client
 	next   http.RoundTripper
 
-	mu    sync.Mutex // held while a token is fetched, so that one asks for all
-	token *oauth2.Token
+	turn  chan struct{} // full while a token is fetched, so that one asks for all
+	token *oauth2.Token // only whose turn it is
 }
 
 func (t *sharedToken) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -129,17 +164,22 @@ func (t *sharedToken) send(req *http.Request, token *oauth2.Token) (*http.Respon
 // get answers the shared token, fetched anew where there is none, it is about
 // to end, or it is the one that was rejected.
 func (t *sharedToken) get(ctx context.Context, rejected *oauth2.Token) (*oauth2.Token, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if t.token.Valid() && t.token != rejected {
 		return t.token, nil
 	}
 	if err := ctx.Err(); err != nil { // it waited for its turn too long
 		return nil, err
 	}
-	token, err := t.config.Token(context.WithValue(ctx, oauth2.HTTPClient, t.tokens))
+	last := &lastAnswer{next: t.next}
+	token, err := t.config.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: last, CheckRedirect: stay}))
 	if err != nil {
-		return nil, tokenError(err, t.config.ClientSecret)
+		return nil, tokenError(ctx, err, last.resp, t.config.ClientSecret)
 	}
 	t.token = token
 	return token, nil
@@ -148,7 +188,7 @@ func (t *sharedToken) get(ctx context.Context, rejected *oauth2.Token) (*oauth2.
 // tokenRejected tells a 401 about the token from one about the project, which
 // a new token would not help. It leaves the body as it was.
 func tokenRejected(resp *http.Response) bool {
-	body, err := readBounded(resp.Body)
+	body, err := readBounded(resp.Request.Context(), resp.Body)
 	resp.Body.Close()
 	if err != nil {
 		return true
@@ -160,23 +200,40 @@ func tokenRejected(resp *http.Response) bool {
 	return e.ErrorCode != CodeNotInGroup && e.ErrorCode != codeNotOrgGroupCreator
 }
 
+// lastAnswer keeps the answer: package oauth2 drops one that it cannot read, and
+// its status.
+type lastAnswer struct {
+	next http.RoundTripper
+	resp *http.Response
+}
+
+func (t *lastAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	t.resp = resp
+	return resp, err
+}
+
 // tokenError is the token endpoint's answer as an [*Error], which holds nothing
 // of the request's credential.
-func tokenError(err error, secret string) error {
+func tokenError(ctx context.Context, err error, answer *http.Response, secret string) error {
 	e := &Error{Method: http.MethodPost, Path: tokenPath}
-	var answer *oauth2.RetrieveError
-	if !errors.As(err, &answer) || answer.Response == nil {
-		return e.because(unwrapURL(err))
+	if answer == nil {
+		return e.because(reason(ctx, err))
 	}
-	e.read(answer.Response)
-	e.parse(answer.Body)
-	if e.Detail == "" {
-		e.Detail = answer.ErrorDescription
+	e.read(answer)
+	var refused *oauth2.RetrieveError
+	switch {
+	case !errors.As(err, &refused):
+		e.because(reason(ctx, err))
+	case e.Status < 400:
+		e.because(errors.New("the answer holds no token"))
+	default:
+		e.parse(refused.Body)
+		if e.Detail == "" { // OAuth has words of its own
+			e.Detail = cmp.Or(refused.ErrorDescription, refused.ErrorCode)
+		}
 	}
-	_, basic, _ := strings.Cut(answer.Response.Request.Header.Get("Authorization"), " ")
+	_, basic, _ := strings.Cut(answer.Request.Header.Get("Authorization"), " ")
 	e.redact(secret, basic)
-	if e.Status < 400 {
-		return e.because(errors.New("the answer holds no token"))
-	}
 	return e
 }

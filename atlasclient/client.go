@@ -75,7 +75,7 @@ func New(o Options) (*Client, error) {
 		o.Transport = t
 	}
 	base := strings.TrimRight(o.BaseURL, "/")
-	transport := http.RoundTripper(withUserAgent{o.Transport})
+	transport := http.RoundTripper(wire{o.Transport})
 	if o.Auth != nil {
 		transport = o.Auth.transport(base, transport)
 	}
@@ -96,7 +96,7 @@ func CheckBaseURL(raw string, allowHTTP bool) error {
 		return errors.New("must be an absolute https URL, such as " + DefaultBaseURL)
 	case u.User != nil:
 		return errors.New("must not hold a user name or password: they would show up in errors and logs")
-	case u.RawQuery != "" || u.Fragment != "":
+	case strings.ContainsAny(raw, "?#"):
 		return errors.New("must not hold a query or fragment")
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("must be https: plain http to %s would send the credential in the clear", u.Hostname())
@@ -113,12 +113,21 @@ func loopback(host string) bool {
 // must never travel to another host.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-type withUserAgent struct{ next http.RoundTripper }
+// wire is what every request passes last, signed, and every answer first.
+type wire struct{ next http.RoundTripper }
 
-func (t withUserAgent) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", "atlas-provisioner/"+version.Version)
-	return t.next.RoundTrip(req)
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req // a Transport of the caller's may leave it out
+	if _, err := resp.Location(); err != nil {
+		resp.Header.Del("Location") // or http.Client would fail and lose the status
+	}
+	return resp, nil
 }
 
 // Response is what an answer says beside its body.
@@ -143,7 +152,7 @@ type call struct {
 // do is the path that every endpoint goes through. It decodes a 2xx answer
 // into into, unless that is nil, and turns everything else into an [*Error].
 func (c *Client) do(ctx context.Context, call call, into any) (*Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the time limit of %s ran out: %w", c.timeout, context.DeadlineExceeded))
 	defer cancel()
 
 	failed := &Error{Method: call.method, Path: call.path}
@@ -157,19 +166,19 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 		if errors.As(err, &own) {
 			return nil, own
 		}
-		return nil, failed.because(c.reason(ctx, err))
+		return nil, failed.because(reason(ctx, err))
 	}
 	defer resp.Body.Close()
 
 	failed.read(resp)
-	body, err := readBounded(resp.Body)
+	_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
+	defer failed.redact(credential)
+	body, err := readBounded(ctx, resp.Body)
 	switch {
 	case err != nil:
 		return nil, failed.because(err)
 	case resp.StatusCode >= 400:
 		failed.parse(body)
-		_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
-		failed.redact(credential)
 		return nil, failed
 	case resp.StatusCode >= 300:
 		return nil, failed.because(fmt.Errorf("a redirect to %q, which is not followed", resp.Header.Get("Location")))
@@ -207,29 +216,25 @@ func (c *Client) request(ctx context.Context, call call) (*http.Request, error) 
 	return req, nil
 }
 
-// reason is why there is no answer, without the URL, which the error names
-// itself.
-func (c *Client) reason(ctx context.Context, err error) error {
-	err = unwrapURL(err)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s: %w", c.timeout, err)
-	}
-	return err
-}
-
-func unwrapURL(err error) error {
+// reason is why there is no answer, or only a part of one: the time limit that
+// ran out, ours or the caller's, or the error without the URL, which the [Error]
+// names itself.
+func reason(ctx context.Context, err error) error {
 	var outer *url.Error
-	if errors.As(err, &outer) {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return context.Cause(ctx)
+	case errors.As(err, &outer):
 		return outer.Err
 	}
 	return err
 }
 
-func readBounded(r io.Reader) ([]byte, error) {
+func readBounded(ctx context.Context, r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the body was cut short: %w", err)
+		return nil, fmt.Errorf("the body was cut short: %w", reason(ctx, err))
 	case len(body) > maxBody:
 		return nil, fmt.Errorf("the body has more than %d MiB", maxBody>>20)
 	}

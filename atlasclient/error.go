@@ -123,8 +123,13 @@ func (e *Error) redact(secrets ...string) {
 		if secret == "" {
 			continue
 		}
+		quoted := strconv.Quote(secret) // as it stands in JSON and in %q
+		clean := strings.NewReplacer(secret, "[redacted]", quoted[1:len(quoted)-1], "[redacted]")
 		for _, s := range append([]*string{&e.ErrorCode, &e.Reason, &e.Detail}, pointers(e.Parameters)...) {
-			*s = strings.ReplaceAll(*s, secret, "[redacted]")
+			*s = clean.Replace(*s)
+		}
+		if e.Err != nil && clean.Replace(e.Err.Error()) != e.Err.Error() {
+			e.Err = errors.New(clean.Replace(e.Err.Error()))
 		}
 	}
 }
@@ -146,7 +151,7 @@ const maxRetryAfter = 24 * time.Hour
 func retryAfter(h http.Header, now time.Time) *time.Duration {
 	v := strings.TrimSpace(h.Get(headerRetryWait))
 	var wait time.Duration
-	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+	if s, err := strconv.ParseUint(v, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) { // s is then the largest
 		wait = time.Duration(s) * time.Second
 	} else if date, err := http.ParseTime(v); err == nil {
 		if d, err := http.ParseTime(h.Get("Date")); err == nil {

@@ -59,6 +59,8 @@ type FlexClusterRequest struct {
 // CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the
 // cluster CREATING. A name that is taken is a 400 DUPLICATE_CLUSTER_NAME.
 func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexClusterRequest) (*Cluster, *Response, error) {
+	// Read-only in Atlas's description of the request.
+	r.ProviderSettings.ProviderName, r.ProviderSettings.DiskSizeGB = "", 0
 	return c.cluster(ctx, call{
 		method: http.MethodPost, path: path("groups", groupID, "flexClusters"), version: flexVersion, body: r,
 	})
@@ -96,7 +98,9 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 			return nil, nil, err
 		}
 		all = append(all, answer.Results...)
-		if len(answer.Results) == 0 || len(all) >= answer.TotalCount {
+		// The count is an estimate, says Atlas's description, so a full page
+		// has a next one whatever it says.
+		if n := len(answer.Results); n == 0 || n < MaxPageSize && len(all) >= answer.TotalCount {
 			return all, resp, nil
 		}
 	}

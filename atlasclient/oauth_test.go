@@ -1,0 +1,316 @@
+package atlasclient_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+)
+
+var (
+	account    = atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}
+	accountSim = atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}
+)
+
+// with is the step of GET orders with a token.
+func with(token string, status int, answer string) step {
+	return step{want: getOrders, header: map[string]string{"Authorization": "Bearer " + token}, status: status, answer: answer}
+}
+
+func TestTokenRequest(t *testing.T) {
+	t.Parallel()
+	for name, auth := range map[string]atlasclient.ServiceAccount{
+		"plain":       account,
+		"with a sign": {ClientID: "id:1", ClientSecret: "a&b=c%d é:"}, // form-encoded, says RFC 6749, section 2.3.1
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			buy := token("one")
+			buy.header = map[string]string{
+				"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(auth.ClientID)+":"+url.QueryEscape(auth.ClientSecret))),
+				"Content-Type":  "application/x-www-form-urlencoded",
+				"User-Agent":    "atlas-provisioner/" + version.Version,
+			}
+			buy.instead = func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				assert.NoError(t, err)
+				assert.Equal(t, "grant_type=client_credentials", string(body))
+				answers(200, fmt.Sprintf(tokenReply, "one"), "Content-Type", "application/json")(w, r)
+			}
+			require.NoError(t, get(setupAuth(t, auth, buy, with("one", 200, `{}`)), t.Context()))
+		})
+	}
+}
+
+// However many begin at the same moment, one token serves them all: Atlas gives
+// out about ten a minute.
+func TestOneToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := accountSim
+		cfg.Hook = func(stage atlassim.Stage, e atlassim.Entry) {
+			if stage == atlassim.Arrived && e.Path == "/api/oauth/token" {
+				time.Sleep(time.Second) // is over when all others wait
+			}
+		}
+		c, sim := pipeSim(t, cfg, account)
+		atOnce(20, func(int) { assert.NoError(t, list(c, t.Context())) })
+		require.Equal(t, 1, sim.TokensIssued())
+		require.Len(t, sim.Ledger(), 21)
+
+		sim.RevokeTokens()
+		atOnce(20, func(int) { assert.NoError(t, list(c, t.Context())) })
+		require.Equal(t, 2, sim.TokensIssued(), "and so it is when it is revoked")
+	})
+}
+
+// A token is renewed shortly before it ends, not after.
+func TestTokenRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := accountSim
+		cfg.TokenTTL = 10 * time.Minute
+		c, sim := pipeSim(t, cfg, account)
+		require.NoError(t, list(c, t.Context()))
+		time.Sleep(cfg.TokenTTL - 11*time.Second)
+		require.NoError(t, list(c, t.Context()))
+		require.Equal(t, 1, sim.TokensIssued())
+		time.Sleep(2 * time.Second) // 9 s are left
+		require.NoError(t, list(c, t.Context()))
+		require.Equal(t, 2, sim.TokensIssued())
+		for _, e := range sim.Ledger() {
+			require.Equal(t, 200, e.Status)
+		}
+	})
+
+	t.Run("a short one", func(t *testing.T) {
+		t.Parallel()
+		cfg := accountSim
+		cfg.TokenTTL = 5 * time.Second // always about to end
+		c, sim := setupSim(t, cfg, account)
+		for i := range 3 {
+			require.NoError(t, list(c, t.Context()))
+			require.Equal(t, i+1, sim.TokensIssued())
+		}
+	})
+}
+
+// A token that is rejected early costs one new one, and the request goes again
+// with its body.
+func TestRevokedToken(t *testing.T) {
+	t.Parallel()
+	c, sim := setupSim(t, accountSim, account)
+	require.NoError(t, list(c, t.Context()))
+	sim.RevokeTokens()
+	_, _, err := c.CreateFlexCluster(t.Context(), group, orders)
+	require.NoError(t, err)
+	require.Equal(t, 2, sim.TokensIssued())
+	require.Equal(t, 1, sim.Count(atlassim.Created))
+	var statuses []int
+	for _, e := range sim.Ledger() {
+		statuses = append(statuses, e.Status)
+	}
+	require.Equal(t, []int{200, 200, 401, 200, 201}, statuses)
+}
+
+// The body is whole the second time, whatever the transport does with it.
+func TestRevokedTokenBody(t *testing.T) {
+	t.Parallel()
+	var bodies []string
+	c := newClient(t, atlasclient.Options{Auth: account, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		status, answer := 401, ""
+		switch {
+		case r.URL.Path == "/api/oauth/token":
+			status, answer = 200, `{"access_token":"t"}`
+		case len(bodies) > 0:
+			status, answer = 201, `{}`
+		}
+		if r.URL.Path != "/api/oauth/token" {
+			bodies = append(bodies, string(body))
+		}
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+	})})
+	_, _, err := c.CreateFlexCluster(t.Context(), group, orders)
+	require.NoError(t, err)
+	require.Len(t, bodies, 2)
+	require.NotEmpty(t, bodies[0])
+	require.Equal(t, bodies[0], bodies[1])
+}
+
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	const (
+		unauthorized = `{"errorCode":"UNEXPECTED_ERROR","detail":"You are not authorized for this resource."}`
+		notInGroup   = `{"errorCode":"NOT_IN_GROUP","detail":"Not yours."}`
+		notCreator   = `{"errorCode":"NOT_ORG_GROUP_CREATOR","detail":"Not yours."}`
+	)
+	for _, test := range []struct {
+		name  string
+		steps []step
+		want  []string // of each GET, "" is none
+	}{
+		{"twice in a row, it is not the token",
+			[]step{token("one"), with("one", 401, unauthorized), token("two"), with("two", 401, unauthorized)},
+			[]string{getOrders + ": 401 UNEXPECTED_ERROR: You are not authorized for this resource."}},
+		{"a third is not asked for until the next request",
+			[]step{
+				token("one"), with("one", 401, ""), token("two"), with("two", 401, ""),
+				with("two", 401, ""), token("three"), with("three", 200, `{}`),
+			},
+			[]string{getOrders + ": 401", ""}},
+		{"the project is not the key's", []step{token("one"), with("one", 401, notInGroup), with("one", 401, notInGroup)},
+			[]string{getOrders + ": 401 NOT_IN_GROUP: Not yours.", getOrders + ": 401 NOT_IN_GROUP: Not yours."}},
+		{"the organization is not the key's", []step{token("one"), with("one", 401, notCreator)},
+			[]string{getOrders + ": 401 NOT_ORG_GROUP_CREATOR: Not yours."}},
+		{"by the header alone",
+			[]step{token("one"), {want: getOrders, status: 401, with: map[string]string{"X-Error-Code": "NOT_IN_GROUP"}}},
+			[]string{getOrders + ": 401 NOT_IN_GROUP"}},
+		{"in HTML", []step{token("one"), with("one", 401, html), token("two"), with("two", 200, `{}`)}, []string{""}},
+		{"in half a body",
+			[]step{token("one"), {want: getOrders, instead: truncated(401, notInGroup)}, token("two"), with("two", 200, `{}`)},
+			[]string{""}},
+		{"403 is not about the token", []step{token("one"), with("one", 403, unauthorized)},
+			[]string{getOrders + ": 403 UNEXPECTED_ERROR: You are not authorized for this resource."}},
+		{"and there is no new one", []step{token("one"), with("one", 401, unauthorized), {want: buyToken, status: 429}},
+			[]string{buyToken + ": 429"}},
+		{"and what comes then is another error", []step{token("one"), with("one", 401, unauthorized), token("two"), with("two", 503, html)},
+			[]string{getOrders + ": 503"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := setupAuth(t, account, test.steps...)
+			for _, want := range test.want {
+				err := get(c, t.Context())
+				if want == "" {
+					require.NoError(t, err)
+				} else {
+					require.EqualError(t, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNotInGroupCostsNoToken(t *testing.T) {
+	t.Parallel()
+	cfg := accountSim
+	cfg.ForeignGroups = []string{group}
+	c, sim := setupSim(t, cfg, account)
+	for range 3 {
+		require.True(t, atlasclient.IsError(get(c, t.Context()), atlasclient.CodeNotInGroup))
+	}
+	require.Equal(t, 1, sim.TokensIssued())
+	require.Len(t, sim.Ledger(), 4)
+}
+
+func TestWrongSecret(t *testing.T) {
+	t.Parallel()
+	c, sim := setupSim(t, accountSim, atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wr0ng-secret"})
+	err := get(c, t.Context())
+	require.Equal(t, &atlasclient.Error{Status: 401, Detail: "invalid_client", Method: "POST", Path: "/api/oauth/token"}, err)
+	require.EqualError(t, err, "POST /api/oauth/token: 401: invalid_client")
+	require.NotContains(t, everything(t, err), "wr0ng-secret")
+	require.NotContains(t, everything(t, err), base64.StdEncoding.EncodeToString([]byte("mdb_sa_id_1:wr0ng-secret")))
+	require.Len(t, sim.Ledger(), 1, "Atlas was asked for nothing else")
+}
+
+func TestTokensRunOut(t *testing.T) {
+	t.Parallel()
+	cfg := accountSim
+	cfg.TokensPerMinute, cfg.TokenTTL = 1, time.Second
+	c, _ := setupSim(t, cfg, account)
+	require.NoError(t, list(c, t.Context()))
+	e := asError(t, list(c, t.Context()))
+	require.EqualError(t, e, "POST /api/oauth/token: 429 RATE_LIMITED: Too many requests.")
+	require.Equal(t, 429, e.Status)
+	require.NotNil(t, e.RetryAfter)
+	require.InDelta(t, 59, e.RetryAfter.Seconds(), 1)
+}
+
+// What OAuth says in words of its own is said on.
+func TestTokenRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ answer, want string }{
+		"a code":               {`{"error":"invalid_client"}`, "400: invalid_client"},
+		"a code and words":     {`{"error":"invalid_client","error_description":"Who is it?"}`, "400: Who is it?"},
+		"Atlas's words":        {`{"errorCode":"IP_ADDRESS_NOT_ON_ACCESS_LIST","detail":"Not from there.","error":400}`, "400 IP_ADDRESS_NOT_ON_ACCESS_LIST: Not from there."},
+		"both; Atlas's it are": {`{"error":"invalid_client","detail":"Not from there."}`, "400: Not from there."},
+		"nothing":              {`{}`, "400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := setupAuth(t, account, step{want: buyToken, status: 400, with: map[string]string{"Content-Type": "application/json"}, answer: test.answer})
+			require.EqualError(t, get(c, t.Context()), buyToken+": "+test.want)
+		})
+	}
+	t.Run("with status 200", func(t *testing.T) {
+		t.Parallel()
+		c := setupAuth(t, account, step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: `{"error":"invalid_client"}`})
+		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: the answer holds no token")
+	})
+	t.Run("no token in it", func(t *testing.T) {
+		t.Parallel()
+		c := setupAuth(t, account, step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: `{"token_type":"Bearer"}`},
+			token("one"), with("one", 200, `{}`))
+		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: oauth2: server response missing access_token")
+		require.NoError(t, get(c, t.Context()), "the next request asks again")
+	})
+}
+
+// A caller that is cancelled while its token is fetched says so.
+func TestTokenCancelled(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{})
+	c := setupAuth(t, account, step{want: buyToken, instead: func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		hang(w, r)
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	err := get(c, ctx)
+	require.EqualError(t, err, buyToken+": no answer: context canceled")
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestAccessToken(t *testing.T) {
+	t.Parallel()
+	t.Run("good", func(t *testing.T) {
+		t.Parallel()
+		c, sim := setupSim(t, atlassim.Config{AccessToken: accessToken}, atlasclient.AccessToken(accessToken))
+		require.NoError(t, list(c, t.Context()))
+		require.Len(t, sim.Ledger(), 1)
+		require.Equal(t, atlassim.AuthBearer, sim.Ledger()[0].Auth)
+	})
+	t.Run("bad: it cannot be renewed", func(t *testing.T) {
+		t.Parallel()
+		c := setupAuth(t, atlasclient.AccessToken("one"), with("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`))
+		require.EqualError(t, get(c, t.Context()), getOrders+": 401 UNEXPECTED_ERROR: No.")
+	})
+	t.Run("with a body", func(t *testing.T) {
+		t.Parallel()
+		c, sim := setupSim(t, atlassim.Config{AccessToken: accessToken}, atlasclient.AccessToken(accessToken))
+		_, _, err := c.CreateFlexCluster(t.Context(), group, orders)
+		require.NoError(t, err)
+		require.Equal(t, 1, sim.Count(atlassim.Created))
+	})
+}

@@ -1,0 +1,230 @@
+package atlasclient_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+)
+
+const (
+	group = "5c0ffee5c0ffee5c0ffee5c0"
+	root  = "/api/atlas/v2/groups/" + group
+	flex  = root + "/flexClusters"
+
+	getOrders  = "GET " + flex + "/orders"
+	flexMedia  = "application/vnd.atlas.2024-11-13+json"
+	buyToken   = "POST /api/oauth/token"
+	tokenReply = `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`
+)
+
+// orders is a request that the simulator takes.
+var orders = atlasclient.FlexClusterRequest{
+	Name:             "orders",
+	ProviderSettings: atlasclient.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+}
+
+// step is one request that a server expects, and what it answers.
+type step struct {
+	want    string            // method and target, as they are on the wire
+	header  map[string]string // of the request; "" is none
+	body    string            // of the request; compared as JSON
+	status  int               // default 200
+	with    map[string]string // headers of the answer
+	answer  string
+	instead http.HandlerFunc // answers in place of the three above
+}
+
+// setup is a client of a server that takes exactly these steps, in order.
+func setup(t *testing.T, steps ...step) *atlasclient.Client {
+	t.Helper()
+	return setupAuth(t, nil, steps...)
+}
+
+func setupAuth(t *testing.T, auth atlasclient.Auth, steps ...step) *atlasclient.Client {
+	t.Helper()
+	return newClient(t, atlasclient.Options{BaseURL: serve(t, script(t, steps...)), Auth: auth})
+}
+
+// setupSim is a client of a simulator.
+func setupSim(t *testing.T, cfg atlassim.Config, auth atlasclient.Auth) (*atlasclient.Client, *atlassim.Server) {
+	t.Helper()
+	sim, url := atlassimtest.Start(t, cfg)
+	return newClient(t, atlasclient.Options{BaseURL: url, Auth: auth}), sim
+}
+
+func newClient(t testing.TB, o atlasclient.Options) *atlasclient.Client {
+	t.Helper()
+	c, err := atlasclient.New(o)
+	require.NoError(t, err)
+	return c
+}
+
+func serve(t testing.TB, h http.Handler) string {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// script answers the steps in order. A request that is not the next step, or a
+// step that no request came for, fails the test.
+func script(t *testing.T, steps ...step) http.Handler {
+	var mu sync.Mutex
+	next := 0
+	t.Cleanup(func() { // runs after the server's own: no request is under way
+		mu.Lock()
+		defer mu.Unlock()
+		for _, s := range steps[next:] {
+			t.Errorf("no request came for %s", s.want)
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(steps) {
+			t.Errorf("unexpected %s %s", r.Method, r.RequestURI)
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		next++
+		steps[next-1].serve(t, w, r)
+	})
+}
+
+func (s step) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	assert.Equal(t, s.want, r.Method+" "+r.RequestURI)
+	for name, value := range s.header {
+		assert.Equal(t, value, r.Header.Get(name), "header %s", name)
+	}
+	if s.body != "" {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		assert.JSONEq(t, s.body, string(body))
+	}
+	if s.instead != nil {
+		s.instead(w, r)
+		return
+	}
+	for name, value := range s.with {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(max(s.status, http.StatusOK)) // 0 is 200
+	_, _ = io.WriteString(w, s.answer)
+}
+
+// token is the step that buys a token.
+func token(value string) step {
+	return step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: fmt.Sprintf(tokenReply, value)}
+}
+
+// pipe serves h over connections in memory, for tests in a synctest bubble.
+// Time passes there only while everybody waits. The test fails if the client
+// keeps a connection that is not idle, and the bubble if a goroutine is left.
+func pipe(t *testing.T, h http.Handler) http.RoundTripper {
+	conns, closed := make(chan net.Conn), make(chan struct{})
+	var open atomic.Int32
+	server := &http.Server{Handler: h, ConnState: func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}}
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 100,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			select {
+			case conns <- theirs:
+				return ours, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}
+	go func() { _ = server.Serve(pipeListener{conns, closed}) }()
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		synctest.Wait()
+		assert.Zero(t, open.Load(), "connections that the client keeps")
+		_ = server.Close()
+	})
+	return transport
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error   { close(l.closed); return nil }
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// pipeSim is a client of a simulator in a synctest bubble.
+func pipeSim(t *testing.T, cfg atlassim.Config, auth atlasclient.Auth) (*atlasclient.Client, *atlassim.Server) {
+	t.Helper()
+	sim, err := atlassim.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(sim.Close)
+	return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: pipe(t, sim)}), sim
+}
+
+// spy notes what goes over the wire.
+type spy struct {
+	next http.RoundTripper
+
+	mu   sync.Mutex
+	sent []*http.Request
+}
+
+func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.sent = append(s.sent, r)
+	s.mu.Unlock()
+	return s.next.RoundTrip(r)
+}
+
+// atOnce calls f n times at the same moment and waits for all.
+func atOnce(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}
+
+// asError is the error as the client's own.
+func asError(t *testing.T, err error) *atlasclient.Error {
+	t.Helper()
+	var e *atlasclient.Error
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+func get(c *atlasclient.Client, ctx context.Context) error {
+	_, _, err := c.GetFlexCluster(ctx, group, "orders")
+	return err
+}
