@@ -207,6 +207,13 @@ func (s *stack) trouble(ctx context.Context) error {
 
 func (s *stack) hitWorker(i int, kill bool) error {
 	w := s.workers[i]
+	select {
+	case <-w.Done:
+		// It found no Temporal when it started. Whatever runs it starts it
+		// again; here, that is us.
+		return s.startWorker(i)
+	default:
+	}
 	if kill {
 		s.kills++
 		w.Signal(syscall.SIGKILL)

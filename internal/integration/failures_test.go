@@ -322,7 +322,7 @@ func TestInvalidInput(t *testing.T) {
 			"timeoutSeconds": "30m", "tag": map[string]any{},
 		}}, []contract.Violation{
 			{Field: "name", Problem: "must be a string, got a JSON number"},
-			{Field: "tag", Problem: `has a field that is not known: "tag"`},
+			{Field: "tag", Problem: "is not a known field"},
 			{Field: "timeoutSeconds", Problem: "must be a whole number, got a JSON string"},
 		}},
 	} {
