@@ -360,13 +360,13 @@ func TestParseWhatWasSent(t *testing.T) {
 // A failure stays well within what Temporal takes, however long the input is.
 func TestErrorIsBounded(t *testing.T) {
 	t.Parallel()
-	in := ProvisionFlexClusterInput{Name: strings.Repeat("?", 2<<20)}
+	in := contract.ProvisionFlexClusterInput{Name: strings.Repeat("?", 2<<20)}
 	for range 100_000 {
-		in.Tags = append(in.Tags, Tag{})
+		in.Tags = append(in.Tags, contract.Tag{})
 	}
 	err := in.Validate("id")
 	require.Less(t, len(err.Error()), 16<<10)
 	require.Contains(t, err.Error(), `; input has 299953 more mistakes. Nothing was sent to Atlas`)
-	_, err = ParseProvisionFlexCluster([]byte(`{"`+strings.Repeat("x", 2<<20)+`": 1}`), "id")
+	_, err = contract.ParseProvisionFlexCluster([]byte(`{"`+strings.Repeat("x", 2<<20)+`": 1}`), "id")
 	require.Less(t, len(err.Error()), 16<<10)
 }
