@@ -43,9 +43,10 @@ demo: build devstack ## Run both workflows against a local Temporal and the Atla
 up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
 	@exec bin/devstack up
 
-# The tests wait far more than they compute, so many run beside one another.
+# The tests of a package wait far more than they compute, so many run beside one
+# another; a package at a time, since most start a Temporal server.
 test: bin/temporal ## Run every test
-	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -parallel 16 ./...
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
 
 SEED = 1
