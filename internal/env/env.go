@@ -3,7 +3,9 @@
 package env
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.temporal.io/sdk/client"
@@ -47,7 +49,7 @@ func (e Env) TaskQueue() string { return e.Get("TEMPORAL_TASK_QUEUE", contract.T
 func (e Env) TemporalOptions() (client.Options, error) {
 	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: e})
 	if err != nil {
-		return o, fmt.Errorf("the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: %w", err)
+		return o, fmt.Errorf("the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: %w", withoutText(err))
 	}
 	if o.HostPort == "" {
 		o.HostPort = client.DefaultHostPort
@@ -56,4 +58,15 @@ func (e Env) TemporalOptions() (client.Options, error) {
 		o.Namespace = client.DefaultNamespace
 	}
 	return o, nil
+}
+
+var unparsed = regexp.MustCompile(`^failed parsing config: toml:( line \d+)?`)
+
+// withoutText keeps the text of a profile that cannot be parsed out of the
+// error: an API key that lacks its quotes would be part of it.
+func withoutText(err error) error {
+	if where := unparsed.FindString(err.Error()); where != "" {
+		return errors.New(where + " is wrong (not shown, since it may hold a key)")
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -99,7 +100,7 @@ func healthcheck(ctx context.Context, e env.Env, args []string, stderr io.Writer
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-		fmt.Fprintf(stderr, "worker: %s: %s", resp.Status, why)
+		fmt.Fprintln(stderr, strings.TrimSpace("worker: "+resp.Status+"\n"+string(why)))
 		return exitError
 	}
 	return exitOK

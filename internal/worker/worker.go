@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/operatorservice/v1"
@@ -32,6 +33,10 @@ import (
 // every one of them. A whole stop takes 10 s at most.
 const stopTimeout = 8 * time.Second
 
+// stopLimit is for a Temporal that does not answer, of which the SDK takes its
+// leave in another 10 s or more.
+const stopLimit = 9 * time.Second
+
 // Exit codes of the worker.
 const (
 	exitOK     = 0
@@ -42,16 +47,25 @@ const (
 const usage = `worker hosts the workflows and activities of atlas-provisioner.
 
 Usage:
-  worker                     run until SIGTERM or SIGINT
-  worker healthcheck [URL]   ask URL, or the worker at WORKER_HTTP_ADDRESS, whether
-                             it is ready; exit 0 or 1
+  worker                     run until SIGTERM or SIGINT, then stop within 10 seconds
+  worker healthcheck [URL]   ask URL, or /readyz of the worker at WORKER_HTTP_ADDRESS:
+                             exit 0 if it answers 200, 1 if not
   worker --version
+  worker --help
 
-It takes its configuration from the environment: TEMPORAL_… as Temporal's own
-tools, TEMPORAL_TASK_QUEUE, MONGODB_ATLAS_BASE_URL, one Atlas credential
-(MONGODB_ATLAS_CLIENT_ID and _CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and
-_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN), WORKER_HTTP_ADDRESS, LOG_LEVEL
-and LOG_FORMAT. The README describes each.
+It takes its configuration from the environment, which the README describes:
+  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_…   as Temporal's own tools
+  TEMPORAL_TASK_QUEUE        default atlas-provisioning
+  MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
+  MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
+  WORKER_HTTP_ADDRESS        where /healthz and /readyz are served; default: nowhere
+  LOG_LEVEL                  debug, info, warn or error; default info
+  LOG_FORMAT                 json or console; default json
+
+and one kind of Atlas credential:
+  MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET            service account
+  MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY     API key
+  MONGODB_ATLAS_ACCESS_TOKEN                                         bearer token
 `
 
 // Run is the whole program. It ends when ctx does, within 10 seconds.
@@ -68,7 +82,7 @@ func Run(ctx context.Context, args []string, environ []string, stdout, stderr io
 		fmt.Fprint(stdout, usage)
 		return exitOK
 	default:
-		fmt.Fprintf(stderr, "worker: %q is not known\n\n%s", args[0], usage)
+		fmt.Fprintf(stderr, "worker: %q is not known\n\n%s", strings.Join(args, " "), usage)
 		return exitConfig
 	}
 
@@ -99,7 +113,10 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	config.Temporal.Logger = sdkLogger(logger)
 	temporal, err := client.DialContext(ctx, config.Temporal)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return fmt.Errorf("no answer from Temporal at %s (TEMPORAL_ADDRESS): %w", config.Temporal.HostPort, err)
 	}
 	defer temporal.Close()
@@ -107,7 +124,10 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, config.TaskQueue, worker.Options{
 		WorkerStopTimeout: stopTimeout,
-		OnFatalError:      func(err error) { fatal <- err },
+		// The SDK would send a heartbeat every 8 of the 10 seconds after which
+		// it is missed: too close on a busy machine.
+		MaxHeartbeatThrottleInterval: 3 * time.Second,
+		OnFatalError:                 func(err error) { fatal <- err },
 	})
 	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
@@ -118,7 +138,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	defer stopHTTP()
 	if err := w.Start(); err != nil {
-		return fmt.Errorf("the worker cannot start in namespace %q: %w", config.Temporal.Namespace, err)
+		return fmt.Errorf("the worker cannot start in namespace %q (TEMPORAL_NAMESPACE): %w", config.Temporal.Namespace, err)
 	}
 	health.ready.Store(true)
 	logger.Info("The worker runs", zap.String("version", version.Version), zap.String("taskQueue", config.TaskQueue),
@@ -130,8 +150,17 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	health.ready.Store(false)
 	logger.Info("The worker stops: it takes no more work, and lets waits go on elsewhere")
-	w.Stop()
-	logger.Info("The worker has stopped")
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		w.Stop()
+	}()
+	select {
+	case <-stopped:
+		logger.Info("The worker has stopped")
+	case <-time.After(stopLimit):
+		logger.Warn("The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")
+	}
 	return err
 }
 
@@ -152,14 +181,18 @@ func hasSearchAttributes(ctx context.Context, c client.Client, namespace string,
 		logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
 		return false
 	}
+	add := "temporal operator search-attribute create --type Keyword"
+	lacks := false
 	for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
 		if _, ok := answer.GetCustomAttributes()[name]; !ok {
-			logger.Warn("The namespace lacks a search attribute, so none are set",
-				zap.String("add it with", "temporal operator search-attribute create --type Keyword --name "+name))
-			return false
+			lacks = true
+			add += " --name " + name
 		}
 	}
-	return true
+	if lacks {
+		logger.Warn("The namespace lacks search attributes, so none are set. Add them, then restart the worker", zap.String("add", add+" --namespace "+namespace))
+	}
+	return !lacks
 }
 
 func newLogger(config Config, out io.Writer) *zap.Logger {

@@ -1,0 +1,398 @@
+package worker
+
+import (
+	"context"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+)
+
+// output is what a run that ended by itself left behind.
+type output struct {
+	code           int
+	stdout, stderr string
+}
+
+func run(t *testing.T, environ []string, args ...string) output {
+	t.Helper()
+	var stdout, stderr logs
+	code := Run(t.Context(), args, environ, &stdout, &stderr)
+	return output{code, stdout.String(), stderr.String()}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	out := run(t, nil, "--help")
+	require.Equal(t, 0, out.code)
+	require.Empty(t, out.stderr)
+	golden(t, "worker.txt", out.stdout)
+	require.Equal(t, out, run(t, nil, "-h"))
+	require.Equal(t, out, run(t, nil, "help"))
+	require.Equal(t, output{stdout: "worker " + version.Version + "\n"}, run(t, nil, "--version"))
+	for _, args := range [][]string{{"start"}, {"--bogus"}, {"--version", "x"}, {"healthcheck", "a", "b"}, {""}} {
+		require.Equal(t, output{code: 2, stderr: `worker: "` + strings.Join(args, " ") + "\" is not known\n\n" + out.stdout}, run(t, nil, args...))
+	}
+}
+
+// An environment that cannot be used is told before anything is dialled.
+func TestBadEnvironment(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	dialled := make(chan bool, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			_ = conn.Close()
+		}
+		dialled <- err == nil
+	}()
+	out := run(t, []string{
+		"TEMPORAL_ADDRESS=" + listener.Addr().String(), "MONGODB_ATLAS_BASE_URL=http://" + listener.Addr().String(),
+		"TEMPORAL_CONFIG_FILE=" + os.DevNull, "WORKER_HTTP_ADDRESS=8080", "LOG_LEVEL=loud",
+	})
+	require.NoError(t, listener.Close())
+	require.False(t, <-dialled)
+	require.Equal(t, output{code: 2, stderr: `worker: the environment cannot be used:
+no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN
+WORKER_HTTP_ADDRESS must be host:port or :port, got "8080"
+LOG_LEVEL must be debug, info, warn or error, got "loud"
+`}, out)
+}
+
+// What keeps a worker from starting is told in one line.
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { taken.Close() })
+	for _, test := range []struct {
+		name, env, want string
+		warnings        int // lines before it
+	}{
+		{"no Temporal", "TEMPORAL_ADDRESS=127.0.0.1:1",
+			`no answer from Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, 0},
+		{"no namespace", "TEMPORAL_NAMESPACE=nowhere", `the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: Namespace nowhere is not found.`, 1},
+		{"address in use", "WORKER_HTTP_ADDRESS=" + taken.Addr().String(),
+			"WORKER_HTTP_ADDRESS cannot be served at: listen tcp " + taken.Addr().String() + ": bind: address already in use", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, atlassim.Config{}, "WORKER_HTTP_ADDRESS=", test.env)
+			var l logs
+			require.Equal(t, 1, Run(s.ctx(), nil, s.env, &l, &l))
+			lines := l.lines(t)
+			require.Len(t, lines, test.warnings+1)
+			require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended", "error": test.want}, lines[test.warnings])
+		})
+	}
+}
+
+// The log of a worker from its start to its end.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	t.Run("json", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{})
+		p := s.run()
+		_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
+		require.NoError(t, err)
+		code, _ := p.end()
+		require.Equal(t, 0, code)
+		// The SDK says of a poll that was under way that it was given up.
+		lines := slices.DeleteFunc(p.logs.lines(t), func(line map[string]any) bool { return line["Error"] == "worker stopping" })
+		require.Equal(t, []map[string]any{
+			{"level": "info", "msg": "The health endpoints are served", "address": strings.TrimPrefix(p.url, "http://")},
+			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue, "WorkerID": lines[1]["WorkerID"]}, // the SDK's
+			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue, "namespace": "default",
+				"temporal": s.on.FrontendHostPort(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
+			{"level": "info", "msg": "The worker stops: it takes no more work, and lets waits go on elsewhere"},
+			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue, "WorkerID": lines[1]["WorkerID"]},
+			{"level": "info", "msg": "The worker has stopped"},
+		}, lines)
+	})
+	t.Run("console", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{}, "LOG_FORMAT=console", "WORKER_HTTP_ADDRESS=")
+		l := s.runUntil("The worker runs")
+		for line := range strings.Lines(l) {
+			require.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)\tinfo\t[^{]+(\t\{.*\})?\n$`), line)
+		}
+		require.Contains(t, l, "\tinfo\tStarted Worker\t{")
+	})
+	t.Run("debug", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug", "LOG_FORMAT=json")
+		p := s.run()
+		_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
+		require.NoError(t, err)
+		require.Equal(t, "debug", p.logs.line(t, "ExecuteActivity")["level"])
+	})
+	t.Run("error", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, Method: "POST"}}}, "LOG_LEVEL=error", "WORKER_HTTP_ADDRESS=")
+		l := s.runUntil("Activity error.")
+		for line := range strings.Lines(l) {
+			require.Contains(t, line, `{"level":"error",`)
+			require.NotContains(t, line, "stacktrace")
+			require.NotContains(t, line, ".go:")
+		}
+	})
+	t.Run("plain http", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{}, "MONGODB_ATLAS_ALLOW_HTTP=true")
+		p := s.run()
+		require.Equal(t, map[string]any{"level": "warn", "msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only"},
+			p.logs.lines(t)[0])
+	})
+}
+
+// runUntil runs a worker with a run to do until it has logged something, and
+// answers its log.
+func (s *stack) runUntil(message string) string {
+	s.t.Helper()
+	p := s.begin()
+	s.start()
+	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, patience, 5*time.Millisecond)
+	code, _ := p.end()
+	require.Equal(s.t, 0, code)
+	return p.logs.String()
+}
+
+// A secret is in no line of the log, at the level that says most, whatever the
+// credential and whatever goes wrong.
+func TestNoSecretInTheLog(t *testing.T) {
+	t.Parallel()
+	const secret = "4f1c-secret-of-the-tests"
+	for _, test := range []struct {
+		name string
+		sim  atlassim.Config
+		env  []string
+	}{
+		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: secret}, []string{"MONGODB_ATLAS_CLIENT_ID=mdb_sa_id_1", "MONGODB_ATLAS_CLIENT_SECRET=" + secret}},
+		{"API key", atlassim.Config{PublicKey: "abcdefgh", PrivateKey: secret}, []string{"MONGODB_ATLAS_PUBLIC_API_KEY=abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY=" + secret}},
+		{"access token", atlassim.Config{AccessToken: secret}, []string{"MONGODB_ATLAS_ACCESS_TOKEN=" + secret}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.sim.Faults = []atlassim.Fault{
+				{Kind: atlassim.FaultReset, Times: 1}, {Kind: atlassim.FaultHTML, Status: 503, Times: 1}, {Kind: atlassim.FaultGarbage, Times: 1},
+			}
+			s := setup(t, test.sim, append([]string{"MONGODB_ATLAS_ACCESS_TOKEN=", "LOG_LEVEL=debug"}, test.env...)...)
+			// What goes over the wire is made of the secret, and as good.
+			wire := newTap(t, strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL="))
+			s.env = append(s.env, "MONGODB_ATLAS_BASE_URL="+wire.url)
+			p := s.run()
+			cluster, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
+			require.NoError(t, err)
+			require.Equal(t, contract.StateIdle, cluster.StateName)
+			code, _ := p.end()
+			require.Equal(t, 0, code)
+			require.Contains(t, p.logs.String(), `"level":"debug"`)
+			require.Contains(t, p.logs.String(), "503 Service Unavailable", "what went wrong is there")
+
+			credentials := wire.credentials()
+			require.NotEmpty(t, credentials)
+			for _, hidden := range append(credentials, secret, base64.StdEncoding.EncodeToString([]byte(secret))) {
+				require.NotContains(t, p.logs.String(), hidden)
+			}
+		})
+	}
+}
+
+// tap stands between the worker and the simulator and notes each credential.
+type tap struct {
+	url string
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+func newTap(t *testing.T, to string) *tap {
+	t.Helper()
+	target, err := url.Parse(to)
+	require.NoError(t, err)
+	tap := &tap{all: map[string]bool{}}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+		panic(http.ErrAbortHandler) // as the simulator does
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+			if m := regexp.MustCompile(`response="([0-9a-f]+)"`).FindStringSubmatch(credential); m != nil {
+				credential = m[1]
+			}
+			tap.mu.Lock()
+			tap.all[credential] = true
+			tap.mu.Unlock()
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	tap.url = server.URL
+	return tap
+}
+
+func (t *tap) credentials() (out []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.all {
+		out = append(out, c)
+	}
+	return out
+}
+
+// A worker that is told to stop does so in time, whatever is under way. What is
+// let go of goes on elsewhere.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		sim   atlassim.Config
+		asked string // what is under way
+	}{
+		{"nothing", atlassim.Config{}, ""},
+		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
+		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}}, "POST"},
+		{"a hanging look", atlassim.Config{CreateFor: time.Hour, Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "GET"}}}, "GET"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, test.sim)
+			p := s.run()
+			var id string
+			if test.asked != "" {
+				id = s.start().WorkflowID
+				s.asked(test.asked)
+			}
+			code, took := p.end()
+			require.Equal(t, 0, code)
+			require.Less(t, took, stopBound)
+			p.logs.line(t, "The worker has stopped")
+			if test.asked != "" {
+				status, err := s.client.Status(s.ctx(), id, "")
+				require.NoError(t, err)
+				require.Equal(t, "RUNNING", string(status.State))
+			}
+		})
+	}
+}
+
+// A create that Atlas answers in time is no loss.
+func TestStopLetsACreateFinish(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: time.Second, Method: "POST"}}})
+	p := s.run()
+	id := s.start().WorkflowID
+	s.asked("POST")
+	code, _ := p.end()
+	require.Equal(t, 0, code)
+	var events []string
+	for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+		event, err := i.Next()
+		require.NoError(t, err)
+		events = append(events, event.GetEventType().String())
+	}
+	require.Contains(t, events, "ActivityTaskCompleted")
+}
+
+// A Temporal that does not answer holds no stop up either.
+func TestStopWhileTemporalIsSilent(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		sim   atlassim.Config
+		asked string // what is under way
+	}{
+		{"nothing", atlassim.Config{}, ""},
+		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
+		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}}, "POST"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, test.sim)
+			line := newLine(t, s.on.FrontendHostPort())
+			s.env = append(s.env, "TEMPORAL_ADDRESS="+line.address)
+			p := s.run()
+			if test.asked != "" {
+				s.start()
+				s.asked(test.asked)
+			}
+			line.silent.Store(true)
+			code, took := p.end()
+			require.Equal(t, 0, code)
+			require.Less(t, took, stopBound)
+			require.Equal(t, "warn", p.logs.line(t, "The worker ends without Temporal's answer")["level"])
+		})
+	}
+}
+
+// line is a connection to a server that can go silent without a reset.
+type line struct {
+	address string
+	silent  atomic.Bool
+}
+
+func newLine(t *testing.T, to string) *line {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	l := &line{address: listener.Addr().String()}
+	carry := func(from, to net.Conn) {
+		defer to.Close()
+		defer from.Close()
+		for buf := make([]byte, 32<<10); ; {
+			n, err := from.Read(buf)
+			if err == nil && !l.silent.Load() {
+				_, err = to.Write(buf[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				return
+			}
+			go carry(near, far)
+			go carry(far, near)
+		}
+	}()
+	return l
+}
+
+// A stop that comes before the start is no failure.
+func TestStopBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	ctx, cancel := context.WithCancel(s.ctx())
+	cancel()
+	var l logs
+	require.Equal(t, 0, Run(ctx, nil, s.env, &l, &l))
+	require.Empty(t, l.String())
+}
