@@ -69,7 +69,7 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, error) {
 	var out []Status
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query}
-	for {
+	for len(out) < limit {
 		request.PageSize = int32(min(limit-len(out), 1000))
 		answer, err := c.temporal.ListWorkflow(ctx, request)
 		if err != nil {
@@ -79,10 +79,11 @@ func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, e
 			out = append(out, status(info))
 		}
 		request.NextPageToken = answer.GetNextPageToken()
-		if len(request.NextPageToken) == 0 || len(out) >= limit {
-			return out, nil
+		if len(request.NextPageToken) == 0 {
+			break
 		}
 	}
+	return out, nil
 }
 
 func status(info *workflowpb.WorkflowExecutionInfo) Status {

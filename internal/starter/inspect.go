@@ -14,7 +14,7 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status WORKFLOW_ID",
-		Short: "Tell how a workflow stands",
+		Short: "Show how a workflow stands",
 		Long: `status tells how the newest run of a workflow stands: while it runs, what it is
 at, in which attempt and the last state of the cluster seen; afterwards its
 result or failure. It exits 0 while it runs and when it completed, and 1 when it
@@ -90,7 +90,7 @@ up to you.`,
 				return err
 			}
 			if s.State != provisioner.Running {
-				return usageError{fmt.Sprintf("workflow %s has ended already: %s", s.WorkflowID, s.State)}
+				return refusal{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State)}
 			}
 			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
 				return err
@@ -138,6 +138,9 @@ func (a *app) endAfter(ctx context.Context, c *provisioner.Client, run provision
 	cluster, err := c.Result(ctx, run.WorkflowID, run.RunID)
 	before()
 	if err != nil && ctx.Err() != nil {
+		if a.output == "json" {
+			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running})
+		}
 		return interrupted{run.WorkflowID}
 	}
 	var failure *provisioner.Failure

@@ -33,12 +33,15 @@ func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the workflows there are",
-		Long: `list lists the newest runs. Project, cluster and state are search attributes: a
-server that lacks AtlasProjectId, AtlasClusterName and AtlasClusterState shows
-none of them and cannot filter by state.`,
+		Long: `list lists the newest runs: the status of the run, the last known state of its
+cluster, when it started, and the workflow id.
+
+--project-id looks at the workflow id, and so finds what starter started. --state
+needs the search attributes AtlasProjectId, AtlasClusterName and
+AtlasClusterState, which the worker sets where the Temporal namespace has them.`,
 		Example: `  starter list --project-id 32b6e34b3d91647abb20e7b8
   starter list --state CREATING -o json | jq -r '.[].workflowId'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
 				return usageError{"--limit must be 1 or more"}
@@ -54,8 +57,10 @@ none of them and cannot filter by state.`,
 			runs, err := c.List(cmd.Context(), query, limit)
 			var invalid *serviceerror.InvalidArgument
 			if errors.As(err, &invalid) {
-				return usageError{fmt.Sprintf("Temporal cannot filter so (%s). Add the search attribute with: temporal operator search-attribute create --type Keyword --name %s",
-					invalid.Message, contract.SearchAttributeClusterState)}
+				return refusal{fmt.Sprintf(`Temporal cannot filter so (%s).
+Add the search attributes, then restart the worker, which sets them from then on:
+  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`, invalid.Message,
+					contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, a.options.Namespace)}
 			}
 			if err != nil {
 				return err
@@ -64,9 +69,9 @@ none of them and cannot filter by state.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&projectID, "project-id", "", "only this Atlas project")
-	cmd.Flags().StringVar(&state, "state", "", "only clusters that were last seen in this state, such as CREATING")
-	cmd.Flags().IntVar(&limit, "limit", 100, "the most runs to list")
+	cmd.Flags().StringVar(&projectID, "project-id", "", "only the Atlas project `ID`")
+	cmd.Flags().StringVar(&state, "state", "", "only clusters whose last known state is `STATE`, such as CREATING")
+	cmd.Flags().IntVar(&limit, "limit", 100, "list `N` runs at most")
 	return cmd
 }
 
@@ -96,7 +101,7 @@ func (a *app) printList(runs []provisioner.Status) {
 		return
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STATUS\tSTATE\tSTARTED\tWORKFLOW ID")
+	fmt.Fprintln(w, "STATUS\tCLUSTER\tSTARTED (UTC)\tWORKFLOW ID")
 	for _, r := range runs {
 		state := r.ClusterState
 		if state == "" {

@@ -16,6 +16,8 @@ import (
 const (
 	// lookEvery is how often progress is read from Temporal.
 	lookEvery = time.Second
+	// grace is for a worker to take up what was started.
+	grace = 3 * time.Second
 	// repeatEvery is when a plain line is printed though nothing changed, so
 	// that a log shows life.
 	repeatEvery = 30 * time.Second
@@ -32,12 +34,11 @@ type progress struct {
 }
 
 func progressOf(s provisioner.Status) *progress {
-	p := &progress{Seconds: int(time.Since(s.Started).Seconds()), ClusterState: s.ClusterState}
+	p := &progress{Seconds: int(time.Since(s.Started).Seconds())}
 	if s.Pending != nil {
 		p.Activity, p.Attempt, p.NextLook, p.LastFailure = s.Pending.Activity, s.Pending.Attempt, s.Pending.NextAttempt, s.Pending.LastFailure
-		if s.Pending.ClusterState != "" {
-			p.ClusterState = s.Pending.ClusterState
-		}
+		// Not the search attribute, which says CREATING before Atlas was asked.
+		p.ClusterState = s.Pending.ClusterState
 	}
 	return p
 }
@@ -103,6 +104,8 @@ func (a *app) showProgress(ctx context.Context, c *provisioner.Client, run provi
 			case ctx.Err() != nil:
 			case err != nil || s.State != provisioner.Running:
 				// The wait for the result says what became of it.
+			case s.Pending == nil && time.Since(s.Started) < grace:
+				// A worker that is there takes a moment.
 			case live:
 				fmt.Fprintf(a.stderr, "\r\033[K%s", cut(line(s, time.Now()), width))
 			default:

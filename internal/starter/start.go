@@ -25,15 +25,16 @@ type clusterFlags struct {
 func (f *clusterFlags) add(cmd *cobra.Command, otherwise time.Duration) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.projectID, "project-id", "", "the Atlas project: 24 hexadecimal digits (also called group id)")
-	flags.StringVar(&f.name, "name", "", "the name of the cluster")
-	flags.StringVar(&f.provider, "provider", "", "AWS, AZURE or GCP")
-	flags.StringVar(&f.region, "region", "", "Atlas's name of the region, such as US_EAST_1")
-	flags.StringArrayVar(&f.tags, "tag", nil, "a tag as `KEY=VALUE`; may be given many times")
-	flags.BoolVar(&f.protect, "termination-protection", false, "let Atlas refuse to delete the cluster")
+	flags.StringVar(&f.projectID, "project-id", "", "`ID` of the Atlas project, which Atlas also calls group: 24 hexadecimal digits")
+	flags.StringVar(&f.name, "name", "", "`NAME` of the cluster: letters, digits and hyphens, 64 at most")
+	flags.StringVar(&f.provider, "provider", "", "cloud `PROVIDER`: AWS, AZURE or GCP")
+	flags.StringVar(&f.region, "region", "", "Atlas's name of the `REGION`, such as US_EAST_1")
+	flags.StringArrayVar(&f.tags, "tag", nil, "tag as `KEY=VALUE`; may be given many times")
+	flags.BoolVar(&f.protect, "termination-protection", false, "have Atlas refuse to delete the cluster until this is turned off there")
 	flags.BoolVar(&f.noOwnershipTag, "no-ownership-tag", false, "do not tag the cluster with the id of the workflow that made it")
-	flags.DurationVar(&f.timeout, "timeout", otherwise, "how long the whole run may take, 1s to 24h")
-	flags.BoolVar(&f.wait, "wait", false, "wait for the end, with progress on standard error")
+	flags.DurationVar(&f.timeout, "timeout", otherwise, "`DURATION` that the whole run may take, such as 90s or 2h; 1s to 24h")
+	flags.Lookup("timeout").DefValue = fmt.Sprintf("%gm", otherwise.Minutes())
+	flags.BoolVar(&f.wait, "wait", false, "wait for the end, with progress on standard error and the result on standard output")
 	for _, name := range []string{"project-id", "name", "provider", "region"} {
 		cobra.CheckErr(cmd.MarkFlagRequired(name))
 	}
@@ -75,18 +76,20 @@ func (f *clusterFlags) ownershipTag() *bool {
 func (a *app) provisionFlex() *cobra.Command {
 	var f clusterFlags
 	cmd := &cobra.Command{
-		Use:   "provision-flex --project-id HEX24 --name NAME --provider AWS|AZURE|GCP --region REGION",
+		Use:   "provision-flex --project-id ID --name NAME --provider AWS|AZURE|GCP --region REGION",
 		Short: "Create a Flex cluster and wait until it is IDLE",
 		Long: `provision-flex starts the workflow that creates a Flex cluster and waits until it
 is IDLE. Its workflow id is provision-flex-<project-id>-<name>: while it runs,
 starting the same request again joins it, and a different request is refused.
+Without --wait, starter returns at once and the workflow goes on.
 
-The cluster is tagged atlas-provisioner-workflow=<workflow id>, which is how a
-later attempt knows it for its own. Without the tag, a cluster whose create was
-answered by nobody counts as ours only if it is as asked in every field.`,
+The cluster is tagged atlas-provisioner-workflow=<workflow id>, by which a later
+attempt or run knows it for its own. With --no-ownership-tag, a cluster that has
+the name counts as made by this run only if it is no older than the run and as
+asked in every field.`,
 		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
     --provider AWS --region US_EAST_1 --tag team=orders --wait`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f.add(cmd, contract.DefaultProvisionTimeout)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -110,18 +113,19 @@ func (a *app) upgradeToServerless() *cobra.Command {
 	var f clusterFlags
 	var backup bool
 	cmd := &cobra.Command{
-		Use:   "upgrade-to-serverless --project-id HEX24 --name NAME --provider AWS|AZURE|GCP --region REGION",
+		Use:   "upgrade-to-serverless --project-id ID --name NAME --provider AWS|AZURE|GCP --region REGION",
 		Short: "Upgrade a shared-tier cluster to serverless and wait until it is IDLE",
 		Long: `upgrade-to-serverless starts the workflow that upgrades a shared-tier cluster to
 serverless and waits until it is IDLE. Its workflow id is
 upgrade-to-serverless-<project-id>-<name>: while it runs, starting the same
-request again joins it, and a different request is refused.
+request again joins it, and a different request is refused. Without --wait,
+starter returns at once and the workflow goes on.
 
 MongoDB retired this upgrade on 2025-02-05. Where it is gone the workflow fails
-at once with VERSION_GONE; what is left to do is to upgrade the cluster to Flex.`,
+at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.`,
 		Example: `  starter upgrade-to-serverless --project-id 32b6e34b3d91647abb20e7b8 --name legacy \
     --provider AWS --region US_EAST_1 --wait`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f.add(cmd, contract.DefaultUpgradeTimeout)
 	cmd.Flags().BoolVar(&backup, "continuous-backup", false, "ask for serverless continuous backup rather than basic backup")

@@ -37,14 +37,14 @@ const dialTimeout = 5 * time.Second
 func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	a := &app{env: env.Env(environ), stdout: stdout, stderr: stderr, output: "text"}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if a.temporal != nil {
 		a.temporal.Close()
 	}
-	return a.exit(err)
+	return a.exit(cmd, err)
 }
 
 // app is one run of the program.
@@ -77,11 +77,13 @@ Exit codes:
   2    usage or invalid input; nothing was started
   3    Temporal could not be reached
   130  interrupted while waiting; the workflow goes on`,
+		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
+    --provider AWS --region US_EAST_1 --wait
+  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders
+  starter list`,
 		Version:       version.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Sprintf("--output must be text or json, got %q", a.output)}
@@ -89,22 +91,44 @@ Exit codes:
 			return nil
 		},
 	}
-	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "print text or json to standard output")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{err.Error() + seeHelp(cmd)}
-	})
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`FORMAT` of standard output: text or json")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(a.provisionFlex(), a.upgradeToServerless(),
 		a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
 	return root
 }
 
-func seeHelp(cmd *cobra.Command) string { return "\nSee '" + cmd.CommandPath() + " --help'" }
+// helpCommand differs from cobra's own in that it fails for an unknown command.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			if err != nil {
+				return refusal{strings.TrimSpace(err.Error()) + seeHelp(root)}
+			}
+			cmd.InitDefaultHelpFlag()
+			cmd.InitDefaultVersionFlag()
+			return cmd.Help()
+		},
+	}
+}
+
+// noArgs takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Sprintf("%s takes flags only, got %q", cmd.Name(), args[0])}
+	}
+	return nil
+}
 
 // workflowIDArg takes exactly one workflow id.
 func workflowIDArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s%s", cmd.Name(),
-			contract.ProvisionFlexClusterID("32b6e34b3d91647abb20e7b8", "orders"), seeHelp(cmd))}
+		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s", cmd.Name(),
+			contract.ProvisionFlexClusterID("32b6e34b3d91647abb20e7b8", "orders"))}
 	}
 	return nil
 }
@@ -113,7 +137,7 @@ func workflowIDArg(cmd *cobra.Command, args []string) error {
 func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	var err error
 	if a.options, err = a.env.TemporalOptions(); err != nil {
-		return nil, usageError{err.Error()}
+		return nil, refusal{err.Error()}
 	}
 	a.options.Logger = log.NewStructuredLogger(discard)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -124,10 +148,15 @@ func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	return provisioner.New(a.temporal, provisioner.Options{TaskQueue: a.env.TaskQueue()}), nil
 }
 
-// usageError is a mistake in the command line.
+// usageError is a mistake in the command line, which the help clears up.
 type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message }
+
+// refusal is a request that cannot be carried out, well-formed as it is.
+type refusal struct{ message string }
+
+func (e refusal) Error() string { return e.message }
 
 // interrupted is the end of waiting by SIGINT or SIGTERM.
 type interrupted struct{ workflowID string }
@@ -137,12 +166,14 @@ func (e interrupted) Error() string {
 }
 
 // exit prints what went wrong, if the command has not, and answers the code.
-func (a *app) exit(err error) int {
+func (a *app) exit(cmd *cobra.Command, err error) int {
 	var (
 		usage    usageError
+		refused  refusal
 		stopped  interrupted
 		failure  *provisioner.Failure
 		notFound *serviceerror.NotFound
+		invalid  *serviceerror.InvalidArgument
 	)
 	switch {
 	case err == nil:
@@ -153,18 +184,29 @@ func (a *app) exit(err error) int {
 		a.complain(stopped.Error())
 		return exitInterrupted
 	case errors.As(err, &usage):
-		a.complain(usage.message)
+		a.complain(usage.message + seeHelp(cmd))
+		return exitUsage
+	case errors.As(err, &refused):
+		a.complain(refused.message)
 		return exitUsage
 	case errors.As(err, &notFound):
 		a.complain(fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are", a.options.Namespace, notFound.Message))
 		return exitUsage
 	case a.options.HostPort == "": // cobra's own: an unknown command or a missing flag
-		a.complain(err.Error() + "\nSee 'starter --help'")
+		a.complain(strings.TrimSpace(err.Error()) + seeHelp(cmd))
+		return exitUsage
+	case cmd.Context().Err() != nil:
+		a.complain("interrupted before Temporal answered. 'starter list' shows what runs")
+		return exitInterrupted
+	case errors.As(err, &invalid):
+		a.complain(fmt.Sprintf("Temporal at %s refuses the request: %s", a.options.HostPort, invalid.Message))
 		return exitUsage
 	}
 	a.complain(unreachable(a.options, err))
 	return exitUnreachable
 }
+
+func seeHelp(cmd *cobra.Command) string { return "\nSee '" + cmd.CommandPath() + " --help'" }
 
 // unreachable says what to look at when Temporal does not answer as it should.
 func unreachable(o client.Options, err error) string {
@@ -199,13 +241,24 @@ func (a *app) failed(f *provisioner.Failure) int {
 
 // inFlags names the flags rather than the fields of the input.
 func inFlags(f *provisioner.Failure) string {
-	names := strings.NewReplacer("groupId", "--project-id", "name", "--name",
-		"providerSettings.backingProviderName", "--provider", "providerSettings.regionName", "--region",
-		"timeoutSeconds", "--timeout", "tags", "--tag")
+	flags := map[string]string{
+		"groupId": "--project-id", "name": "--name",
+		"providerSettings.backingProviderName": "--provider", "providerSettings.regionName": "--region",
+	}
 	var b strings.Builder
 	b.WriteString("nothing was started:")
 	for _, v := range f.Details.Violations {
-		b.WriteString("\n  " + names.Replace(v.Field) + " " + v.Problem)
+		var tag int
+		var part string
+		switch n, _ := fmt.Sscanf(v.Field, "tags[%d].%s", &tag, &part); {
+		case v.Field == "ownershipTag": // only with a --name that is too long
+		case v.Field == "timeoutSeconds":
+			b.WriteString("\n  --timeout must be from 1s to 24h")
+		case n == 2:
+			fmt.Fprintf(&b, "\n  --tag number %d: the %s %s", tag+1, part, v.Problem)
+		default:
+			b.WriteString("\n  " + flags[v.Field] + " " + v.Problem)
+		}
 	}
 	return b.String()
 }

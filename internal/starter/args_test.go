@@ -1,0 +1,266 @@
+package starter
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+)
+
+const project = "32b6e34b3d91647abb20e7b8"
+
+// well is a command line without a mistake.
+func well(more ...string) []string {
+	return append([]string{"provision-flex", "--project-id", project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"", "provision-flex", "upgrade-to-serverless", "status", "watch", "result", "cancel", "list", "help"} {
+		name := command
+		if name == "" {
+			name = "starter"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(command)
+			out := run(nil, append(args, "--help")...)
+			require.Equal(t, 0, out.code)
+			require.Empty(t, out.stderr)
+			golden(t, name+".txt", out.stdout)
+			for line := range strings.Lines(out.stdout) {
+				require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), 120, "too wide: %s", line)
+			}
+			require.Equal(t, out, run(nil, append([]string{"help"}, args...)...), "help as a command")
+			require.Equal(t, out, run(nil, append(args, "-h")...), "-h")
+		})
+	}
+	t.Run("no command", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, run(nowhere, "--help"), run(nowhere))
+	})
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, output{stdout: "starter version " + version.Version + "\n"}, run(nil, "--version"))
+}
+
+// A mistake in the command line is told in one line, with the way to help, and
+// nothing is dialled.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	const (
+		id       = " takes one workflow id, such as provision-flex-32b6e34b3d91647abb20e7b8-orders"
+		required = `required flag(s) "project-id", "name", "provider", "region" not set`
+	)
+	for _, test := range []struct {
+		args []string
+		want string
+		help string // of which command
+	}{
+		{[]string{"delete"}, `unknown command "delete" for "starter"`, "starter"},
+		{[]string{"provision"}, "unknown command \"provision\" for \"starter\"\n\nDid you mean this?\n\tprovision-flex", "starter"},
+		{[]string{"statsu", "x"}, "unknown command \"statsu\" for \"starter\"\n\nDid you mean this?\n\tstatus", "starter"},
+		{[]string{"help", "bogus"}, `unknown command "bogus" for "starter"`, "starter"},
+		{[]string{"--bogus"}, "unknown flag: --bogus", "starter"},
+		{[]string{"-x"}, "unknown shorthand flag: 'x' in -x", "starter"},
+		{[]string{"status", "--wait", "x"}, "unknown flag: --wait", "starter status"},
+		{well("--continuous-backup"), "unknown flag: --continuous-backup", "starter provision-flex"},
+
+		{[]string{"provision-flex"}, required, "starter provision-flex"},
+		{[]string{"provision-flex", "--wait", "-o", "json"}, required, "starter provision-flex"},
+		{[]string{"upgrade-to-serverless"}, required, "starter upgrade-to-serverless"},
+		{[]string{"provision-flex", "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, `required flag(s) "project-id" not set`, "starter provision-flex"},
+		{[]string{"provision-flex", "--name"}, "flag needs an argument: --name", "starter provision-flex"},
+
+		{well("--output", "xml"), `--output must be text or json, got "xml"`, "starter provision-flex"},
+		{[]string{"-o", "JSON", "list"}, `--output must be text or json, got "JSON"`, "starter list"},
+		{[]string{"status", "x", "-o", ""}, `--output must be text or json, got ""`, "starter status"},
+		{well("--tag", "team"), `--tag must be KEY=VALUE, got "team"`, "starter provision-flex"},
+		{well("--tag", "a=b,c=d", "--tag", ""), `--tag must be KEY=VALUE, got ""`, "starter provision-flex"},
+		{well("--timeout", "30"), `invalid argument "30" for "--timeout" flag: time: missing unit in duration "30"`, "starter provision-flex"},
+		{well("--timeout", "soon"), `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`, "starter provision-flex"},
+		{well("--wait=maybe"), `invalid argument "maybe" for "--wait" flag: strconv.ParseBool: parsing "maybe": invalid syntax`, "starter provision-flex"},
+		{well("billing"), `provision-flex takes flags only, got "billing"`, "starter provision-flex"},
+		{[]string{"upgrade-to-serverless", "legacy"}, `upgrade-to-serverless takes flags only, got "legacy"`, "starter upgrade-to-serverless"},
+
+		{[]string{"status"}, "status" + id, "starter status"},
+		{[]string{"status", ""}, "status" + id, "starter status"},
+		{[]string{"watch"}, "watch" + id, "starter watch"},
+		{[]string{"result", "a", "b"}, "result" + id, "starter result"},
+		{[]string{"cancel"}, "cancel" + id, "starter cancel"},
+
+		{[]string{"list", "RUNNING"}, `list takes flags only, got "RUNNING"`, "starter list"},
+		{[]string{"list", "--limit", "0"}, "--limit must be 1 or more", "starter list"},
+		{[]string{"list", "--limit", "-1"}, "--limit must be 1 or more", "starter list"},
+		{[]string{"list", "--limit", "many"}, `invalid argument "many" for "--limit" flag: strconv.ParseInt: parsing "many": invalid syntax`, "starter list"},
+		{[]string{"list", "--project-id", "' OR WorkflowId != '"}, "--project-id and --state must not hold quotes", "starter list"},
+		{[]string{"list", "--state", `IDLE"`}, "--project-id and --state must not hold quotes", "starter list"},
+		{[]string{"list", "--state", `\`}, "--project-id and --state must not hold quotes", "starter list"},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\nSee '" + test.help + " --help'\n"}, run(nowhere, test.args...))
+		})
+	}
+}
+
+// What no request should be made for is told by the names of the flags, all of
+// it at once, and Temporal is not asked.
+func TestInvalidInput(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"everything", []string{"provision-flex", "--project-id", "ABC", "--name", "-orders", "--provider", "IBM", "--region", "", "--timeout", "25h",
+			"--tag", "=x", "--tag", "team=", "--tag", "a=1", "--tag", "a=2", "--tag", "atlas-provisioner-workflow=me"},
+			[]string{
+				`--project-id must be the project's id of 24 hexadecimal digits (0-9, a-f), got "ABC"`,
+				`--name must begin with a letter or digit and hold only letters, digits and hyphens, got "-orders"`,
+				`--provider must be AWS, AZURE or GCP, got "IBM"`,
+				`--region must name a region, such as US_EAST_1`,
+				`--tag number 1: the key must have 1 to 255 characters, got 0`,
+				`--tag number 2: the value must have 1 to 255 characters, got 0`,
+				`--tag number 4: the key is given twice: "a"`,
+				`--tag number 5: the key is atlas-provisioner-workflow, which is reserved`,
+				`--timeout must be from 1s to 24h`,
+			}},
+		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider", "aws", "--region", "US_EAST_1", "--timeout", "0s"},
+			[]string{
+				`--name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`,
+				`--timeout must be from 1s to 24h`,
+			}},
+		{"a negative timeout", well("--timeout", "-5s"), []string{`--timeout must be from 1s to 24h`}},
+		// The workflow id is then too long for the ownership tag, which follows.
+		{"a name too long for all", well("--name", strings.Repeat("n", 300)), []string{`--name must have 64 characters at most, got 300`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			want := "starter: nothing was started:\n  " + strings.Join(test.want, "\n  ") + "\n"
+			require.Equal(t, output{code: 2, stderr: want}, run(nowhere, test.args...))
+			require.Equal(t, want, run(nowhere, append(test.args, "-o", "json")...).stderr, "standard error is the same with -o json")
+		})
+	}
+	t.Run("json", func(t *testing.T) {
+		t.Parallel()
+		out := run(nowhere, well("--name", "-", "--timeout", "48h", "-o", "json")...)
+		require.Equal(t, 2, out.code)
+		require.Equal(t, `{
+  "workflowId": "",
+  "runId": "",
+  "status": "",
+  "failure": {
+    "type": "INVALID_INPUT",
+    "message": "invalid input: name must begin with a letter or digit and hold only letters, digits and hyphens, got \"-\"; timeoutSeconds must be from 1 to 86400, got 172800. Nothing was sent to Atlas: correct the input and start the workflow again",
+    "details": {
+      "status": 0,
+      "errorCode": "",
+      "reason": "",
+      "detail": "",
+      "method": "",
+      "path": "",
+      "violations": [
+        {
+          "field": "name",
+          "problem": "must begin with a letter or digit and hold only letters, digits and hyphens, got \"-\""
+        },
+        {
+          "field": "timeoutSeconds",
+          "problem": "must be from 1 to 86400, got 172800"
+        }
+      ]
+    }
+  }
+}
+`, out.stdout)
+	})
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		well(), well("--wait"), well("-o", "json"), append([]string{"upgrade-to-serverless"}, well()[1:]...),
+		{"status", "x"}, {"watch", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}, {"list", "-o", "json"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, output{code: 3, stderr: `starter: Temporal could not be reached at 127.0.0.1:1: failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"
+Is it running? Set TEMPORAL_ADDRESS to where it is
+`}, run(nowhere, args...))
+		})
+	}
+}
+
+// A configuration that Temporal's own tools would refuse is refused in the same
+// words.
+func TestTemporalConfiguration(t *testing.T) {
+	t.Parallel()
+	const cannot = "starter: the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: "
+	for _, test := range []struct {
+		name, env, want string
+	}{
+		{"profile", "TEMPORAL_PROFILE=production", "unable to find profile production in config data"},
+		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem", "invalid TLS config: if either client cert or key data is present, other must be present too"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, output{code: 2, stderr: cannot + test.want + "\n"}, run(append([]string{test.env}, nowhere...), "list"))
+		})
+	}
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"CREATING, 8s", 80, "CREATING, 8s"},
+		{"CREATING, 8s", 13, "CREATING, 8s"},
+		{"CREATING, 8s", 12, "CREATING, …"}, // the last column stays free
+		{"ÄÖÜäöü", 5, "ÄÖÜ…"},
+		{"abc", 2, "…"},
+		{"abc", 1, "abc"}, // no width that makes sense
+		{"abc", 0, "abc"},
+		{"", 10, ""},
+	} {
+		require.Equal(t, test.want, cut(test.text, test.width), "%q in %d", test.text, test.width)
+	}
+}
+
+// FuzzArgs holds that no command line makes the program panic, or end with a
+// code that nothing but a run can have. A line is one argument.
+func FuzzArgs(f *testing.F) {
+	for _, args := range [][]string{
+		nil, {"--help"}, {"--version"}, {"list", "--state", "IDLE", "--limit", "1"}, {"status", "x", "-o", "json"},
+		{"cancel", "--", "-x"}, {"watch", "-o=text", "x"}, {"result"}, {"completion", "bash"}, {"__complete", "provision-flex", "--"},
+		well("--tag", "a=b", "--timeout", "90s", "--no-ownership-tag", "--termination-protection", "--wait"),
+		append([]string{"upgrade-to-serverless", "--continuous-backup=false"}, well()[1:]...),
+		well("--project-id", "", "-o", "json"), {"help", "list", "list"},
+	} {
+		f.Add(strings.Join(args, "\n"))
+	}
+	f.Fuzz(func(t *testing.T, lines string) {
+		var args []string
+		if lines != "" {
+			args = strings.Split(lines, "\n")
+		}
+		out := run(nowhere, args...)
+		require.Contains(t, []int{0, 2, 3}, out.code, "%q: %s", args, out.stderr)
+		require.Equal(t, out.code != 0, strings.Contains(out.stderr, "starter: "), "%q says why it failed: %s", args, out.stderr)
+	})
+}
+
+// Nothing of the process's own environment is read.
+func TestEnvironmentIsHanded(t *testing.T) {
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:2")
+	t.Setenv("TEMPORAL_CONFIG_FILE", os.TempDir())
+	require.Contains(t, run(nowhere, "list").stderr, "could not be reached at 127.0.0.1:1: ")
+}

@@ -1,0 +1,208 @@
+package starter
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+// ended is the JSON of a run that ended in a state that is no answer of Atlas.
+func ended(state, message string) string {
+	return `{
+  "workflowId": "provision-flex-PROJECT-orders",
+  "runId": "RUN",
+  "status": "` + state + `",
+  "failure": {
+    "type": "` + state + `",
+    "message": "` + message + `",
+    "details": {
+      "status": 0,
+      "errorCode": "",
+      "reason": "",
+      "detail": "",
+      "method": "",
+      "path": ""
+    }
+  }
+}
+`
+}
+
+const header = "Workflow   provision-flex-PROJECT-orders\nRun        RUN\n"
+
+func TestStatusOfARunningOne(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{CreateFor: time.Hour})
+	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + provisionLink + "\n"}, s.run("status", s.provisionID()))
+	require.Equal(t, output{stdout: `{
+  "workflowId": "provision-flex-PROJECT-orders",
+  "runId": "RUN",
+  "status": "RUNNING",
+  "progress": {
+    "seconds": N
+  }
+}
+`}, s.run("status", s.provisionID(), "--output=json"))
+
+	s.startWorker()
+	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + provisionLink + "\n"}
+	require.Eventually(t, func() bool { return s.run("status", s.provisionID()) == want }, patience, 10*time.Millisecond)
+	require.Equal(t, output{stdout: `{
+  "workflowId": "provision-flex-PROJECT-orders",
+  "runId": "RUN",
+  "status": "RUNNING",
+  "progress": {
+    "activity": "WaitUntilIdle",
+    "clusterState": "CREATING",
+    "attempt": 1,
+    "seconds": N
+  }
+}
+`}, s.run("status", s.provisionID(), "-o", "json"))
+}
+
+// Of a completed run every command prints the result.
+func TestCompleted(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
+	for _, command := range []string{"status", "result"} {
+		require.Equal(t, output{stdout: created}, s.run(command, s.provisionID()))
+		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.provisionID(), "-o", "json"))
+	}
+	require.Equal(t, output{stdout: created, stderr: "Following provision-flex-PROJECT-orders\n"}, s.run("watch", s.provisionID()))
+	require.Equal(t, output{stdout: createdJSON, stderr: "Following provision-flex-PROJECT-orders\n"}, s.run("watch", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{code: 2, stderr: "starter: workflow provision-flex-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
+		s.run("cancel", s.provisionID()))
+}
+
+// watch shows progress; result waits in silence.
+func TestWatchAndResult(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+	watch := s.start("watch", s.provisionID())
+	watch.sees("Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns")
+	result := s.start("result", s.provisionID())
+	resultJSON := s.start("result", s.provisionID(), "-o", "json")
+	s.startWorker()
+	require.Equal(t, output{stdout: created}, result.end())
+	require.Equal(t, output{stdout: createdJSON}, resultJSON.end())
+	out := watch.end()
+	require.Equal(t, 0, out.code)
+	require.Equal(t, created, out.stdout)
+	_, rest := s.progress(out.stderr)
+	require.Equal(t, "Following provision-flex-PROJECT-orders\n", rest)
+}
+
+// cancel ends the run and leaves the cluster, which the same request takes up.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		flags        []string
+		asked, ended string
+	}{
+		{nil, "Asked workflow provision-flex-PROJECT-orders to end. The cluster is left as it is.\n", ""},
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it is")},
+	} {
+		name := "text"
+		if test.flags != nil {
+			name = "json"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, letGo := setupHeld(t, func(atlassim.Stage, atlassim.Entry) {})
+			s.startWorker()
+			run := func(command string) output {
+				return s.run(append([]string{command, s.provisionID()}, test.flags...)...)
+			}
+			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+			require.Eventually(t, func() bool { return s.sim.Count(atlassim.Created) == 1 }, patience, 10*time.Millisecond)
+			watch := s.start("watch", s.provisionID())
+			watch.sees("Following provision-flex-PROJECT-orders")
+			require.Equal(t, output{stdout: test.asked}, run("cancel"))
+
+			const complaint = "Web UI     " + provisionLink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
+			out := watch.end()
+			require.Equal(t, 1, out.code)
+			require.Empty(t, out.stdout)
+			_, rest := s.progress(out.stderr)
+			require.Equal(t, "Following provision-flex-PROJECT-orders\n"+complaint, rest)
+			require.Equal(t, output{1, test.ended, complaint}, run("result"))
+			require.Equal(t, output{1, test.ended, complaint}, run("status"))
+			require.Equal(t, output{code: 2, stderr: "starter: workflow provision-flex-PROJECT-orders has ended already: CANCELED. 'starter status' tells how\n"}, run("cancel"))
+
+			letGo()
+			out = s.run(s.flags("provision-flex", "--wait")...)
+			require.Equal(t, 0, out.code, out.stderr)
+			require.Contains(t, out.stdout, " is IDLE: UNCHANGED\n")
+			require.Equal(t, 1, s.sim.Count(atlassim.Created))
+		})
+	}
+}
+
+func TestTerminated(t *testing.T) {
+	t.Parallel()
+	const message = "the run was terminated; what it made is left as it is"
+	const complaint = "Web UI     " + provisionLink + "\nstarter: TERMINATED: " + message + "\n"
+	s := setupWithoutWorker(t, atlassim.Config{})
+	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+	watch := s.start("watch", s.provisionID())
+	watch.sees("waiting for a worker, Ns")
+	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.provisionID(), "", "by hand"))
+	require.Equal(t, output{1, "", "Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
+	require.Equal(t, output{1, "", complaint}, s.run("status", s.provisionID()))
+	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.provisionID(), "-o", "json"))
+}
+
+// The starter sets no time limit with Temporal; somebody else may.
+func TestTimedOut(t *testing.T) {
+	t.Parallel()
+	const message = "the run reached the time limit that Temporal was given for it; what it made is left as it is"
+	const complaint = "Web UI     " + provisionLink + "\nstarter: TIMED_OUT: " + message + "\n"
+	s := setupWithoutWorker(t, atlassim.Config{})
+	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{
+		ID: s.provisionID(), TaskQueue: s.queue, WorkflowExecutionTimeout: time.Second,
+	}, "ProvisionFlexCluster")
+	require.NoError(t, err)
+	require.Equal(t, output{1, "", complaint}, s.run("result", s.provisionID()))
+	require.Equal(t, output{1, ended("TIMED_OUT", message), complaint}, s.run("status", s.provisionID(), "-o", "json"))
+}
+
+func TestUnknownWorkflow(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	for _, command := range []string{"status", "watch", "result", "cancel"} {
+		for _, flags := range [][]string{nil, {"-o", "json"}} {
+			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: provision-flex-PROJECT-orders. 'starter list' shows those there are\n"},
+				s.run(append([]string{command, s.provisionID()}, flags...)...))
+		}
+	}
+}
+
+// A line of progress: state, seconds, attempt, and what held the run up.
+func TestLine(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 8, 10, 3, 2, 55, 0, time.UTC)
+	for _, test := range []struct {
+		pending *provisioner.PendingActivity
+		want    string
+	}{
+		{nil, "waiting for a worker, 75s"},
+		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas for the cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas for the upgrade, 75s, attempt 2: why"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1}, "waiting until IDLE, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING", LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
+		{&provisioner.PendingActivity{Activity: "OfALaterVersion", Attempt: 1}, "OfALaterVersion, 75s, attempt 1"},
+	} {
+		s := provisioner.Status{State: provisioner.Running, Started: began, Pending: test.pending}
+		require.Equal(t, test.want, line(s, began.Add(75*time.Second+900*time.Millisecond)))
+	}
+}

@@ -1,0 +1,128 @@
+package starter
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+)
+
+// lists waits until a list is as wanted: Temporal's lists lag a little.
+func (s *stack) lists(want string, args ...string) {
+	s.t.Helper()
+	require.EventuallyWithT(s.t, func(c *assert.CollectT) {
+		assert.Equal(c, output{stdout: want}, s.run(append([]string{"list"}, args...)...))
+	}, patience, 20*time.Millisecond)
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	const head = "STATUS  CLUSTER  STARTED (UTC)  WORKFLOW ID\n"
+	s.lists(head, "--project-id", s.project)
+	s.lists("[]\n", "--project-id", s.project, "-o", "json")
+
+	s.sim.SeedShared(atlassim.SharedCluster{GroupID: s.project, Name: "legacy"})
+	require.Equal(t, 0, s.run(s.flags("upgrade-to-serverless", "--name", "legacy", "--wait")...).code)
+	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
+	require.Equal(t, 1, s.run(s.flags("provision-flex", "--name", "legacy", "--wait")...).code, "the name is taken")
+	// Not a workflow of ours, whatever its id.
+	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "provision-flex-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
+	require.NoError(t, err)
+
+	const (
+		columns  = "STATUS     CLUSTER  STARTED (UTC)        WORKFLOW ID\n"
+		failed   = "FAILED     -        DATE TIME  provision-flex-PROJECT-legacy\n"
+		made     = "COMPLETED  IDLE     DATE TIME  provision-flex-PROJECT-orders\n"
+		upgraded = "COMPLETED  IDLE     DATE TIME  upgrade-to-serverless-PROJECT-legacy\n"
+	)
+	s.lists(columns+failed+made+upgraded, "--project-id", s.project)
+	s.lists(columns+made+upgraded, "--project-id", s.project, "--state", "idle")
+	s.lists(columns+failed+made, "--project-id", s.project, "--limit", "2")
+	s.lists(head, "--project-id", s.project, "--state", "REPAIRING")
+	s.lists(head, "--project-id", s.project[:23]) // not a project of which it is the beginning
+	s.lists(`[
+  {
+    "workflowId": "provision-flex-PROJECT-legacy",
+    "runId": "RUN",
+    "workflowType": "ProvisionFlexCluster",
+    "status": "FAILED",
+    "projectId": "PROJECT",
+    "clusterName": "legacy",
+    "startTime": "TIME",
+    "closeTime": "TIME"
+  },
+  {
+    "workflowId": "provision-flex-PROJECT-orders",
+    "runId": "RUN",
+    "workflowType": "ProvisionFlexCluster",
+    "status": "COMPLETED",
+    "projectId": "PROJECT",
+    "clusterName": "orders",
+    "clusterState": "IDLE",
+    "startTime": "TIME",
+    "closeTime": "TIME"
+  },
+  {
+    "workflowId": "upgrade-to-serverless-PROJECT-legacy",
+    "runId": "RUN",
+    "workflowType": "UpgradeToServerless",
+    "status": "COMPLETED",
+    "projectId": "PROJECT",
+    "clusterName": "legacy",
+    "clusterState": "IDLE",
+    "startTime": "TIME",
+    "closeTime": "TIME"
+  }
+]
+`, "--project-id", s.project, "-o", "json")
+
+	all := s.run("list", "--limit", "100000")
+	require.Equal(t, 0, all.code)
+	require.Contains(t, all.stdout, " provision-flex-PROJECT-orders\n")
+}
+
+// A run that no worker has taken up has no state, and one that is running no
+// end.
+func TestListOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+	s.lists("STATUS   CLUSTER  STARTED (UTC)        WORKFLOW ID\nRUNNING  -        DATE TIME  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	s.lists(`[
+  {
+    "workflowId": "provision-flex-PROJECT-orders",
+    "runId": "RUN",
+    "workflowType": "ProvisionFlexCluster",
+    "status": "RUNNING",
+    "startTime": "TIME"
+  }
+]
+`, "--project-id", s.project, "-o", "json")
+}
+
+// A server without the search attributes can do everything but filter by them,
+// and says how it gets them.
+func TestWithoutSearchAttributes(t *testing.T) {
+	t.Parallel()
+	bare, err := temporaltest.Start(false)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = bare.Stop() })
+	s := setupOn(t, bare, atlassim.Config{})
+	s.startWorker()
+	out := s.run(s.flags("provision-flex", "--wait")...)
+	require.Equal(t, 0, out.code, out.stderr)
+	require.Equal(t, created, out.stdout)
+	s.lists("STATUS     CLUSTER  STARTED (UTC)        WORKFLOW ID\nCOMPLETED  -        DATE TIME  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	for _, flags := range [][]string{nil, {"-o", "json"}} {
+		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
+Add the search attributes, then restart the worker, which sets them from then on:
+  temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default
+`}, s.run(append([]string{"list", "--state", "IDLE"}, flags...)...))
+	}
+}

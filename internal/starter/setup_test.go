@@ -1,0 +1,279 @@
+package starter
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
+)
+
+// update rewrites the golden files: go test ./internal/starter -run Help -update
+var update = flag.Bool("update", false, "write testdata")
+
+var server *temporaltest.Server
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	temporaltest.Main(m, &server)
+}
+
+// patience bounds what a test waits for. It is far beyond what is needed: no
+// test passes or fails by speed.
+const patience = 2 * time.Minute
+
+// nowhere is an environment in which every contact with Temporal fails.
+var nowhere = []string{"TEMPORAL_ADDRESS=127.0.0.1:1", "TEMPORAL_CONFIG_FILE=" + os.DevNull}
+
+// output is what a run of the program left behind.
+type output struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs the program to its end.
+func run(environ []string, args ...string) output {
+	var stdout, stderr bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	code := Run(ctx, args, environ, &stdout, &stderr)
+	return output{code, stdout.String(), stderr.String()}
+}
+
+// stack is a simulator, a task queue of its own with or without a worker, and
+// an Atlas project that no other test has: workflow ids and lists are its own.
+type stack struct {
+	t       *testing.T
+	env     []string
+	sim     *atlassim.Server
+	url     string
+	project string
+	queue   string
+}
+
+// setup starts a simulator and a worker.
+func setup(t *testing.T, sim atlassim.Config) *stack {
+	t.Helper()
+	s := setupWithoutWorker(t, sim)
+	s.startWorker()
+	return s
+}
+
+func setupWithoutWorker(t *testing.T, sim atlassim.Config) *stack {
+	t.Helper()
+	return setupOn(t, server, sim)
+}
+
+// setupHeld starts a simulator whose cluster "orders" stays CREATING until it
+// is let go.
+func setupHeld(t *testing.T, hook func(atlassim.Stage, atlassim.Entry)) (s *stack, letGo func()) {
+	t.Helper()
+	s = setupWithoutWorker(t, atlassim.Config{Hook: func(stage atlassim.Stage, e atlassim.Entry) {
+		hook(stage, e)
+		if stage == atlassim.Applied && e.Effect == atlassim.Created {
+			_ = s.sim.SetState(s.project, "orders", "CREATING")
+		}
+	}})
+	return s, func() { require.NoError(t, s.sim.SetState(s.project, "orders", "")) }
+}
+
+func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config) *stack {
+	t.Helper()
+	if sim.CreateFor == 0 {
+		sim.CreateFor = 100 * time.Millisecond
+	}
+	if sim.UpgradeFor == 0 {
+		sim.UpgradeFor = 100 * time.Millisecond
+	}
+	sim.AccessToken = "access-token-of-the-tests"
+	project := make([]byte, 12)
+	_, _ = rand.Read(project)
+	s := &stack{t: t, project: hex.EncodeToString(project)}
+	s.queue = t.Name() + "-" + s.project
+	s.env = []string{
+		"TEMPORAL_ADDRESS=" + on.FrontendHostPort(),
+		"TEMPORAL_CONFIG_FILE=" + os.DevNull,
+		"TEMPORAL_TASK_QUEUE=" + s.queue,
+	}
+	s.sim, s.url = atlassimtest.Start(t, sim)
+	return s
+}
+
+// startWorker starts a worker that runs until the test ends, or stop is called.
+func (s *stack) startWorker() (stop func()) {
+	s.t.Helper()
+	config, err := worker.ReadConfig(append(env.Env{
+		"MONGODB_ATLAS_BASE_URL=" + s.url,
+		"MONGODB_ATLAS_ACCESS_TOKEN=access-token-of-the-tests",
+	}, s.env...))
+	require.NoError(s.t, err)
+	config.Pace.FastEvery = 50 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- worker.Serve(ctx, config, zap.NewNop()) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("the worker failed: %v", err)
+		}
+	})
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// run runs the program to its end, with ids, times and addresses replaced.
+func (s *stack) run(args ...string) output {
+	out := run(s.env, args...)
+	return output{out.code, s.clean(out.stdout), s.clean(out.stderr)}
+}
+
+// flags are those that the two workflows require, and more.
+func (s *stack) flags(command string, more ...string) []string {
+	return append([]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
+}
+
+// id is the workflow id of what flags ask for.
+func (s *stack) id(command string) string { return command + "-" + s.project + "-orders" }
+
+func (s *stack) provisionID() string { return s.id("provision-flex") }
+
+// temporal is a client of its own, for what the program cannot do.
+func (s *stack) temporal() client.Client {
+	s.t.Helper()
+	options, err := env.Env(s.env).TemporalOptions()
+	require.NoError(s.t, err)
+	options.Logger = temporaltest.Quiet()
+	c, err := client.DialContext(s.ctx(), options)
+	require.NoError(s.t, err)
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+func (s *stack) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	s.t.Cleanup(cancel)
+	return ctx
+}
+
+// placeholders, in order.
+var placeholders = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "RUN"},
+	{regexp.MustCompile(`\d{4}-\d{2}-\d{2}T[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}`), "DATE TIME"},
+	{regexp.MustCompile(`[0-9a-f]{7}\.atlas-sim\.invalid`), "SIM"},
+	{regexp.MustCompile(`mongodb://[^"]*`), "mongodb://STANDARD"},
+	{regexp.MustCompile(`\b[0-9a-f]{24}\b`), "ID"},
+	{regexp.MustCompile(`MongoDB [0-9.]+`), "MongoDB VERSION"},
+	{regexp.MustCompile(`"mongoDBVersion": "[0-9.]+"`), `"mongoDBVersion": "VERSION"`},
+	{regexp.MustCompile(`, \d+s`), ", Ns"},
+	{regexp.MustCompile(`"seconds": \d+`), `"seconds": N`},
+}
+
+// clean puts placeholders in place of what differs from run to run.
+func (s *stack) clean(text string) string {
+	address, _ := env.Env(s.env).LookupEnv("TEMPORAL_ADDRESS")
+	text = strings.NewReplacer(s.project, "PROJECT", address, "ADDRESS").Replace(text)
+	for _, p := range placeholders {
+		text = p.pattern.ReplaceAllString(text, p.with)
+	}
+	return text
+}
+
+// background is a run of the program that is under way.
+type background struct {
+	s              *stack
+	stdout, stderr stream
+	interrupt      context.CancelFunc
+	code           chan int
+}
+
+// start begins a run of the program.
+func (s *stack) start(args ...string) *background {
+	b := &background{s: s, code: make(chan int, 1)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	b.interrupt = cancel
+	s.t.Cleanup(cancel)
+	go func() { b.code <- Run(ctx, args, s.env, &b.stdout, &b.stderr) }()
+	return b
+}
+
+// sees waits until the program has written a line to standard error.
+func (b *background) sees(line string) {
+	b.s.t.Helper()
+	require.Eventually(b.s.t, func() bool {
+		return strings.Contains(b.s.clean(b.stderr.String()), line+"\n")
+	}, patience, 10*time.Millisecond, "%s", line)
+}
+
+// end waits for the end of the program.
+func (b *background) end() output {
+	b.s.t.Helper()
+	code := <-b.code
+	return output{code, b.s.clean(b.stdout.String()), b.s.clean(b.stderr.String())}
+}
+
+// stream is a buffer that is read while it is written.
+type stream struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *stream) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+// progress takes the lines of progress out of what went to standard error, and
+// holds each against the form that they have.
+func (s *stack) progress(stderr string) (lines []string, rest string) {
+	s.t.Helper()
+	form := regexp.MustCompile(`^(waiting for a worker, Ns|(asking Atlas for the (cluster|upgrade)|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
+	for line := range strings.Lines(stderr) {
+		if form.MatchString(strings.TrimSuffix(line, "\n")) {
+			lines = append(lines, line)
+		} else {
+			rest += line
+		}
+	}
+	return lines, rest
+}
+
+// golden holds text against a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}

@@ -1,0 +1,338 @@
+package provisioner_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+var server *temporaltest.Server
+
+func TestMain(m *testing.M) { temporaltest.Main(m, &server) }
+
+const (
+	group = "32b6e34b3d91647abb20e7b8"
+	// patience bounds what a test waits for; no test passes or fails by speed.
+	patience = 2 * time.Minute
+)
+
+// setup makes a client with a task queue of its own, which nobody works on.
+func setup(t *testing.T) (*provisioner.Client, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return provisioner.New(server.Client(), provisioner.Options{TaskQueue: t.Name()}), ctx
+}
+
+func flex(name string) contract.ProvisionFlexClusterInput {
+	return contract.ProvisionFlexClusterInput{
+		GroupID: group, Name: name,
+		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+	}
+}
+
+func upgrade(name string) contract.UpgradeToServerlessInput {
+	return contract.UpgradeToServerlessInput{
+		GroupID: group, Name: name,
+		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+	}
+}
+
+func failure(t *testing.T, err error) *provisioner.Failure {
+	t.Helper()
+	var f *provisioner.Failure
+	require.ErrorAs(t, err, &f)
+	return f
+}
+
+// An input that is wrong is refused before Temporal is asked.
+func TestInvalid(t *testing.T) {
+	t.Parallel()
+	c := provisioner.New(nil, provisioner.Options{})
+	in := flex("orders-")
+	in.GroupID = "x"
+	_, err := c.StartProvision(t.Context(), in)
+	f := failure(t, err)
+	require.Equal(t, &provisioner.Failure{
+		Type: "INVALID_INPUT",
+		Message: `invalid input: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"; ` +
+			`name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-". ` +
+			`Nothing was sent to Atlas: correct the input and start the workflow again`,
+		Details: contract.FailureDetails{Violations: []contract.Violation{
+			{Field: "groupId", Problem: `must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"`},
+			{Field: "name", Problem: `must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`},
+		}},
+	}, f)
+	require.EqualError(t, err, "INVALID_INPUT: "+f.Message)
+
+	_, err = c.StartUpgrade(t.Context(), contract.UpgradeToServerlessInput{})
+	require.Len(t, failure(t, err).Details.Violations, 4)
+	require.Equal(t, &provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"}, provisioner.Invalid(errors.New("odd")))
+}
+
+// A failure is the JSON of the contract.
+func TestFailureJSON(t *testing.T) {
+	t.Parallel()
+	b, err := json.Marshal(&provisioner.Failure{State: provisioner.Failed, Type: "T", Message: "m"})
+	require.NoError(t, err)
+	require.Equal(t, `{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`, string(b))
+}
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	_, ctx := setup(t)
+	c := provisioner.New(server.Client(), provisioner.Options{})
+	for _, test := range []struct {
+		id, workflow string
+		start        func() (provisioner.Run, error)
+	}{
+		{"provision-flex-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.StartProvision(ctx, flex("start")) }},
+		{"upgrade-to-serverless-" + group + "-start", "UpgradeToServerless", func() (provisioner.Run, error) { return c.StartUpgrade(ctx, upgrade("start")) }},
+	} {
+		run, err := test.start()
+		require.NoError(t, err)
+		require.NotEmpty(t, run.RunID)
+		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID}, run)
+		again, err := test.start()
+		require.NoError(t, err)
+		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID, Joined: true}, again)
+
+		described, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
+		require.NoError(t, err)
+		require.Equal(t, "atlas-provisioning", described.GetExecutionConfig().GetTaskQueue().GetName(), "the default")
+
+		s, err := c.Status(ctx, run.WorkflowID, "")
+		require.NoError(t, err)
+		require.WithinDuration(t, time.Now(), s.Started, patience)
+		s.Started = time.Time{}
+		require.Equal(t, provisioner.Status{WorkflowID: test.id, RunID: run.RunID, Workflow: test.workflow, State: provisioner.Running}, s)
+		require.NoError(t, server.Client().TerminateWorkflow(ctx, run.WorkflowID, run.RunID, "the end of the test"))
+	}
+}
+
+// What runs under the workflow id but is not the same request is a conflict,
+// also when somebody started it by hand.
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	backup := true
+	other := upgrade("x")
+	other.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: &backup}
+	for _, test := range []struct {
+		name     string
+		workflow string
+		input    []any
+		want     []contract.Difference
+	}{
+		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflow type", Requested: "UpgradeToServerless", Existing: "Other"}}},
+		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"an unknown field", contract.UpgradeToServerless, []any{map[string]any{
+			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}, "tag": "x",
+		}}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"another request", contract.UpgradeToServerless, []any{other},
+			[]contract.Difference{{Field: "serverlessBackupOptions.serverlessContinuousBackupEnabled", Requested: "none", Existing: `"true"`}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, ctx := setup(t)
+			id := contract.UpgradeToServerlessID(group, "x")
+			running, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
+			require.NoError(t, err)
+			run, err := c.StartUpgrade(ctx, upgrade("x"))
+			f := failure(t, err)
+			require.Equal(t, provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true}, run, "of what runs")
+			require.Equal(t, provisioner.Running, f.State)
+			require.Equal(t, contract.RequestConflict, f.Type)
+			require.Equal(t, test.want, f.Details.Differences)
+			require.Equal(t, `a different request runs under workflow id "`+id+`": `+test.want[0].String()+
+				". It was left alone: wait for its end, cancel it, or ask for the same", f.Message)
+			s, err := c.Status(ctx, id, "")
+			require.NoError(t, err)
+			require.Equal(t, provisioner.Running, s.State)
+			require.NoError(t, server.Client().TerminateWorkflow(ctx, id, "", "the end of the test"))
+		})
+	}
+}
+
+// How runs end, whatever ended them.
+func TestResult(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	idle := contract.Cluster{ID: "id", Name: "orders", StateName: "IDLE", Tags: []contract.Tag{}, Warnings: []string{}}
+	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	register := func(name string, f any) {
+		w.RegisterWorkflowWithOptions(f, workflow.RegisterOptions{Name: name})
+	}
+	fails := func(err error) any { return func(workflow.Context) error { return err } }
+	register("done", func(workflow.Context) (contract.Cluster, error) { return idle, nil })
+	register("again", func(ctx workflow.Context) (contract.Cluster, error) {
+		return contract.Cluster{}, workflow.NewContinueAsNewError(ctx, "done")
+	})
+	register("fails", fails(temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil, contract.FailureDetails{Status: 409, StateName: "CREATING"})))
+	register("odd details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", nil, "text")))
+	register("no details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", errors.New("the cause"))))
+	register("times out", func(ctx workflow.Context) error { return workflow.Sleep(ctx, 24*time.Hour) })
+	register("waits", func(ctx workflow.Context) error { return workflow.Sleep(ctx, 24*time.Hour) })
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+
+	left := "; what it made is left as it is"
+	for _, test := range []struct {
+		workflow string
+		end      func(id string) error
+		want     *provisioner.Failure
+	}{
+		{"done", nil, nil},
+		{"again", nil, nil},
+		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why", Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
+		{"odd details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
+		{"no details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
+		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached the time limit that Temporal was given for it" + left}},
+		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED", Type: "CANCELED", Message: "the run was cancelled" + left}},
+		{"waits", func(id string) error { return server.Client().TerminateWorkflow(ctx, id, "", "by hand") },
+			&provisioner.Failure{State: "TERMINATED", Type: "TERMINATED", Message: "the run was terminated" + left}},
+	} {
+		name := test.workflow
+		if test.want != nil {
+			name += "/" + test.want.Type
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := client.StartWorkflowOptions{ID: t.Name(), TaskQueue: "TestResult"}
+			if test.workflow == "times out" {
+				o.WorkflowExecutionTimeout = time.Second
+			}
+			run, err := server.Client().ExecuteWorkflow(ctx, o, test.workflow)
+			require.NoError(t, err)
+			if test.end != nil {
+				require.NoError(t, test.end(run.GetID()))
+			}
+			cluster, err := c.Result(ctx, run.GetID(), "")
+			state := provisioner.Completed
+			if test.want == nil {
+				require.NoError(t, err)
+				require.Equal(t, idle, cluster)
+			} else {
+				require.Equal(t, test.want, failure(t, err))
+				require.Equal(t, contract.Cluster{}, cluster)
+				state = test.want.State
+			}
+			s, err := c.Status(ctx, run.GetID(), "")
+			require.NoError(t, err)
+			require.Equal(t, state, s.State)
+			require.False(t, s.Closed.Before(s.Started))
+		})
+	}
+}
+
+// What says nothing of a run is no failure of it.
+func TestErrorsOfTemporal(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	var unknown *serviceerror.NotFound
+	_, err := c.Status(ctx, "no-such", "")
+	require.ErrorAs(t, err, &unknown)
+	_, err = c.Result(ctx, "no-such", "")
+	require.ErrorAs(t, err, &unknown)
+	require.ErrorAs(t, c.Cancel(ctx, "no-such", ""), &unknown)
+	var invalid *serviceerror.InvalidArgument
+	_, err = c.List(ctx, "NoSuchAttribute = 'x'", 1)
+	require.ErrorAs(t, err, &invalid)
+
+	run, err := c.StartProvision(ctx, flex("waits"))
+	require.NoError(t, err)
+	brief, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = c.Result(brief, run.WorkflowID, run.RunID)
+	var f *provisioner.Failure
+	require.Error(t, err)
+	require.NotErrorAs(t, err, &f)
+}
+
+// The activity that is under way, from its first attempt to its retry.
+func TestPendingActivity(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	attempt := make(chan func() error)
+	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Hour})
+		return workflow.ExecuteActivity(ctx, "WaitUntilIdle").Get(ctx, nil)
+	}, workflow.RegisterOptions{Name: "flow"})
+	w.RegisterActivityWithOptions(func(ctx context.Context) error {
+		activity.RecordHeartbeat(ctx, contract.WaitProgress{StateName: "CREATING"})
+		return (<-attempt)()
+	}, activity.RegisterOptions{Name: "WaitUntilIdle"})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+
+	run, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
+	require.NoError(t, err)
+	pending := func(ready func(provisioner.PendingActivity) bool) (p provisioner.PendingActivity) {
+		require.Eventually(t, func() bool {
+			s, err := c.Status(ctx, run.GetID(), "")
+			if err == nil && s.Pending != nil {
+				p = *s.Pending
+			}
+			return ready(p)
+		}, patience, 10*time.Millisecond)
+		return p
+	}
+	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING"},
+		pending(func(p provisioner.PendingActivity) bool { return p.ClusterState != "" }))
+
+	notYet := func(delay time.Duration) func() error {
+		return func() error {
+			return temporal.NewApplicationErrorWithOptions("not yet", "NOT_YET", temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+		}
+	}
+	attempt <- notYet(time.Millisecond)
+	attempt <- notYet(time.Hour)
+	p := pending(func(p provisioner.PendingActivity) bool { return p.Attempt == 3 })
+	require.WithinDuration(t, time.Now().Add(time.Hour), p.NextAttempt, patience)
+	p.NextAttempt = time.Time{}
+	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 3, ClusterState: "CREATING", LastFailure: "not yet"}, p)
+	require.NoError(t, server.Client().TerminateWorkflow(ctx, run.GetID(), "", "the end of the test"))
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	attributes := temporal.NewSearchAttributes(
+		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeProjectID).ValueSet(group),
+		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterName).ValueSet("listed"),
+		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState).ValueSet("IDLE"))
+	var ids []string // newest first
+	for _, id := range []string{"list-1", "list-2", "list-3"} {
+		_, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(), TypedSearchAttributes: attributes}, "Any")
+		require.NoError(t, err)
+		ids = append([]string{id}, ids...)
+	}
+	const query = "AtlasClusterName = 'listed'"
+	for limit, want := range map[int][]string{-1: nil, 0: nil, 1: ids[:1], 2: ids[:2], 3: ids, 1000: ids, 100_000: ids} {
+		require.EventuallyWithT(t, func(t *assert.CollectT) {
+			found, err := c.List(ctx, query, limit)
+			require.NoError(t, err)
+			var got []string
+			for _, s := range found {
+				got = append(got, s.WorkflowID)
+				assert.Equal(t, []string{"Any", "RUNNING", group, "listed", "IDLE"}, []string{s.Workflow, string(s.State), s.ProjectID, s.ClusterName, s.ClusterState})
+			}
+			assert.Equal(t, want, got)
+		}, patience, 20*time.Millisecond, "limit %d", limit)
+	}
+}
