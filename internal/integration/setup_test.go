@@ -87,9 +87,6 @@ func withRequestTimeout(d time.Duration) option {
 }
 func withBaseURL(url string) option         { return func(c *worker.Config) { c.BaseURL = url } }
 func withAuth(auth atlasclient.Auth) option { return func(c *worker.Config) { c.Auth = auth } }
-func onServer(s *temporaltest.Server) option {
-	return func(c *worker.Config) { c.Temporal.HostPort = s.FrontendHostPort() }
-}
 
 // setup starts a simulator, and a worker with a quick pace unless told
 // otherwise.
