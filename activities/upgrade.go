@@ -28,10 +28,13 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 		// Details that cannot be read are as good as none.
 		_ = activity.GetHeartbeatDetails(ctx, &u.sent)
 	}
+	before := u.sent
+	stop := keepAlive(ctx, func() any { return before })
 	done, err := u.already(ctx)
 	if done == nil && err == nil {
 		done, err = u.underWay(ctx)
 	}
+	stop()
 	if done == nil && err == nil {
 		done, err = u.ask(ctx)
 	}
