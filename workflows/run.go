@@ -34,6 +34,7 @@ type run struct {
 	searchable bool
 
 	groupID, name, clusterType string
+	untagged                   bool // no later run will know the cluster for its own
 	timeout                    time.Duration
 	deadline                   time.Time
 }
@@ -191,7 +192,7 @@ func (r *run) describe(err error) (message, kind string, details contract.Failur
 		return last, app.Type(), details
 	case last != "" && r.status.Phase != contract.PhaseWaiting:
 		// Atlas never took the request: there is no state to speak of.
-		return fmt.Sprintf("%s; gave up after %s (timeoutSeconds): start the workflow again once Atlas answers",
+		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds): start the workflow again once Atlas answers",
 			last, r.timeout), app.Type(), details
 	}
 	if details.StateName == "" {
@@ -225,6 +226,9 @@ func (r *run) lastState(err error) string {
 func (r *run) left() string {
 	if r.status.StateName == "" {
 		return "Nothing is known to have been made: start the workflow again under the same id to make sure"
+	}
+	if r.untagged {
+		return "The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas"
 	}
 	return "The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas"
 }

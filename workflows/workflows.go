@@ -38,6 +38,7 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 		return nil, r.invalid(err)
 	}
 	r.of(in.GroupID, in.Name, contract.ClusterTypeFlex, contract.StateCreating, in.Timeout())
+	r.untagged = !in.Tagged()
 
 	where := in.ProviderSettings.BackingProviderName + " " + in.ProviderSettings.RegionName
 	r.enter(contract.PhaseCreating, "Asking Atlas for Flex cluster %q in %s.", in.Name, where)

@@ -263,15 +263,15 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 		want     string
 	}{
 		{name: "503", fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503}, wantType: "HTTP_503",
-			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again; gave up after 8s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
+			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again, for which no time was left within 8s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
 		{name: "429", fault: atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "60"}, wantType: "RATE_LIMITED",
-			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks; gave up after 8s`},
+			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks, for which no time was left within 8s`},
 		{name: "refused", url: refused, wantType: "ATLAS_UNREACHABLE",
-			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: connect: connection refused\): trying again; gave up after 8s`},
-		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS client\): trying again; gave up after 8s`},
-		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown authority\): trying again; gave up after 8s`},
+			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: connect: connection refused\): trying again, for which no time was left within 8s`},
+		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS client\): trying again, for which no time was left within 8s`},
+		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown authority\): trying again, for which no time was left within 8s`},
 		{name: "garbage", fault: atlassim.Fault{Kind: atlassim.FaultGarbage, BeforeEffect: true}, wantType: "ATLAS_BAD_RESPONSE",
-			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON expected: .*: trying again; gave up after 8s`},
+			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON expected: .*: trying again, for which no time was left within 8s`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -425,6 +425,15 @@ func TestTimeout(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 			"The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas", in.Name), f.Message)
 		s.record("provision-timeout")
+	})
+	t.Run("without the ownership tag", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		in := flex(t)
+		in.TimeoutSeconds, in.OwnershipTag = ptr(8), ptr(false)
+		_, err := s.provision(in)
+		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
+			"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas", in.Name), failure(t, err).Message)
 	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
