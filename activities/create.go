@@ -91,7 +91,7 @@ func (c creation) adopt(ctx context.Context) (contract.Cluster, error) {
 		return contract.Cluster{}, notYet(name, "the one that an earlier run made is being deleted; the name is free in half a minute", found.StateName, 5*time.Second)
 	case len(differences) > 0:
 		return contract.Cluster{}, conflict(name, fmt.Sprintf(
-			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s", list(differences), again), differences)
+			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s", contract.ListDifferences(differences), again), differences)
 	case thisRun:
 		found.Outcome = contract.Created
 	}
@@ -120,7 +120,7 @@ func (c creation) notOurs(found contract.Cluster, differences []contract.Differe
 	}
 	message := fmt.Sprintf("the name is taken in this project by a cluster that this workflow did not make (%s)", whose)
 	if len(differences) > 0 {
-		message += " and that differs: " + list(differences)
+		message += " and that differs: " + contract.ListDifferences(differences)
 	}
 	if found.StateName == contract.StateDeleting {
 		message += ". It is being deleted: start the workflow again in a minute"
@@ -145,15 +145,4 @@ func (c creation) find(ctx context.Context) (*atlasclient.Cluster, *atlasclient.
 			return nil, nil, interrupted(ctx, c.request.Name, "")
 		}
 	}
-}
-
-func list(differences []contract.Difference) string {
-	s := ""
-	for i, d := range differences {
-		if i > 0 {
-			s += "; "
-		}
-		s += d.String()
-	}
-	return s
 }

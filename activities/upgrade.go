@@ -87,7 +87,7 @@ func (u *upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 		requested, existing = untagged(u.request, found)
 	}
 	if d := contract.Differences(requested, existing); len(d) > 0 {
-		return nil, conflict(name, "it is serverless already, but not as asked: "+list(d)+
+		return nil, conflict(name, "it is serverless already, but not as asked: "+contract.ListDifferences(d)+
 			". Change the instance in Atlas or the request"+again, d)
 	}
 	found.Warnings = append(found.Warnings, u.backupWarning(instance)...)

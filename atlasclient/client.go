@@ -262,13 +262,12 @@ func path(segments ...string) string {
 	b.WriteString("/api/atlas/v2")
 	for _, s := range segments {
 		b.WriteByte('/')
+		s = url.PathEscape(s)
 		if s == "." || s == ".." {
 			// The one thing that PathEscape leaves and that changes a path.
 			s = strings.ReplaceAll(s, ".", "%2E")
-			b.WriteString(s)
-			continue
 		}
-		b.WriteString(url.PathEscape(s))
+		b.WriteString(s)
 	}
 	return b.String()
 }

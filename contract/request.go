@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -146,6 +147,15 @@ type Difference struct {
 // String names the field with both values.
 func (d Difference) String() string {
 	return d.Field + " is " + d.Existing + ", requested " + d.Requested
+}
+
+// ListDifferences is the differences in one line.
+func ListDifferences(differences []Difference) string {
+	all := make([]string, len(differences))
+	for i, d := range differences {
+		all[i] = d.String()
+	}
+	return strings.Join(all, "; ")
 }
 
 // Differences are the fields in which the existing differs from what is

@@ -3,7 +3,6 @@ package provisioner
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -80,14 +79,10 @@ func Invalid(err error) error {
 }
 
 func requestConflict(run Run, differences []contract.Difference) error {
-	all := make([]string, len(differences))
-	for i, d := range differences {
-		all[i] = d.String()
-	}
 	return &Failure{
 		State: Running, Type: contract.RequestConflict,
 		Message: fmt.Sprintf("a different request runs under workflow id %q: %s. It was left alone: wait for its end, cancel it, or ask for the same",
-			run.WorkflowID, strings.Join(all, "; ")),
+			run.WorkflowID, contract.ListDifferences(differences)),
 		Details: contract.FailureDetails{Differences: differences},
 	}
 }

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -233,12 +234,11 @@ func (r *run) left() string {
 	return "The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas"
 }
 
+// merge is a and what of b it lacks.
 func merge(a, b []string) []string {
-	out := []string{}
-	seen := map[string]bool{}
-	for _, s := range append(append([]string{}, a...), b...) {
-		if !seen[s] {
-			seen[s] = true
+	out := append([]string{}, a...)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}

@@ -202,7 +202,7 @@ func (s *stack) dial() (client.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.connection == nil {
-		c, err := client.NewLazyClient(client.Options{HostPort: s.temporal, Logger: discard{}})
+		c, err := client.NewLazyClient(client.Options{HostPort: s.temporal, Logger: quiet})
 		if err != nil {
 			return nil, err
 		}

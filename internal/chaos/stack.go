@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
@@ -117,7 +119,7 @@ func (s *stack) startServer(ctx context.Context) error {
 	err = process.Poll(starting, func(ctx context.Context) bool {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		c, err := client.DialContext(ctx, client.Options{HostPort: s.temporal, Logger: discard{}})
+		c, err := client.DialContext(ctx, client.Options{HostPort: s.temporal, Logger: quiet})
 		if err != nil {
 			return false
 		}
@@ -299,10 +301,5 @@ func (s *stack) control(ctx context.Context, method, path string, body, into any
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// discard is for what the SDK logs of a server that is down.
-type discard struct{}
-
-func (discard) Debug(string, ...any) {}
-func (discard) Info(string, ...any)  {}
-func (discard) Warn(string, ...any)  {}
-func (discard) Error(string, ...any) {}
+// quiet is for what the SDK logs of a server that is down.
+var quiet = log.NewStructuredLogger(slog.New(slog.DiscardHandler))

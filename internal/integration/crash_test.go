@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -57,7 +59,7 @@ func killAt(t *testing.T, bin string, m moment) {
 	var (
 		s      *stack
 		mu     sync.Mutex // held while there is no worker
-		worker *process
+		worker *process.Process
 		seen   int
 	)
 	killed := make(chan struct{})
@@ -70,7 +72,7 @@ func killAt(t *testing.T, bin string, m moment) {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen++; seen == m.nth {
-				worker.kill()
+				kill(worker)
 				worker = startProcess(s, bin)
 				close(killed)
 			}
@@ -86,7 +88,7 @@ func killAt(t *testing.T, bin string, m moment) {
 	t.Cleanup(func() {
 		mu.Lock()
 		defer mu.Unlock()
-		worker.kill()
+		kill(worker)
 	})
 
 	var run provisioner.Run
@@ -115,29 +117,25 @@ func killAt(t *testing.T, bin string, m moment) {
 	require.LessOrEqual(t, len(s.history(run)), 20+3)
 }
 
-// process is a worker in a process of its own.
-type process struct {
-	cmd  *exec.Cmd
-	logs *logs
-}
-
-func startProcess(s *stack, bin string) *process {
-	p := &process{cmd: exec.Command(bin), logs: s.logs}
-	p.cmd.Env = []string{
-		"TEMPORAL_ADDRESS=" + server.FrontendHostPort(), "TEMPORAL_TASK_QUEUE=" + s.queue,
+// startProcess starts a worker in a process of its own.
+func startProcess(s *stack, bin string) *process.Process {
+	cmd := exec.Command(bin)
+	cmd.Env = []string{
+		"TEMPORAL_ADDRESS=" + s.address, "TEMPORAL_TASK_QUEUE=" + s.queue,
 		"TEMPORAL_CONFIG_FILE=" + os.DevNull,
 		"MONGODB_ATLAS_BASE_URL=" + s.url, "MONGODB_ATLAS_PUBLIC_API_KEY=" + publicKey, "MONGODB_ATLAS_PRIVATE_API_KEY=" + privateKey,
 	}
-	p.cmd.Stdout, p.cmd.Stderr = s.logs, s.logs
-	if err := p.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr = s.logs, s.logs
+	p, err := process.Start(cmd)
+	if err != nil {
 		s.t.Errorf("the worker does not start: %v", err)
 	}
 	return p
 }
 
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+func kill(p *process.Process) {
+	p.Signal(syscall.SIGKILL)
+	<-p.Done
 }
 
 // buildWorker builds the worker with the race detector, as the tests are.

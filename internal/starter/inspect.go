@@ -31,7 +31,7 @@ ended otherwise.`,
 				return err
 			}
 			if s.State != provisioner.Running {
-				return a.end(cmd.Context(), c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID})
+				return a.follow(cmd.Context(), c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, false)
 			}
 			if a.output == "json" {
 				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Progress: progressOf(s)})
@@ -120,23 +120,12 @@ func (a *app) followByID(ctx context.Context, workflowID string, loud bool) erro
 // follow waits for the end of a run, with progress on standard error when loud,
 // and prints it.
 func (a *app) follow(ctx context.Context, c *provisioner.Client, run provisioner.Run, loud bool) error {
+	stop := func() {}
 	if loud {
-		stop := a.showProgress(ctx, c, run)
-		defer stop()
-		return a.endAfter(ctx, c, run, stop)
+		stop = a.showProgress(ctx, c, run)
 	}
-	return a.endAfter(ctx, c, run, func() {})
-}
-
-// end prints how a run ended.
-func (a *app) end(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
-	return a.endAfter(ctx, c, run, func() {})
-}
-
-// endAfter waits for the end of a run, calls before, and prints it.
-func (a *app) endAfter(ctx context.Context, c *provisioner.Client, run provisioner.Run, before func()) error {
 	cluster, err := c.Result(ctx, run.WorkflowID, run.RunID)
-	before()
+	stop()
 	if err != nil && ctx.Err() != nil {
 		if a.output == "json" {
 			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running})

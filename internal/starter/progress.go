@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -129,12 +128,9 @@ func (a *app) showProgress(ctx context.Context, c *provisioner.Client, run provi
 			}
 		}
 	}()
-	var once sync.Once
 	return func() {
-		once.Do(func() {
-			cancel()
-			<-done
-		})
+		cancel()
+		<-done
 	}
 }
 

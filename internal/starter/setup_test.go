@@ -232,23 +232,8 @@ func (b *background) end() output {
 	return output{code, b.s.clean(b.stdout.String()), b.s.clean(b.stderr.String())}
 }
 
-// stream is a buffer that is read while it is written.
-type stream struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *stream) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *stream) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
-}
+// stream is what a command that runs has written so far.
+type stream = temporaltest.Buffer
 
 // progress takes the lines of progress out of what went to standard error, and
 // holds each against the form that they have.

@@ -3,14 +3,17 @@
 package temporaltest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
 	"go.temporal.io/sdk/client"
@@ -87,11 +90,25 @@ func CLI() (string, error) {
 }
 
 // Quiet is a logger for clients whose log no test reads.
-func Quiet() log.Logger { return quiet{} }
+func Quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
 
-type quiet struct{}
+// Buffer is a buffer that is read while it is written, such as the log of a
+// program that runs.
+type Buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
 
-func (quiet) Debug(string, ...any) {}
-func (quiet) Info(string, ...any)  {}
-func (quiet) Warn(string, ...any)  {}
-func (quiet) Error(string, ...any) {}
+// Write adds p.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String is what was written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

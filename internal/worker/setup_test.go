@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -170,22 +169,7 @@ func (p *program) get(path string) (int, string) {
 }
 
 // logs collects what a worker logs.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type logs struct{ temporaltest.Buffer }
 
 // lines are the lines so far, without their times.
 func (l *logs) lines(t *testing.T) (out []map[string]any) {
