@@ -28,11 +28,6 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
-// stopTimeout is what activities get to end in when the worker stops: waits end
-// at once, and a create gets its answer. The SDK's default of 0 would abort
-// every one of them. A whole stop takes 10 s at most.
-const stopTimeout = 8 * time.Second
-
 // stopLimit is for a Temporal that does not answer, of which the SDK takes its
 // leave in another 10 s or more.
 const stopLimit = 9 * time.Second
@@ -122,13 +117,9 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	defer temporal.Close()
 
 	fatal := make(chan error, 1)
-	w := worker.New(temporal, config.TaskQueue, worker.Options{
-		WorkerStopTimeout: stopTimeout,
-		// The SDK would send a heartbeat every 8 of the 10 seconds after which
-		// it is missed: too close on a busy machine.
-		MaxHeartbeatThrottleInterval: 3 * time.Second,
-		OnFatalError:                 func(err error) { fatal <- err },
-	})
+	options := Options()
+	options.OnFatalError = func(err error) { fatal <- err }
+	w := worker.New(temporal, config.TaskQueue, options)
 	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
 	health := &health{temporal: temporal}

@@ -1,0 +1,24 @@
+package worker
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/worker"
+)
+
+// stopTimeout is what activities get to end in when the worker stops: waits end
+// at once, and a create gets its answer. The SDK's default of 0 would abort
+// every one of them. A whole stop takes 10 s at most.
+const stopTimeout = 8 * time.Second
+
+// Options are what the worker tells the Temporal SDK, apart from what its
+// configuration says. `make bench` runs the workflow that it compares with
+// under the same.
+func Options() worker.Options {
+	return worker.Options{
+		WorkerStopTimeout: stopTimeout,
+		// The SDK would send a heartbeat every 8 of the 10 seconds after which
+		// it is missed: too close on a busy machine.
+		MaxHeartbeatThrottleInterval: 3 * time.Second,
+	}
+}
