@@ -17,16 +17,18 @@ import (
 // the worker registers them by name.
 type Activities struct {
 	atlas *atlasclient.Client
+	fleet *fleet
 	pace  Pace
 }
 
 // Pace is how often the activities look and how long they put up with what
 // will pass. A zero field takes its default.
 type Pace struct {
-	// Fast is how long a wait looks every FastEvery to twice that before it
-	// lets go of its slot. Default 30 s: a Flex create takes about 8.
+	// Fast is how long a wait holds its slot and looks every FastEvery, and
+	// every eighth of its age later. Default 30 s: a Flex create takes about 8.
 	Fast time.Duration
-	// FastEvery is the shortest time between two fast looks. Default 1 s.
+	// FastEvery is the shortest time between two looks of a wait that is alone
+	// in its project. Default 1 s.
 	FastEvery time.Duration
 	// SlowMin and SlowMax bound the time between two slow looks, which grows
 	// with the wait. Default 10 s and 60 s.
@@ -59,7 +61,7 @@ func (p Pace) withDefaults() Pace {
 
 // New makes the activities of a worker.
 func New(atlas *atlasclient.Client, pace Pace) *Activities {
-	return &Activities{atlas: atlas, pace: pace.withDefaults()}
+	return &Activities{atlas: atlas, fleet: newFleet(atlas), pace: pace.withDefaults()}
 }
 
 // CreateInput is the input of CreateFlexCluster.
@@ -97,6 +99,9 @@ func clockOf(info activity.Info) clock { return clock{time.Until(info.StartedTim
 
 func (c clock) now() time.Time { return time.Now().Add(c.offset) }
 
+// local is a time of the server's by the worker's clock.
+func (c clock) local(t time.Time) time.Time { return t.Add(-c.offset) }
+
 // madeByThisRun reports whether a cluster is no older than the run. Its age is
 // taken by Atlas's own clock (the answer's Date) and the run's by Temporal's,
 // so that the two need not agree; both of Atlas's times are in whole seconds.
@@ -108,9 +113,10 @@ func madeByThisRun(c *atlasclient.Cluster, resp *atlasclient.Response, started, 
 	return atlasNow.Sub(c.CreateDate) <= now.Sub(started)+time.Second
 }
 
-// heartbeatEvery is well within the workflows' heartbeat timeout. The first
-// beat comes after it, so that an activity that is done sooner costs none.
-const heartbeatEvery = 3 * time.Second
+// heartbeatEvery leaves time for two beats within the workflows' heartbeat
+// timeout. The first comes after it, so that an activity that is done sooner
+// costs none.
+const heartbeatEvery = 4 * time.Second
 
 // keepAlive heartbeats in the background until stop is called, so that a
 // killed worker is noticed long before the activity's own time limit, and a

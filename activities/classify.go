@@ -59,6 +59,10 @@ func failure(cluster string, err error) error {
 // failureAfter is failure with the last state seen, and with the delay of the
 // next attempt where Atlas names no longer one.
 func failureAfter(cluster, state string, err error, otherwise time.Duration) error {
+	var busy errBusy
+	if errors.As(err, &busy) {
+		return notYet(cluster, busy.Error(), state, busy.after)
+	}
 	var e *atlasclient.Error
 	if !errors.As(err, &e) {
 		return err
@@ -144,4 +148,14 @@ func notYet(cluster, message, state string, delay time.Duration) error {
 			Category:       temporal.ApplicationErrorCategoryBenign,
 			Details:        []any{contract.FailureDetails{StateName: state}},
 		})
+}
+
+// comesBack is how long until Temporal brings an activity back that ended with
+// err, 0 if it does not.
+func comesBack(err error) time.Duration {
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || app.NonRetryable() {
+		return 0
+	}
+	return max(app.NextRetryDelay(), time.Millisecond)
 }

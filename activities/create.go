@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,14 +25,20 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (con
 		info: activity.GetInfo(ctx), clock: clockOf(activity.GetInfo(ctx)),
 	}
 	defer keepAlive(ctx, func() any { return nil })()
+	c.project = a.fleet.project(c.request.GroupID)
 
-	// A cancellation must not abort a request whose effect would then be
-	// unknown: it takes its course, and the workflow is cancelled after it.
-	atlasCtx := context.WithoutCancel(ctx)
-	cluster, resp, err := a.atlas.CreateFlexCluster(atlasCtx, c.request.GroupID, c.body())
+	waiting, cancel := untilStop(ctx)
+	defer cancel()
+	cluster, resp, err := ask(waiting, &c.project.flex, write, func(context.Context) (*atlasclient.Cluster, *atlasclient.Response, error) {
+		// A cancellation must not abort a request whose effect would then be
+		// unknown: it takes its course, and the workflow is cancelled after it.
+		return a.atlas.CreateFlexCluster(context.WithoutCancel(ctx), c.request.GroupID, c.body())
+	})
 	switch {
 	case err == nil:
 		return c.result(cluster, resp, contract.Created), nil
+	case errors.Is(err, context.Canceled) && waiting.Err() != nil:
+		return contract.Cluster{}, interrupted(ctx, c.request.Name, "")
 	case atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
 		return c.adopt(ctx)
 	default:
@@ -41,6 +48,7 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (con
 
 type creation struct {
 	*Activities
+	project         *project
 	request         contract.ProvisionFlexClusterInput
 	workflowStarted time.Time
 	info            activity.Info
@@ -136,7 +144,7 @@ func (c creation) find(ctx context.Context) (*atlasclient.Cluster, *atlasclient.
 	looking, cancel := untilStop(ctx)
 	defer cancel()
 	for begun := time.Now(); ; {
-		cluster, resp, err := c.atlas.GetFlexCluster(looking, c.request.GroupID, c.request.Name)
+		cluster, resp, err := c.project.getFlex(looking, write, c.request.Name)
 		lags := atlasclient.IsError(err, atlasclient.CodeClusterNotFound) && time.Since(begun) < c.pace.NotFoundFor
 		if err == nil || !lags && looking.Err() == nil {
 			return cluster, resp, err

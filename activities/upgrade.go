@@ -23,7 +23,10 @@ import (
 // the endpoint.
 func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeInput) (contract.Cluster, error) {
 	info := activity.GetInfo(ctx)
-	u := &upgrade{Activities: a, request: in.Request, workflowStarted: in.WorkflowStarted, info: info, clock: clockOf(info)}
+	u := &upgrade{
+		Activities: a, project: a.fleet.project(in.Request.GroupID), request: in.Request, workflowStarted: in.WorkflowStarted,
+		info: info, clock: clockOf(info),
+	}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are as good as none.
 		_ = activity.GetHeartbeatDetails(ctx, &u.sent)
@@ -42,12 +45,13 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	if errors.As(err, &answer) {
 		u.sent.Errors++
 		activity.RecordHeartbeat(ctx, u.sent)
-		err = failureAfter(in.Request.Name, "", err, backoff(u.sent.Errors, a.pace.SlowMax))
-	} else if err != nil && u.sent.Errors > 0 {
+		return contract.Cluster{}, failureAfter(in.Request.Name, "", err, backoff(u.sent.Errors, a.pace.SlowMax))
+	}
+	if err != nil && u.sent.Errors > 0 {
 		u.sent.Errors = 0
 		activity.RecordHeartbeat(ctx, u.sent)
 	}
-	return value(done), err
+	return value(done), failure(in.Request.Name, err)
 }
 
 // upgradeSent is the heartbeat of the upgrade.
@@ -60,6 +64,7 @@ type upgradeSent struct {
 
 type upgrade struct {
 	*Activities
+	project         *project
 	request         contract.UpgradeToServerlessInput
 	workflowStarted time.Time
 	info            activity.Info
@@ -70,7 +75,7 @@ type upgrade struct {
 // already answers the instance, if there is one of the name and as asked.
 func (u *upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 	name := u.request.Name
-	instance, resp, err := u.atlas.GetServerlessInstance(ctx, u.request.GroupID, name)
+	instance, resp, err := u.project.getServerless(ctx, write, name)
 	switch {
 	case noSuch(err):
 		return nil, nil
@@ -103,7 +108,7 @@ func (u *upgrade) already(ctx context.Context) (*contract.Cluster, error) {
 // now when that cannot be told yet.
 func (u *upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 	name := u.request.Name
-	cluster, resp, err := u.atlas.GetCluster(ctx, u.request.GroupID, name)
+	cluster, resp, err := u.project.getCluster(ctx, write, name)
 	var answered *atlasclient.Error
 	switch {
 	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI):
@@ -134,6 +139,9 @@ func (u *upgrade) underWay(ctx context.Context) (*contract.Cluster, error) {
 func (u *upgrade) ask(ctx context.Context) (*contract.Cluster, error) {
 	r := u.request
 	r.ProviderSettings.ProviderName = contract.ClusterTypeServerless
+	if err := u.project.other.take(ctx, write); err != nil {
+		return nil, err
+	}
 	u.sent.At = u.clock.now()
 	activity.RecordHeartbeat(ctx, u.sent)
 	stop := keepAlive(ctx, func() any { return u.sent })
@@ -147,6 +155,7 @@ func (u *upgrade) ask(ctx context.Context) (*contract.Cluster, error) {
 		TerminationProtectionEnabled: r.TerminationProtectionEnabled,
 	})
 	stop()
+	u.project.other.learn(resp, err)
 	if err != nil {
 		if refused(err) {
 			u.sent.At = time.Time{}

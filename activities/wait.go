@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -17,11 +18,12 @@ import (
 // WaitUntilIdle waits until the cluster is of the kind asked for and IDLE, with
 // its connection strings.
 //
-// For the first half minute it looks every second or two. After that each
-// attempt looks once and ends with a benign, retryable NOT_YET, so that a long
-// wait holds no slot and adds no history; Temporal brings it back after 10 s
-// at first and 60 s at last. What it knows travels in the heartbeat
-// ([contract.WaitProgress]).
+// For the first half minute it looks every few seconds. After that each attempt
+// looks once and ends with a benign, retryable NOT_YET, so that a long wait
+// holds no slot and adds no history; Temporal brings it back after 10 s at first
+// and 60 s at last. What it knows travels in the heartbeat
+// ([contract.WaitProgress]). All waits of a project in a worker share their
+// reads.
 //
 // It fails with CLUSTER_GONE when the cluster is deleted meanwhile, with
 // TIMEOUT when the deadline is reached, and otherwise as Atlas answers.
@@ -33,18 +35,41 @@ func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.
 		// Details that cannot be read are as good as none.
 		_ = activity.GetHeartbeatDetails(ctx, &w.progress)
 	}
+	w.known = w.progress
 	defer keepAlive(ctx, func() any { return w.snapshot() })()
 
 	looking, cancel := untilStop(ctx)
 	defer cancel()
+	w.project = a.fleet.project(in.GroupID)
+	if in.ClusterType == contract.ClusterTypeFlex {
+		// Atlas lists no serverless instances any more.
+		w.others = w.project.watch(in.Name, w.clock.local(info.ScheduledTime))
+	}
+	done, err := w.run(ctx, looking)
+	w.others.leave(comesBack(err))
+	if p := w.snapshot(); err != nil && p != w.known {
+		activity.RecordHeartbeat(ctx, p) // or the next attempt would not know
+	}
+	return done, err
+}
+
+// run looks until the end of the wait, or until another attempt is to follow.
+func (w *wait) run(ctx, looking context.Context) (contract.Cluster, error) {
+	stopped := func() (contract.Cluster, error) {
+		return contract.Cluster{}, interrupted(ctx, w.in.Name, w.snapshot().StateName)
+	}
+	// What was created a moment ago is not IDLE: the others' next look is soon
+	// enough.
+	if w.info.Attempt == 1 && w.in.StateName != contract.StateIdle && !w.others.alone() &&
+		!w.others.sleep(looking, w.others.interval(w.pace.FastEvery)) {
+		return stopped()
+	}
 	for {
 		s, err := w.look(looking)
 		if looking.Err() != nil {
-			return contract.Cluster{}, interrupted(ctx, in.Name, w.snapshot().StateName)
+			return stopped()
 		}
-		done, err := w.judge(s, err)
-		activity.RecordHeartbeat(ctx, w.snapshot())
-		if done != nil || err != nil {
+		if done, err := w.judge(s, err); done != nil || err != nil {
 			return value(done), err
 		}
 		delay, last := w.delay()
@@ -53,20 +78,23 @@ func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.
 			return w.expired(s)
 		case !w.fast():
 			return contract.Cluster{}, w.notYet(delay)
-		case !sleep(looking, delay):
-			return contract.Cluster{}, interrupted(ctx, in.Name, w.snapshot().StateName)
+		case !w.others.sleep(looking, delay):
+			return stopped()
 		}
 	}
 }
 
 type wait struct {
 	*Activities
-	in    WaitInput
-	info  activity.Info
-	clock clock
+	in      WaitInput
+	info    activity.Info
+	clock   clock
+	project *project
+	others  *watch // the waits that it shares its reads with; nil for none
 
 	mu       sync.Mutex
 	progress contract.WaitProgress
+	known    contract.WaitProgress // what Temporal knew of it when the attempt began
 }
 
 // sight is what a look saw.
@@ -78,25 +106,33 @@ type sight struct {
 
 // look asks Atlas about the cluster.
 func (w *wait) look(ctx context.Context) (sight, error) {
-	group, name := w.in.GroupID, w.in.Name
+	name := w.in.Name
 	if w.in.ClusterType == contract.ClusterTypeServerless {
-		c, resp, err := w.atlas.GetServerlessInstance(ctx, group, name)
+		c, resp, err := w.project.getServerless(ctx, read, name)
 		if !noSuch(err) {
 			return sight{c, resp, contract.ClusterTypeServerless}, err
 		}
 		// Until the switch only the cluster API knows it.
-		c, resp, err = w.atlas.GetCluster(ctx, group, name)
+		c, resp, err = w.project.getCluster(ctx, read, name)
 		switch {
 		case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI):
 			// It switched between the two reads.
-			c, resp, err = w.atlas.GetServerlessInstance(ctx, group, name)
+			c, resp, err = w.project.getServerless(ctx, read, name)
 			return sight{c, resp, contract.ClusterTypeServerless}, err
 		case !atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI):
 			return sight{c, resp, ""}, err
 		}
 		// What was serverless lives on as Flex.
 	}
-	c, resp, err := w.atlas.GetFlexCluster(ctx, group, name)
+	var c *atlasclient.Cluster
+	var resp *atlasclient.Response
+	var err error
+	if w.others == nil {
+		c, resp, err = w.project.getFlex(ctx, read, name)
+	} else {
+		every := w.every()
+		c, resp, err = w.others.look(ctx, min(every, w.others.interval(every)))
+	}
 	return sight{c, resp, contract.ClusterTypeFlex}, err
 }
 
@@ -118,7 +154,6 @@ func (w *wait) judge(s sight, err error) (*contract.Cluster, error) {
 		return nil, nil
 	}
 	if err != nil {
-		p.Errors++
 		return nil, w.lookFailed(err)
 	}
 
@@ -139,7 +174,7 @@ func (w *wait) judge(s sight, err error) (*contract.Cluster, error) {
 	}
 	out := result(s.cluster, s.kind, s.resp)
 	switch {
-	case complete(out):
+	case out.Ready():
 	case now.Sub(p.IdleSince) < w.pace.StandardFor:
 		return nil, nil
 	default:
@@ -152,19 +187,13 @@ func (w *wait) judge(s sight, err error) (*contract.Cluster, error) {
 // the looks in a row that failed, and not with the attempts: after fifty that
 // ended in NOT_YET the retry policy would have its longest.
 func (w *wait) lookFailed(err error) error {
-	delay := backoff(w.progress.Errors, w.pace.SlowMax)
-	if left := w.in.Deadline.Sub(w.clock.now()); delay > left {
-		delay = max(left/2, 100*time.Millisecond)
+	var busy errBusy
+	if errors.As(err, &busy) {
+		return notYet(w.in.Name, busy.Error(), w.progress.StateName, w.within(busy.after))
 	}
+	w.progress.Errors++
+	delay := w.within(backoff(w.progress.Errors, w.pace.SlowMax))
 	return failureAfter(w.in.Name, w.progress.StateName, err, delay)
-}
-
-// complete is whether all connection strings are there. A serverless instance
-// has no other than standardSrv
-// (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, ServerlessInstanceDescription).
-func complete(c contract.Cluster) bool {
-	s := c.ConnectionStrings
-	return s.StandardSrv != "" && (s.Standard != "" || c.ClusterType == contract.ClusterTypeServerless)
 }
 
 func missing(after time.Duration) string {
@@ -172,32 +201,54 @@ func missing(after time.Duration) string {
 		after.Round(time.Second))
 }
 
-// fast is whether the wait still holds its slot: for the first half minute
-// since it was scheduled, or since it began if nobody took it up before.
-func (w *wait) fast() bool {
-	since := w.info.ScheduledTime
+// begun is when the wait was scheduled, or when it began if nobody took it up
+// before.
+func (w *wait) begun() time.Time {
 	if w.info.Attempt == 1 {
-		since = w.info.StartedTime
+		return w.info.StartedTime
 	}
-	return w.clock.now().Sub(since) < w.pace.Fast
+	return w.info.ScheduledTime
+}
+
+// fast is whether the wait still holds its slot: for the first half minute.
+func (w *wait) fast() bool { return w.clock.now().Sub(w.begun()) < w.pace.Fast }
+
+// every is how long a wait that is alone leaves until its next look. It begins
+// with three times FastEvery, since no cluster is made in less, and grows with
+// the wait: nobody who waits for minutes minds seconds.
+func (w *wait) every() time.Duration {
+	now := w.clock.now()
+	if !w.fast() {
+		d := min(max(now.Sub(w.info.ScheduledTime)/6, w.pace.SlowMin), w.pace.SlowMax)
+		return d + rand.N(d/5) - d/10
+	}
+	d := max(now.Sub(w.begun())/8, w.pace.FastEvery)
+	if now.Sub(w.begun()) < w.pace.FastEvery {
+		d = 3 * w.pace.FastEvery
+	}
+	return d + rand.N(d/20)
 }
 
 // delay is how long until the next look; last says that there is no time for
 // one. The final look is a second before the deadline.
 func (w *wait) delay() (d time.Duration, last bool) {
+	d = w.every()
 	if w.fast() {
-		d = w.pace.FastEvery + rand.N(w.pace.FastEvery)
-	} else {
-		// A sixth of what it has taken so far: nobody who waits for minutes
-		// minds seconds.
-		d = min(max(w.clock.now().Sub(w.info.ScheduledTime)/6, w.pace.SlowMin), w.pace.SlowMax)
-		d += rand.N(d/5) - d/10
+		d = w.others.interval(d)
 	}
 	left := w.in.Deadline.Sub(w.clock.now()) - time.Second
 	if left < 200*time.Millisecond {
 		return 0, true
 	}
 	return min(d, left), false
+}
+
+// within is a delay that leaves time for another attempt before the deadline.
+func (w *wait) within(d time.Duration) time.Duration {
+	if left := w.in.Deadline.Sub(w.clock.now()); d > left {
+		return max(left/2, 100*time.Millisecond)
+	}
+	return d
 }
 
 func (w *wait) notYet(delay time.Duration) error {

@@ -30,9 +30,9 @@ func waiting(attempt int32, scheduled, started, left time.Duration) *wait {
 	}
 }
 
-// The first half minute is looked at every second or two; then the time between
-// looks grows from 10 to 60 seconds. The last look is a second before the
-// deadline.
+// In the first half minute a wait alone looks after three seconds, then every
+// second, then every eighth of its age; after that the time between looks grows
+// from 10 to 60 seconds. The last look is a second before the deadline.
 func TestDelay(t *testing.T) {
 	t.Parallel()
 	const s, m, h = time.Second, time.Minute, time.Hour
@@ -42,9 +42,10 @@ func TestDelay(t *testing.T) {
 		fast            bool
 		atLeast, atMost time.Duration
 	}{
-		{"at first", waiting(1, 0, 0, h), true, s, 2 * s},
-		{"first attempt that began late", waiting(1, 10*m, 10*s, h), true, s, 2 * s},
-		{"second attempt within half a minute", waiting(2, 20*s, 0, h), true, s, 2 * s},
+		{"at first", waiting(1, 0, 0, h), true, 3 * s, 3150 * time.Millisecond},
+		{"then", waiting(1, 3*s, 3*s, h), true, s, 1050 * time.Millisecond},
+		{"first attempt that began late", waiting(1, 10*m, 10*s, h), true, 1250 * time.Millisecond, 1350 * time.Millisecond},
+		{"second attempt within half a minute", waiting(2, 24*s, 0, h), true, 3 * s, 3200 * time.Millisecond},
 		{"after half a minute", waiting(1, 31*s, 31*s, h), false, 9 * s, 11 * s},
 		{"after two minutes", waiting(9, 2*m, 0, h), false, 18 * s, 22100 * time.Millisecond},
 		{"after an hour", waiting(99, h, 0, h), false, 54 * s, 66 * s},

@@ -138,6 +138,8 @@ type Response struct {
 	Date time.Time
 	// Warnings carry the Deprecation and Sunset of the endpoint.
 	Warnings []string
+	// RateLimit is what is left to ask for, nil where the answer does not say.
+	RateLimit *RateLimit
 }
 
 // call is one request.
@@ -242,7 +244,7 @@ func readBounded(ctx context.Context, r io.Reader) ([]byte, error) {
 }
 
 func response(call call, resp *http.Response) *Response {
-	r := &Response{Status: resp.StatusCode}
+	r := &Response{Status: resp.StatusCode, RateLimit: rateLimit(resp.Header)}
 	r.Date, _ = http.ParseTime(resp.Header.Get("Date"))
 	var says []string
 	for _, name := range []string{"Deprecation", "Sunset"} {

@@ -47,6 +47,8 @@ type Error struct {
 	Path   string
 	// RetryAfter is what Atlas asks to wait, nil where it does not ask.
 	RetryAfter *time.Duration
+	// RateLimit is what is left to ask for, nil where the answer does not say.
+	RateLimit *RateLimit
 	// Err is why there is no answer (Status 0) or why it cannot be read.
 	Err error
 }
@@ -88,6 +90,7 @@ func (e *Error) read(resp *http.Response) {
 	e.Status = resp.StatusCode
 	e.ErrorCode = resp.Header.Get(headerErrorCode)
 	e.RetryAfter = retryAfter(resp.Header, time.Now())
+	e.RateLimit = rateLimit(resp.Header)
 }
 
 // parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a

@@ -60,6 +60,14 @@ type Cluster struct {
 	Warnings []string `json:"warnings"`
 }
 
+// Ready is whether the cluster is IDLE with all its connection strings. A
+// serverless instance has no other than standardSrv
+// (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, ServerlessInstanceDescription).
+func (c Cluster) Ready() bool {
+	s := c.ConnectionStrings
+	return c.StateName == StateIdle && s.StandardSrv != "" && (s.Standard != "" || c.ClusterType == ClusterTypeServerless)
+}
+
 // Fields are the fields that a request can ask for, by name.
 func (c Cluster) Fields() Fields {
 	return clusterFields(c.ProviderSettings, c.Tags, c.TerminationProtectionEnabled)

@@ -19,6 +19,8 @@ const (
 	// attemptTimeout bounds one attempt: half a minute of looking or finding,
 	// and the requests before and after it at their own limit.
 	attemptTimeout = 2 * time.Minute
+	// askPriority goes before lookPriority, the server's default.
+	askPriority, lookPriority = 2, 3
 )
 
 var (
@@ -72,6 +74,10 @@ func (r *run) provision(ask, input any, summary string) (*contract.Cluster, erro
 	if err := r.execute(ask, input, summary, true, &asked); err != nil {
 		return nil, r.failed(err)
 	}
+	// The answer to an upgrade can show the cluster as it was.
+	if asked.Ready() && asked.Outcome != contract.Upgraded {
+		return r.done(asked), nil
+	}
 	r.status.StateName = asked.StateName
 	r.enter(contract.PhaseWaiting, "%s. Waiting until it is IDLE; the pending activity shows the state and the next look.", r.accepted(asked.Outcome))
 	wait := activities.WaitInput{
@@ -81,9 +87,14 @@ func (r *run) provision(ask, input any, summary string) (*contract.Cluster, erro
 		return nil, r.failed(err)
 	}
 	idle.Outcome, idle.Warnings = asked.Outcome, merge(asked.Warnings, idle.Warnings)
-	r.saw(idle.StateName)
-	r.enter(contract.PhaseDone, "Cluster %q is IDLE (%s).", r.name, idle.Outcome)
-	return &idle, nil
+	return r.done(idle), nil
+}
+
+// done is the run's end with its cluster.
+func (r *run) done(c contract.Cluster) *contract.Cluster {
+	r.saw(c.StateName)
+	r.enter(contract.PhaseDone, "Cluster %q is IDLE (%s).", r.name, c.Outcome)
+	return &c
 }
 
 // execute runs an activity within what is left of the run's time. Unless
@@ -93,7 +104,14 @@ func (r *run) execute(activity, input any, summary string, finish bool, out any)
 	if left <= 0 {
 		return errExpired
 	}
+	// Where the server knows priority and fairness: creates go before looks, and
+	// projects take turns (https://docs.temporal.io/develop/task-queue-priority-fairness).
+	priority := temporal.Priority{PriorityKey: lookPriority, FairnessKey: r.groupID}
+	if finish {
+		priority.PriorityKey = askPriority
+	}
 	ctx := workflow.WithActivityOptions(r.ctx, workflow.ActivityOptions{
+		Priority:               priority,
 		ScheduleToCloseTimeout: left,
 		StartToCloseTimeout:    attemptTimeout,
 		HeartbeatTimeout:       heartbeatTimeout,

@@ -19,6 +19,6 @@ func Options() worker.Options {
 		WorkerStopTimeout: stopTimeout,
 		// The SDK would send a heartbeat every 8 of the 10 seconds after which
 		// it is missed: too close on a busy machine.
-		MaxHeartbeatThrottleInterval: 3 * time.Second,
+		MaxHeartbeatThrottleInterval: 4 * time.Second,
 	}
 }
