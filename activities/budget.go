@@ -21,6 +21,9 @@ const (
 	// the same bucket between two answers; readFloorPart is left by reads, so
 	// that creates go before them.
 	floorPart, readFloorPart = 0.02, 0.1
+	// underWayPart of what is left may be under way at once: as much as eight
+	// workers may, if they all begin together.
+	underWayPart = 0.125
 	// readPatience bounds how long creates can go before a read: nothing
 	// starves.
 	readPatience = 5 * time.Second
@@ -35,23 +38,25 @@ const (
 // budget keeps the requests of this worker to one project, and to one family of
 // its endpoints, within what Atlas gives. It mirrors Atlas's token bucket: each
 // answer says how much is left, whoever spent the rest, so that several workers
-// stay within one bucket without knowing of each other. A request takes its
-// place in time when it comes; there is no queue to hold.
+// stay within one bucket without knowing of each other. For the same reason no
+// more is under way at once than a part of what is left.
 type budget struct {
 	mu     sync.Mutex
-	limit  float64   // size of the bucket; 0 until Atlas has said anything of it
-	tokens float64   // left for those who come now; below 0 for places given away ahead of time
-	at     time.Time // when tokens was right
+	limit  float64   // size of the bucket; 0 until Atlas has answered
+	left   float64   // what was in it
+	at     time.Time // when
 	refill float64   // tokens a second, as far as others leave them to this worker
-	out    float64   // places given away whose request has no answer yet
 
-	told      float64   // what the last answer said is left
-	toldAt    time.Time // when
-	spent     float64   // requests answered since
-	blockedTo time.Time // a 429 told everybody to wait until then
+	waiting   float64       // requests that wait for their turn
+	underWay  float64       // requests that have no answer yet
+	answered  chan struct{} // closed at the next answer
+	blockedTo time.Time     // a 429 told everybody to wait until then
+
+	told   float64   // what an answer a while ago said is left
+	toldAt time.Time // when
+	spent  float64   // requests answered since
 }
 
-// turn is what a request is for.
 type turn int
 
 const (
@@ -70,63 +75,81 @@ func (e errBusy) Error() string {
 	return fmt.Sprintf("the request budget that Atlas gives the project (%d) is used up; next turn in %s", e.limit, e.after.Round(time.Second))
 }
 
-// take waits until a request may be sent. It fails with errBusy, or when ctx
-// ends; in both cases the request has no place and must not be sent.
+// take waits until a request may be sent, whose answer must be learned. It
+// fails with errBusy, or when ctx ends; in both cases nothing may be sent.
 func (b *budget) take(ctx context.Context, t turn) error {
-	wait := b.place(t, time.Now())
-	for wait > 0 {
-		if wait > holdFor {
-			b.giveBack()
-			return errBusy{wait, int(b.limit)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for begun := time.Now(); ; {
+		now := time.Now()
+		if t == read && now.Sub(begun) >= readPatience {
+			t = write
 		}
-		if !sleep(ctx, wait) {
-			b.giveBack()
+		wait, queue := b.wait(t, now)
+		switch {
+		case wait <= 0:
+			b.underWay++
+			return nil
+		case queue > holdFor:
+			return errBusy{queue, int(b.limit)}
+		}
+		if b.answered == nil {
+			b.answered = make(chan struct{})
+		}
+		if !b.pause(ctx, min(wait, readPatience)) {
 			return ctx.Err()
 		}
-		wait = b.blocked(time.Now()) // a 429 may have come meanwhile
 	}
-	return nil
 }
 
-// place spends a token and tells how long until it is there.
-func (b *budget) place(t turn, now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	blocked := b.blockedTo.Sub(now)
-	b.out++
-	if b.limit == 0 {
-		return blocked
+// pause lets others have the lock until an answer has come or d is over. It
+// says false when ctx ended.
+func (b *budget) pause(ctx context.Context, d time.Duration) bool {
+	answered := b.answered
+	b.waiting++
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		b.waiting--
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-answered:
+	case <-ctx.Done():
+		return false
 	}
-	b.tokens = b.left(now) - 1
-	b.at = now
-	wait := b.until(b.limit * floorPart)
+	return true
+}
+
+// wait is how long a request has to wait if nobody is before it, 0 for not at
+// all, and how long with those who wait already. The caller holds the lock.
+func (b *budget) wait(t turn, now time.Time) (wait, queue time.Duration) {
+	if blocked := b.blockedTo.Sub(now); blocked > 0 {
+		return blocked, blocked
+	}
+	if b.limit == 0 { // the first request goes alone
+		return time.Duration(b.underWay) * time.Second, 0
+	}
+	have := b.now(now)
+	until := func(floor float64) time.Duration {
+		return time.Duration((floor + 1 + b.underWay - have) / b.refill * float64(time.Second))
+	}
+	floor := b.limit * floorPart
+	queue = until(floor + b.waiting)
 	if t == read {
-		wait = max(wait, min(b.until(b.limit*readFloorPart), readPatience))
+		floor = b.limit * readFloorPart
 	}
-	return max(wait, blocked)
+	if wait = until(floor); b.underWay >= max(have*underWayPart, 1) {
+		wait = max(wait, time.Second) // or until the next answer
+	}
+	return wait, queue
 }
 
-// until is when there will be more than floor tokens. The caller holds the lock.
-func (b *budget) until(floor float64) time.Duration {
-	return time.Duration((floor - b.tokens) / b.refill * float64(time.Second))
-}
-
-func (b *budget) giveBack() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.tokens++
-	b.out--
-}
-
-// left is how many tokens there are now. The caller holds the lock.
-func (b *budget) left(now time.Time) float64 {
-	return min(b.limit, b.tokens+b.refill*now.Sub(b.at).Seconds())
-}
-
-func (b *budget) blocked(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.blockedTo.Sub(now)
+// now is what is in the bucket by now. The caller holds the lock.
+func (b *budget) now(now time.Time) float64 {
+	return min(b.limit, b.left+b.refill*now.Sub(b.at).Seconds())
 }
 
 // learn takes what an answer says of the bucket.
@@ -142,9 +165,19 @@ func (b *budget) learn(r *atlasclient.Response, err error) {
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.spent++
-	b.out--
-	if said != nil {
+	b.underWay--
+	if b.answered != nil {
+		close(b.answered)
+		b.answered = nil
+	}
+	switch {
+	case said != nil:
 		b.hear(float64(said.Limit), float64(said.Remaining), now)
+	case e != nil && e.Status == 0: // no answer: nothing is known to be spent
+	case b.limit == 0: // Atlas leaves the headers out at times
+		b.hear(defaultLimit, defaultLimit-1, now)
+	default:
+		b.left, b.at = b.now(now)-1, now
 	}
 	if e != nil && e.Status == http.StatusTooManyRequests {
 		b.empty(e, now)
@@ -167,15 +200,12 @@ func (b *budget) hear(limit, left float64, now time.Time) {
 		}
 		b.told, b.toldAt, b.spent = left, now, 0
 	}
-	b.tokens, b.at = left-b.out, now
+	b.left, b.at = left, now
 }
 
 // empty makes everybody wait as long as a 429 says. The caller holds the lock.
 func (b *budget) empty(e *atlasclient.Error, now time.Time) {
-	if b.limit == 0 { // Atlas leaves the headers out at times
-		b.limit, b.refill = defaultLimit, defaultRefill
-	}
-	b.tokens, b.at = min(b.tokens, 0), now
+	b.left, b.at = 0, now
 	wait := minBlock
 	if e.RetryAfter != nil {
 		wait = min(max(wait, *e.RetryAfter), maxBlock)
@@ -190,7 +220,7 @@ func (b *budget) empty(e *atlasclient.Error, now time.Time) {
 func (b *budget) idle(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return now.After(b.blockedTo) && (b.out == 0 && b.left(now) >= b.limit)
+	return b.underWay+b.waiting == 0 && now.After(b.blockedTo) && b.now(now) >= b.limit
 }
 
 // ask sends a request within the budget.

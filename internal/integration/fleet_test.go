@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
@@ -69,4 +68,14 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-var _ = contract.Created
+// Three workers know nothing of each other, and stay within one bucket that is
+// hardly larger than what they are asked to make.
+func TestFleetOfWorkers(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{CreateFor: 8 * time.Second, RateLimit: 30, RefillPerMinute: 30})
+	for range 3 {
+		s.startWorker(withPace(activities.Pace{}))
+	}
+	s.provisionAll(t, 20)
+	t.Logf("%d requests", s.spent(t))
+}

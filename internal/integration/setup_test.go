@@ -127,17 +127,15 @@ func (s *stack) startWorker(options ...option) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- worker.Serve(ctx, config, logger) }()
-	var once sync.Once
-	s.stop = func() {
-		once.Do(func() {
-			cancel()
-			if err := <-done; err != nil {
-				s.t.Errorf("the worker failed: %v", err)
-			}
-		})
-	}
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("the worker failed: %v", err)
+		}
+	})
+	s.stop = stop
 	s.t.Cleanup(func() {
-		s.stop()
+		stop()
 		if s.t.Failed() {
 			s.t.Logf("log of the worker:\n%s", s.logs)
 		}
