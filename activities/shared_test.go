@@ -70,6 +70,13 @@ func newInMemory(t testing.TB, names ...string) (*inMemory, *fleet) {
 	return atlas, newFleet(client)
 }
 
+// held is how many waits the fleet knows of.
+func held(f *fleet) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waits
+}
+
 // look looks once and wants to see the cluster.
 func look(t *testing.T, w *watch, maxAge time.Duration) {
 	t.Helper()
@@ -124,7 +131,7 @@ func TestSharedReads(t *testing.T) {
 		lists, gets = atlas.requests()
 		require.Equal(t, []int{0, 1}, []int{lists, gets})
 		alone.leave(0)
-		require.Zero(t, f.waits)
+		require.Zero(t, held(f))
 		time.Sleep(5 * sweepEvery)
 		synctest.Wait()
 		require.Empty(t, f.projects)
@@ -257,10 +264,10 @@ func TestSharedSweep(t *testing.T) {
 		_, f := newInMemory(t)
 		f.project(group).watch("a", time.Now()).leave(10 * time.Second)
 		f.project(group).watch("b", time.Now()).leave(10 * time.Minute)
-		require.Equal(t, 2, f.waits)
+		require.Equal(t, 2, held(f))
 		time.Sleep(sweepEvery)
 		synctest.Wait()
-		require.Equal(t, 1, f.waits)
+		require.Equal(t, 1, held(f))
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
 		require.Empty(t, f.projects)

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -37,33 +38,36 @@ func TestDelay(t *testing.T) {
 	t.Parallel()
 	const s, m, h = time.Second, time.Minute, time.Hour
 	for _, test := range []struct {
-		name            string
-		wait            *wait
-		fast            bool
-		atLeast, atMost time.Duration
+		name                     string
+		attempt                  int32
+		scheduled, started, left time.Duration
+		fast                     bool
+		atLeast, atMost          time.Duration
 	}{
-		{"at first", waiting(1, 0, 0, h), true, 3 * s, 3150 * time.Millisecond},
-		{"then", waiting(1, 3*s, 3*s, h), true, s, 1050 * time.Millisecond},
-		{"first attempt that began late", waiting(1, 10*m, 10*s, h), true, 1250 * time.Millisecond, 1350 * time.Millisecond},
-		{"second attempt within half a minute", waiting(2, 24*s, 0, h), true, 3 * s, 3200 * time.Millisecond},
-		{"after half a minute", waiting(1, 31*s, 31*s, h), false, 9 * s, 11 * s},
-		{"after two minutes", waiting(9, 2*m, 0, h), false, 18 * s, 22100 * time.Millisecond},
-		{"after an hour", waiting(99, h, 0, h), false, 54 * s, 66 * s},
-		{"near the deadline", waiting(99, h, 0, 20*s), false, 18 * s, 19 * s},
+		{"at first", 1, 0, 0, h, true, 3 * s, 3150 * time.Millisecond},
+		{"then", 1, 3 * s, 3 * s, h, true, s, 1050 * time.Millisecond},
+		{"first attempt that began late", 1, 10 * m, 10 * s, h, true, 1250 * time.Millisecond, 1313 * time.Millisecond},
+		{"second attempt within half a minute", 2, 24 * s, 0, h, true, 3 * s, 3150 * time.Millisecond},
+		{"after half a minute", 1, 31 * s, 31 * s, h, false, 9 * s, 11 * s},
+		{"after two minutes", 9, 2 * m, 0, h, false, 18 * s, 22 * s},
+		{"after an hour", 99, h, 0, h, false, 54 * s, 66 * s},
+		{"near the deadline", 99, h, 0, 20 * s, false, 19 * s, 19 * s},
+		{"no time for another look", 99, h, 0, s, false, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			for range 100 {
-				d, last := test.wait.delay()
-				require.False(t, last)
-				require.Equal(t, test.fast, test.wait.fast())
-				require.GreaterOrEqual(t, d, test.atLeast)
-				require.LessOrEqual(t, d, test.atMost)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				w := waiting(test.attempt, test.scheduled, test.started, test.left)
+				for range 100 {
+					d, last := w.delay()
+					require.Equal(t, test.atMost == 0, last)
+					require.Equal(t, test.fast, w.fast())
+					require.GreaterOrEqual(t, d, test.atLeast)
+					require.LessOrEqual(t, d, test.atMost)
+				}
+			})
 		})
 	}
-	_, last := waiting(99, h, 0, s).delay()
-	require.True(t, last, "no time for another look")
 }
 
 // A real failure after fifty NOT_YET attempts is retried in a second, and only
