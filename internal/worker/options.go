@@ -17,8 +17,19 @@ const stopTimeout = 8 * time.Second
 func Options() worker.Options {
 	return worker.Options{
 		WorkerStopTimeout: stopTimeout,
+		// A wait holds its slot for half a minute (then it comes back for a
+		// moment each minute), and a slot costs a few goroutines: enough for 100
+		// clusters a second.
+		MaxConcurrentActivityExecutionSize: 4000,
+		// An idle worker polls little, a busy one enough.
+		WorkflowTaskPollerBehavior: pollers(),
+		ActivityTaskPollerBehavior: pollers(),
 		// The SDK would send a heartbeat every 8 of the 10 seconds after which
 		// it is missed: too close on a busy machine.
 		MaxHeartbeatThrottleInterval: 4 * time.Second,
 	}
+}
+
+func pollers() worker.PollerBehavior {
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 20})
 }
