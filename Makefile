@@ -11,11 +11,11 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test chaos lint fmt clean
+.PHONY: help build programs devstack demo up test chaos chaos-postgres lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: programs bin/temporal ## Build worker, starter, atlas-sim and temporal into bin/
 
@@ -51,9 +51,24 @@ test: bin/temporal ## Run every test
 
 SEED = 1
 
-chaos: build ## Run 270 requests while Atlas fails and everything is killed; SEED=1
-	@go build -o bin/chaos ./internal/chaos
+chaos: build bin/chaos ## Run 270 requests while Atlas fails and everything is killed; SEED=1
 	@exec bin/chaos -seed $(SEED)
+
+chaos-postgres: build bin/chaos bin/temporal-server ## The same on a Temporal server on PostgreSQL
+	@postgres=$$(tools/server/postgresql.sh) && exec bin/chaos -seed $(SEED) -postgres "$$postgres"
+
+.PHONY: bin/chaos
+bin/chaos:
+	@go build -o $@ ./internal/chaos
+
+# The server of docker-compose.yml, its schema tool and its configuration template.
+bin/temporal-server: tools/server/go.mod tools/server/go.sum
+	@echo "Building the Temporal server into $@: takes minutes the first time, seconds after that."
+	@rm -rf $@ && mkdir -p $@.new && cd tools/server && \
+	go build -o ../../$@.new/temporal-server go.temporal.io/server/cmd/server && \
+	go build -o ../../$@.new/temporal-sql-tool go.temporal.io/server/cmd/tools/sql && \
+	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../../$@.new/ && \
+	mv ../../$@.new ../../$@ && touch ../../$@
 
 # The import rules are in .depguard.yml.
 lint: ## Check formatting, go vet, staticcheck, workflow determinism and import rules

@@ -72,9 +72,9 @@ func campaign(ctx context.Context, o options, out io.Writer) (lost bool, err err
 	defer func() {
 		s.stop()
 		if lost || err != nil {
-			fmt.Fprintf(out, "The logs are in %s\n", s.dir)
+			fmt.Fprintf(out, "The logs are in %s\n", s.folder)
 		} else {
-			_ = os.RemoveAll(s.dir)
+			_ = os.RemoveAll(string(s.folder))
 		}
 	}()
 	begun := time.Now()
@@ -98,16 +98,15 @@ func campaign(ctx context.Context, o options, out io.Writer) (lost bool, err err
 
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	calm, rest := context.WithCancel(running)
-	troubled := make(chan struct{})
+	calm, troubled := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(troubled)
-		if err := s.trouble(calm); err != nil {
+		if err := s.trouble(running, calm); err != nil {
 			fail(err)
 		}
 	}()
 	s.runAll(running, all)
-	rest()
+	close(calm)
 	<-troubled
 	if err := context.Cause(running); err != nil {
 		return true, err

@@ -1,8 +1,9 @@
 //go:build unix
 
-// Chaos is the campaign behind `make chaos`: hundreds of provisions and
-// upgrades run, through the real programs and on a real Temporal server, while
-// Atlas fails, workers are killed and the server is restarted. At the end it
+// Chaos is the campaign behind `make chaos` and `make chaos-postgres`: hundreds
+// of provisions and upgrades run, through the real programs and on a real
+// Temporal server, while Atlas fails, workers are killed and the server and its
+// database are killed and restarted. At the end it
 // holds the simulator's own ledger against what was asked for. A loss of any
 // kind is a failure.
 package main
@@ -36,6 +37,18 @@ type options struct {
 	limit      time.Duration
 	bin        string // where the programs are
 	temporal   string // the Temporal CLI
+
+	postgres string // where PostgreSQL's programs are; empty for the dev server
+	server   string // where the Temporal server, its tools and its configuration are
+	scripts  string // where docker-compose.yml's set-up scripts are
+}
+
+// databaseRestarts is how often the database is killed and restarted.
+func (o options) databaseRestarts() int {
+	if o.postgres == "" {
+		return 0 // the dev server is its own
+	}
+	return 1
 }
 
 // run returns 0 when nothing was lost, 1 when something was or the campaign
@@ -54,6 +67,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&o.limit, "limit", 20*time.Minute, "when to give up")
 	flags.StringVar(&o.bin, "bin", "bin", "the folder of worker, starter and atlas-sim")
 	flags.StringVar(&o.temporal, "temporal", "bin/temporal", "the Temporal CLI")
+	flags.StringVar(&o.postgres, "postgres", "", "the folder of PostgreSQL's programs: run on a Temporal server on PostgreSQL, and kill PostgreSQL once as well")
+	flags.StringVar(&o.server, "server", "bin/temporal-server", "the folder of the Temporal server")
+	flags.StringVar(&o.scripts, "scripts", "deploy/compose", "the folder of temporal-schema.sh and temporal-namespace.sh")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -31,7 +31,8 @@ const maxEvents = 20
 type report struct {
 	options
 	took                         time.Duration
-	kills, stops, crashes        int
+	kills, stops                 int
+	crashed                      map[part]int
 	requests, faulted            int
 	created, upgraded, conflicts int
 	mostEvents, lostTasks        int
@@ -47,7 +48,7 @@ func (r *report) lost() bool { return len(r.losses) > 0 }
 // verify holds what was asked for against the simulator's clusters and ledger,
 // and against Temporal's histories.
 func (s *stack) verify(ctx context.Context, all []*job, before map[string]atlassim.Cluster) (*report, error) {
-	r := &report{options: s.options, kills: s.kills, stops: s.stops, crashes: s.crashes}
+	r := &report{options: s.options, kills: s.kills, stops: s.stops, crashed: s.crashed}
 	after, err := s.clusters(ctx)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,9 @@ func (s *stack) verify(ctx context.Context, all []*job, before map[string]atlass
 		return nil, err
 	}
 	r.losses = append(r.losses, s.unclean...)
+	for _, p := range s.due {
+		r.lose("%s: was to be killed once more, but every request was done before", p)
+	}
 	return r, s.logs(r)
 }
 
@@ -167,7 +171,7 @@ func (s *stack) history(ctx context.Context, r *report, j *job) error {
 
 // logs looks for secrets in what the programs logged.
 func (s *stack) logs(r *report) error {
-	paths, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
+	paths, err := filepath.Glob(filepath.Join(string(s.folder), "*.log"))
 	if err != nil {
 		return err
 	}
@@ -186,6 +190,14 @@ func (s *stack) logs(r *report) error {
 	return nil
 }
 
+// on is what the Temporal server was.
+func (r *report) on() string {
+	if r.postgres == "" {
+		return "a dev server"
+	}
+	return "on PostgreSQL"
+}
+
 func (r *report) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
@@ -198,7 +210,10 @@ func (r *report) print(out io.Writer) {
 	row("somebody else's names", "%d asked for, %d refused", r.foreign, r.conflicts)
 	row("requests to Atlas", "%d, of which %d were answered with a fault (%.0f%%)", r.requests, r.faulted, 100*float64(r.faulted)/float64(max(r.requests, 1)))
 	row("workers", "%d, killed %d times, stopped %d times", r.workers, r.kills, r.stops)
-	row("Temporal server", "killed %d times", r.crashes)
+	row("Temporal server", "%s, killed %d times", r.on(), r.crashed[serverPart])
+	if n := r.crashed[databasePart]; n > 0 {
+		row("PostgreSQL", "killed %d times", n)
+	}
 	row("history", "%d events at most; %d workflow tasks lost to kills in all", r.mostEvents, r.lostTasks)
 	row("lost", "%d", len(r.losses))
 	_ = w.Flush()

@@ -264,7 +264,7 @@ func TestFreePorts(t *testing.T) {
 	must(t, err)
 	defer func() { _ = l.Close() }()
 	_, taken, _ := net.SplitHostPort(l.Addr().String())
-	got, err := freePorts(taken, taken)
+	got, err := process.FreePorts(taken, taken)
 	must(t, err)
 	if got[0] == taken || got[1] == taken || got[0] == got[1] {
 		t.Errorf("%s is taken, and we got %q", taken, got)

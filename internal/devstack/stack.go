@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -49,7 +48,7 @@ type stack struct {
 // start starts Temporal, the simulator and the worker, each when the one
 // before it is ready.
 func (s *stack) start(ctx context.Context, env []string) error {
-	ports, err := freePorts("7233", "8233", "8080", "8081")
+	ports, err := process.FreePorts("7233", "8233", "8080", "8081")
 	if err != nil {
 		return err
 	}
@@ -239,23 +238,4 @@ Ctrl-C stops everything.
 `, s.temporal, provision, upgrade, s.atlas, s.publicKey, s.privateKey)
 	<-ctx.Done()
 	return context.Cause(ctx)
-}
-
-// freePorts returns each preferred port where it is free, and another free one
-// where it is not. All are held until all are chosen, so that none comes twice.
-func freePorts(preferred ...string) ([]string, error) {
-	var ports []string
-	for _, port := range preferred {
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			l, err = net.Listen("tcp", "127.0.0.1:0")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("no free port: %w", err)
-		}
-		defer l.Close()
-		_, port, _ = net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

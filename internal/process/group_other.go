@@ -6,6 +6,6 @@ import "syscall"
 
 // ownGroup leaves the program running when the starter itself is killed with
 // SIGKILL: only Linux can stop it then.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
+func ownGroup(attr *syscall.SysProcAttr) {
+	attr.Setpgid = true
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -28,9 +29,13 @@ type Process struct {
 	Err error
 }
 
-// Start starts cmd, whose output the caller has set.
+// Start starts cmd, whose output the caller has set, and its user
+// (SysProcAttr.Credential) if it is to run as another.
 func Start(cmd *exec.Cmd) (*Process, error) {
-	cmd.SysProcAttr = ownGroup()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	ownGroup(cmd.SysProcAttr)
 	cmd.WaitDelay = time.Second // a grandchild must not keep our pipes open
 	if err := cmd.Start(); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing; run make build first", cmd.Path)
@@ -65,6 +70,26 @@ func (p *Process) Stop(grace time.Duration) {
 		p.Signal(syscall.SIGKILL)
 		<-p.Done
 	}
+}
+
+// FreePorts returns each preferred port of loopback where it is free, and
+// another free one where it is not. All are held until all are chosen, so that
+// none comes twice.
+func FreePorts(preferred ...string) ([]string, error) {
+	var ports []string
+	for _, port := range preferred {
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("no free port: %w", err)
+		}
+		defer l.Close()
+		_, port, _ = net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports, nil
 }
 
 // Poll asks until ready says yes or ctx ends.
