@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -163,21 +164,24 @@ func register(w worker.Registry, acts *activities.Activities, searchAttributes b
 }
 
 // hasSearchAttributes asks whether the namespace has the contract's search
-// attributes. It does not add them: that is for whoever runs Temporal.
+// attributes. It does not add them: that is for whoever runs Temporal. It asks
+// by counting, which whoever may start workflows may do; the list of attributes
+// is for operators, and Temporal Cloud gives it to no worker.
 func hasSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *zap.Logger) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	answer, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if err != nil {
-		logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
-		return false
-	}
 	add := "temporal operator search-attribute create --type Keyword"
 	lacks := false
 	for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
-		if _, ok := answer.GetCustomAttributes()[name]; !ok {
+		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: name + " = ''"})
+		var unknown *serviceerror.InvalidArgument
+		switch {
+		case errors.As(err, &unknown):
 			lacks = true
 			add += " --name " + name
+		case err != nil:
+			logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
+			return false
 		}
 	}
 	if lacks {
