@@ -39,7 +39,17 @@ func TestVerifyFinds(t *testing.T) {
 	require.True(t, r.lost())
 	var table bytes.Buffer
 	r.print(&table)
+	require.NotContains(t, table.String(), "PostgreSQL")
+	require.Contains(t, table.String(), "Temporal server        a dev server, killed 0 times\n")
 	require.Contains(t, table.String(), "lost                   1\n  LOST project/cluster: nobody asked for it\n")
+}
+
+func TestTableNamesPostgres(t *testing.T) {
+	t.Parallel()
+	r := &report{options: options{postgres: "/usr/bin"}, crashed: map[part]int{serverPart: 2, databasePart: 1}}
+	var table bytes.Buffer
+	r.print(&table)
+	require.Contains(t, table.String(), "Temporal server        on PostgreSQL, killed 2 times\nPostgreSQL             killed 1 times\n")
 }
 
 func TestUsage(t *testing.T) {

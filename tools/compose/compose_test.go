@@ -139,6 +139,21 @@ func TestServerAndToolsAreOneVersion(t *testing.T) {
 	}
 }
 
+// What is deployed is what is tested: the server of make chaos-postgres and the
+// one in the Temporal CLI of every other test.
+func TestServerIsTheTestedVersion(t *testing.T) {
+	_, server, _ := strings.Cut(written(t).Services["temporal"].Image, ":")
+	for _, path := range []string{"tools/server/go.mod", "tools/go.mod"} {
+		mod, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(string(mod), want) {
+			t.Errorf("%s has another Temporal server than docker-compose.yml: want %q", path, want)
+		}
+	}
+}
+
 func TestPortsAreOnLoopback(t *testing.T) {
 	for name, service := range written(t).Services {
 		for _, port := range service.Ports {
