@@ -14,25 +14,10 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// transient are the 4xx codes that pass by themselves. They were seen in
-// MongoDB's own tools, which retry them
-// (https://github.com/mongodb/terraform-provider-mongodbatlas).
-var transient = map[string]bool{
-	atlasclient.CodeContainerWaiting:   true, // the name was freed a moment ago
-	atlasclient.CodeWritesNotAllowed:   true,
-	atlasclient.CodeDefaultConfigLimit: true,
-}
-
-// retryable is the one place that decides whether asking again can help.
+// retryable is the one place that decides whether asking again can help: where
+// there was no answer, or none that can be read, or one that passes by itself.
 func retryable(e *atlasclient.Error) bool {
-	switch {
-	case e.Err != nil: // no answer, or none that can be read
-		return true
-	case e.Status >= 500, e.Status == http.StatusRequestTimeout,
-		e.Status == http.StatusTooEarly, e.Status == http.StatusTooManyRequests:
-		return true
-	}
-	return transient[e.ErrorCode]
+	return e.Err != nil || contract.Transient(e.Status, e.ErrorCode)
 }
 
 // failureType is the type of the Temporal failure.

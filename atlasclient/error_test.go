@@ -405,9 +405,6 @@ func TestCodes(t *testing.T) {
 		"CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API": atlasclient.CodeServerlessInClusterAPI,
 		"NOT_IN_GROUP":                                  atlasclient.CodeNotInGroup,
 		"VERSION_GONE":                                  atlasclient.CodeVersionGone,
-		"CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP":    atlasclient.CodeContainerWaiting,
-		"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES":        atlasclient.CodeWritesNotAllowed,
-		"DEFAULT_CONFIG_LIMIT_EXCEPTION":                atlasclient.CodeDefaultConfigLimit,
 		"NO_PAYMENT_INFORMATION_FOUND":                  atlasclient.CodeNoPaymentInformationFound,
 		"IP_ADDRESS_NOT_ON_ACCESS_LIST":                 atlasclient.CodeIPAddressNotOnAccessList,
 	} {

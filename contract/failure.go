@@ -1,5 +1,7 @@
 package contract
 
+import "slices"
+
 // Failure types of our own. Every other failure of a workflow has Atlas's
 // errorCode as its type (VALIDATION_ERROR, NO_PAYMENT_INFORMATION_FOUND, …),
 // or HTTP_<status> where the answer has none.
@@ -26,6 +28,22 @@ const (
 	// answered by the starter and the client helper; no workflow fails with it.
 	RequestConflict = "REQUEST_CONFLICT"
 )
+
+// transientCodes are Atlas's codes of a 4xx that passes by itself. They were
+// seen in MongoDB's own tools, which retry them
+// (https://github.com/mongodb/terraform-provider-mongodbatlas).
+var transientCodes = []string{
+	"CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", // the name was freed a moment ago
+	"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES",
+	"DEFAULT_CONFIG_LIMIT_EXCEPTION",
+}
+
+// Transient reports whether an answer of Atlas, by its HTTP status and its
+// errorCode, passes by itself: a 5xx, 408, 425, 429, or a code that Atlas calls
+// so. The worker tries those again.
+func Transient(status int, errorCode string) bool {
+	return status >= 500 || status == 408 || status == 425 || status == 429 || slices.Contains(transientCodes, errorCode)
+}
 
 // FailureDetails are the details of every failure: one object. What no answer
 // of Atlas is behind has status 0 and empty strings.

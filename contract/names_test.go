@@ -62,6 +62,17 @@ func TestNames(t *testing.T) {
 	require.Equal(t, 86400, contract.MaxTimeoutSeconds)
 }
 
+// Which answers of Atlas pass by themselves.
+func TestTransient(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]bool{0: false, 200: false, 400: false, 402: false, 404: false, 408: true, 409: false, 425: true, 429: true, 499: false, 500: true, 599: true} {
+		require.Equal(t, want, contract.Transient(status, "VALIDATION_ERROR"), "%d", status)
+	}
+	for _, code := range []string{"CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES", "DEFAULT_CONFIG_LIMIT_EXCEPTION"} {
+		require.True(t, contract.Transient(400, code), code)
+	}
+}
+
 // The id that the starter gives a run fits into the ownership tag, with the
 // longest name there can be.
 func TestWorkflowIDFitsTheTag(t *testing.T) {

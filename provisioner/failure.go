@@ -22,7 +22,8 @@ const (
 	TimedOut   State = "TIMED_OUT"
 )
 
-// Failure is why a run ended without a cluster, or was not started.
+// Failure is why a run ended without a cluster, or was not started: find it with
+// [errors.As] and switch on its Type.
 type Failure struct {
 	// State of the run; "" when none was started.
 	State State `json:"-"`
@@ -35,6 +36,27 @@ type Failure struct {
 
 // Error is the type and the message.
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
+
+// Retryable reports whether what stood in the way may pass by itself, so that
+// starting the same request again, unchanged and after a while, may succeed. It
+// takes up what the failed run left behind, unless the request did without the
+// ownership tag.
+//
+//   - Yes: TIMEOUT, ATLAS_UNREACHABLE, ATLAS_BAD_RESPONSE; an answer of Atlas
+//     that is [contract.Transient] (5xx, 408, 425, 429 and a few codes), by
+//     Details; and TIMED_OUT, the time limit that Temporal was given for the run.
+//   - No: what somebody has to change first (any other answer of Atlas,
+//     INVALID_INPUT, CLUSTER_CONFLICT, REQUEST_CONFLICT), what somebody ended on
+//     purpose (CANCELED, TERMINATED, CLUSTER_GONE), and what is not known.
+func (f *Failure) Retryable() bool {
+	switch f.Type {
+	case contract.Timeout, contract.AtlasUnreachable, contract.AtlasBadResponse:
+		return true
+	case contract.InvalidInput, contract.ClusterConflict, contract.ClusterGone, contract.RequestConflict:
+		return false
+	}
+	return f.State == TimedOut || f.State == Failed && contract.Transient(f.Details.Status, f.Details.ErrorCode)
+}
 
 // ended is the [*Failure] of a run that ended with an error, or the error
 // itself where it says nothing of the run.

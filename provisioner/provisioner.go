@@ -1,6 +1,9 @@
 // Package provisioner starts and follows the workflows of atlas-provisioner
 // through a Temporal client. It is for other services, and for the starter; it
 // needs no Atlas credentials.
+//
+// A request is known by its project and cluster name: asking for the same thing
+// twice is one run. So a caller that crashed, or stopped waiting, calls again.
 package provisioner
 
 import (
@@ -66,6 +69,18 @@ func (c *Client) StartProvision(ctx context.Context, in contract.ProvisionFlexCl
 	})
 }
 
+// Provision provisions a Flex cluster: it starts the workflow or joins the one
+// that runs with the same request, as [Client.StartProvision] does, and waits for
+// the end, as [Client.Result] does. When ctx ends first, the run goes on, and
+// calling again joins it.
+func (c *Client) Provision(ctx context.Context, in contract.ProvisionFlexClusterInput) (contract.Cluster, error) {
+	run, err := c.StartProvision(ctx, in)
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	return c.Result(ctx, run.WorkflowID, run.RunID)
+}
+
 // StartUpgrade starts the workflow [contract.UpgradeToServerless], or joins the
 // one that runs with the same request. It fails as [Client.StartProvision]
 // does.
@@ -82,6 +97,17 @@ func (c *Client) StartUpgrade(ctx context.Context, in contract.UpgradeToServerle
 			return running.Fields(), err
 		},
 	})
+}
+
+// Upgrade upgrades a shared-tier cluster to serverless: it starts or joins the
+// workflow, as [Client.StartUpgrade] does, and waits for the end, as
+// [Client.Provision] does.
+func (c *Client) Upgrade(ctx context.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
+	run, err := c.StartUpgrade(ctx, in)
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	return c.Result(ctx, run.WorkflowID, run.RunID)
 }
 
 // request is what the two workflows' starts have in common.
@@ -148,7 +174,9 @@ func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 }
 
 // Result waits for the end of a run and answers its cluster. It fails with a
-// [*Failure] when the run ended otherwise. An empty runID is the newest run.
+// [*Failure] when the run ended otherwise. Any other error says nothing of the
+// run, which goes on: it is Temporal's, or that of ctx. An empty runID is the
+// newest run.
 func (c *Client) Result(ctx context.Context, workflowID, runID string) (contract.Cluster, error) {
 	var cluster contract.Cluster
 	err := c.temporal.GetWorkflow(ctx, workflowID, runID).Get(ctx, &cluster)

@@ -239,6 +239,101 @@ func TestResult(t *testing.T) {
 	}
 }
 
+// Whether the same request may succeed later, for each failure there is.
+func TestRetryable(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		state     provisioner.State
+		kind      string
+		details   contract.FailureDetails
+		retryable bool
+	}{
+		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{StateName: "CREATING"}, true},
+		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, true},
+		{provisioner.Failed, "ATLAS_UNREACHABLE", contract.FailureDetails{}, true},
+		{provisioner.Failed, "ATLAS_BAD_RESPONSE", contract.FailureDetails{Status: 200}, true},
+		{provisioner.Failed, "HTTP_503", contract.FailureDetails{Status: 503}, true},
+		{provisioner.Failed, "UNEXPECTED_ERROR", contract.FailureDetails{Status: 500, ErrorCode: "UNEXPECTED_ERROR"}, true},
+		{provisioner.Failed, "RATE_LIMITED", contract.FailureDetails{Status: 429, ErrorCode: "RATE_LIMITED"}, true},
+		{provisioner.Failed, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", contract.FailureDetails{Status: 400, ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, true},
+		{provisioner.TimedOut, "TIMED_OUT", contract.FailureDetails{}, true},
+
+		{provisioner.Failed, "VALIDATION_ERROR", contract.FailureDetails{Status: 400, ErrorCode: "VALIDATION_ERROR"}, false},
+		{provisioner.Failed, "NO_PAYMENT_INFORMATION_FOUND", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, false},
+		{provisioner.Failed, "HTTP_404", contract.FailureDetails{Status: 404}, false},
+		{provisioner.Failed, "VERSION_GONE", contract.FailureDetails{Status: 410, ErrorCode: "VERSION_GONE"}, false},
+		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{}, false},
+		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{Status: 500}, false},
+		{provisioner.Failed, "CLUSTER_GONE", contract.FailureDetails{StateName: "CREATING"}, false},
+		{provisioner.Failed, "INVALID_INPUT", contract.FailureDetails{}, false},
+		{"", "INVALID_INPUT", contract.FailureDetails{}, false},
+		{provisioner.Running, "REQUEST_CONFLICT", contract.FailureDetails{}, false},
+		{provisioner.Canceled, "CANCELED", contract.FailureDetails{}, false},
+		{provisioner.Terminated, "TERMINATED", contract.FailureDetails{}, false},
+		{provisioner.Failed, "FAILED", contract.FailureDetails{}, false},
+	} {
+		f := &provisioner.Failure{State: test.state, Type: test.kind, Details: test.details}
+		require.Equal(t, test.retryable, f.Retryable(), "%+v", f)
+	}
+}
+
+// Start or join, and wait: both workflows, and what comes back of each way a
+// call can end.
+func TestProvisionAndUpgrade(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	calls := map[string]func(context.Context, string) (contract.Cluster, error){
+		contract.ProvisionFlexCluster: func(ctx context.Context, name string) (contract.Cluster, error) { return c.Provision(ctx, flex(name)) },
+		contract.UpgradeToServerless:  func(ctx context.Context, name string) (contract.Cluster, error) { return c.Upgrade(ctx, upgrade(name)) },
+	}
+	ids := map[string]func(string, string) string{
+		contract.ProvisionFlexCluster: contract.ProvisionFlexClusterID, contract.UpgradeToServerless: contract.UpgradeToServerlessID,
+	}
+	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	for kind := range calls {
+		w.RegisterWorkflowWithOptions(func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
+			if in.Name == "fails" {
+				return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
+			}
+			return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
+		}, workflow.RegisterOptions{Name: kind})
+	}
+	for kind, call := range calls {
+		_, err := call(ctx, "-")
+		require.Equal(t, "INVALID_INPUT", failure(t, err).Type)
+
+		// Nobody works yet: two calls wait for one run, and one gives up.
+		brief, giveUp := context.WithCancel(ctx)
+		gaveUp := make(chan error, 1)
+		go func() {
+			_, err := call(brief, "joined")
+			gaveUp <- err
+		}()
+		id := ids[kind](group, "joined")
+		require.Eventually(t, func() bool {
+			_, err := c.Status(ctx, id, "")
+			return err == nil
+		}, patience, 10*time.Millisecond)
+		giveUp()
+		err = <-gaveUp
+		var f *provisioner.Failure
+		require.Error(t, err)
+		require.NotErrorAs(t, err, &f, "the run goes on")
+		s, err := c.Status(ctx, id, "")
+		require.NoError(t, err)
+		require.Equal(t, provisioner.Running, s.State)
+	}
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	for kind, call := range calls {
+		cluster, err := call(ctx, "joined")
+		require.NoError(t, err)
+		require.Equal(t, "joined", cluster.Name, kind)
+		_, err = call(ctx, "fails")
+		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t, err))
+	}
+}
+
 // What says nothing of a run is no failure of it.
 func TestErrorsOfTemporal(t *testing.T) {
 	t.Parallel()
