@@ -19,7 +19,8 @@ func well(more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"", "provision-flex", "upgrade-to-serverless", "status", "watch", "result", "cancel", "list", "help"} {
+	for _, command := range []string{"", "provision-flex", "upgrade-to-serverless", "status", "watch", "result", "cancel", "list", "help",
+		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"} {
 		name := command
 		if name == "" {
 			name = "starter"
@@ -30,7 +31,7 @@ func TestHelp(t *testing.T) {
 			out := run(nil, append(args, "--help")...)
 			require.Equal(t, 0, out.code)
 			require.Empty(t, out.stderr)
-			golden(t, name+".txt", out.stdout)
+			golden(t, strings.ReplaceAll(name, " ", "-")+".txt", out.stdout)
 			for line := range strings.Lines(out.stdout) {
 				require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), 120, "too wide: %s", line)
 			}
@@ -54,8 +55,9 @@ func TestVersion(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	const (
-		id       = " takes one workflow id, such as provision-flex-32b6e34b3d91647abb20e7b8-orders"
-		required = `required flag(s) "project-id", "name", "provider", "region" not set`
+		id         = " takes one workflow id, such as provision-flex-32b6e34b3d91647abb20e7b8-orders"
+		watchTakes = "watch takes workflow ids, such as provision-flex-32b6e34b3d91647abb20e7b8-orders, or --project-id or --state"
+		required   = `required flag(s) "project-id", "name", "provider", "region" not set`
 	)
 	for _, test := range []struct {
 		args []string
@@ -85,12 +87,21 @@ func TestUsage(t *testing.T) {
 		{well("--timeout", "30"), `invalid argument "30" for "--timeout" flag: time: missing unit in duration "30"`, "starter provision-flex"},
 		{well("--timeout", "soon"), `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`, "starter provision-flex"},
 		{well("--wait=maybe"), `invalid argument "maybe" for "--wait" flag: strconv.ParseBool: parsing "maybe": invalid syntax`, "starter provision-flex"},
+		{well("--dry-run=maybe"), `invalid argument "maybe" for "--dry-run" flag: strconv.ParseBool: parsing "maybe": invalid syntax`, "starter provision-flex"},
+		{well("-f", "x.yaml"), "--name cannot go with --file, which holds whole requests", "starter provision-flex"},
+		{[]string{"provision-flex", "-f", "x.yaml", "--region", "US_EAST_1"}, "--region cannot go with --file, which holds whole requests", "starter provision-flex"},
+		{[]string{"upgrade-to-serverless", "-f", "x.yaml", "--continuous-backup"}, "--continuous-backup cannot go with --file, which holds whole requests", "starter upgrade-to-serverless"},
+		{[]string{"provision-flex", "-f"}, "flag needs an argument: 'f' in -f", "starter provision-flex"},
+		{[]string{"provision-flex", "--dry-run"}, required, "starter provision-flex"},
 		{well("billing"), `provision-flex takes flags only, got "billing"`, "starter provision-flex"},
 		{[]string{"upgrade-to-serverless", "legacy"}, `upgrade-to-serverless takes flags only, got "legacy"`, "starter upgrade-to-serverless"},
 
 		{[]string{"status"}, "status" + id, "starter status"},
 		{[]string{"status", ""}, "status" + id, "starter status"},
-		{[]string{"watch"}, "watch" + id, "starter watch"},
+		{[]string{"watch"}, watchTakes, "starter watch"},
+		{[]string{"watch", "a", ""}, watchTakes, "starter watch"},
+		{[]string{"watch", "a", "--state", "IDLE"}, "watch takes workflow ids or a filter, not both", "starter watch"},
+		{[]string{"watch", "--state", "'"}, "--project-id and --state must not hold quotes", "starter watch"},
 		{[]string{"result", "a", "b"}, "result" + id, "starter result"},
 		{[]string{"cancel"}, "cancel" + id, "starter cancel"},
 
@@ -98,6 +109,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"list", "--limit", "0"}, "--limit must be 1 or more", "starter list"},
 		{[]string{"list", "--limit", "-1"}, "--limit must be 1 or more", "starter list"},
 		{[]string{"list", "--limit", "many"}, `invalid argument "many" for "--limit" flag: strconv.ParseInt: parsing "many": invalid syntax`, "starter list"},
+		{[]string{"list", "--status", "done"}, `--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got "done"`, "starter list"},
 		{[]string{"list", "--project-id", "' OR WorkflowId != '"}, "--project-id and --state must not hold quotes", "starter list"},
 		{[]string{"list", "--state", `IDLE"`}, "--project-id and --state must not hold quotes", "starter list"},
 		{[]string{"list", "--state", `\`}, "--project-id and --state must not hold quotes", "starter list"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,9 @@ func (a *app) statusCommand() *cobra.Command {
 at, in which attempt and the last state of the cluster seen; afterwards its
 result or failure. It exits 0 while it runs and when it completed, and 1 when it
 ended otherwise.`,
-		Example: "  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders -o json",
-		Args:    workflowIDArg,
+		Example:           "  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders -o json",
+		Args:              workflowIDArg,
+		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd.Context())
 			if err != nil {
@@ -38,6 +40,9 @@ ended otherwise.`,
 				return nil
 			}
 			fmt.Fprintf(a.stdout, "Workflow   %s\nRun        %s\nStatus     %s, %s\n", s.WorkflowID, s.RunID, s.State, line(s, time.Now()))
+			if p := s.Pending; p != nil && !p.NextAttempt.IsZero() {
+				fmt.Fprintf(a.stdout, "Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
+			}
 			if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
 				fmt.Fprintf(a.stdout, "Web UI     %s\n", link)
 			}
@@ -46,16 +51,73 @@ ended otherwise.`,
 	}
 }
 
+// watchMost bounds what a filter of watch follows.
+const watchMost = 1000
+
 func (a *app) watch() *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch WORKFLOW_ID",
-		Short: "Follow a workflow to its end, with progress",
+	var f filter
+	cmd := &cobra.Command{
+		Use:   "watch (WORKFLOW_ID... | --project-id ID | --state STATE)",
+		Short: "Follow workflows to their end, with progress",
 		Long: `watch follows the newest run of a workflow to its end, with progress on standard
-error, and then prints its result. Interrupting it leaves the workflow alone.`,
-		Example: "  starter watch provision-flex-32b6e34b3d91647abb20e7b8-orders",
-		Args:    workflowIDArg,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], true) },
+error, and then prints its result. Interrupting it leaves the workflow alone.
+
+Of several workflows, or of all that a filter finds running, it shows a table
+that it keeps up to date, and at the end prints a line for each; with -o json one
+object, {"clusters": [...]}, of what it prints of one. It exits 1 if any failed.
+A filter finds as with 'starter list', 1000 at most.`,
+		Example: `  starter watch provision-flex-32b6e34b3d91647abb20e7b8-orders
+  starter watch --project-id 32b6e34b3d91647abb20e7b8`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			filtered := f.projectID != "" || f.state != ""
+			switch {
+			case slices.Contains(args, ""), len(args) == 0 && !filtered:
+				return usageError{fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID)}
+			case len(args) > 0 && filtered:
+				return usageError{"watch takes workflow ids or a filter, not both"}
+			}
+			return f.check()
+		},
+		ValidArgsFunction: a.completeIDs(watchMost, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return a.followByID(cmd.Context(), args[0], true)
+			}
+			return a.watchMany(cmd.Context(), args, f)
+		},
 	}
+	f.add(cmd)
+	return cmd
+}
+
+// watchMany follows the newest runs of some workflows, or those that a filter
+// finds running.
+func (a *app) watchMany(ctx context.Context, ids []string, f filter) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	var runs []provisioner.Status
+	if len(ids) == 0 {
+		f.status = string(provisioner.Running)
+		if runs, err = a.find(ctx, c, f, watchMost); err != nil {
+			return err
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		s, err := c.Status(ctx, id, "")
+		if err != nil {
+			return err
+		}
+		runs = append(runs, s)
+	}
+	var all []*outcome
+	for _, s := range runs {
+		all = append(all, &outcome{run: provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, status: s})
+	}
+	a.followAll(ctx, c, all)
+	return a.conclude(ctx, all, true)
 }
 
 func (a *app) result() *cobra.Command {
@@ -64,9 +126,10 @@ func (a *app) result() *cobra.Command {
 		Short: "Print the result of a workflow, waiting for it in silence",
 		Long: `result prints the result of the newest run of a workflow. While that runs, it
 waits for the end in silence.`,
-		Example: "  starter result provision-flex-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
-		Args:    workflowIDArg,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], false) },
+		Example:           "  starter result provision-flex-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
+		Args:              workflowIDArg,
+		ValidArgsFunction: a.completeIDs(1, ""),
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], false) },
 	}
 }
 
@@ -77,8 +140,9 @@ func (a *app) cancel() *cobra.Command {
 		Long: `cancel asks the newest run of a workflow to end. What it made is left as it is:
 provisioning the same cluster again takes it up where it was, and deleting it is
 up to you.`,
-		Example: "  starter cancel provision-flex-32b6e34b3d91647abb20e7b8-orders",
-		Args:    workflowIDArg,
+		Example:           "  starter cancel provision-flex-32b6e34b3d91647abb20e7b8-orders",
+		Args:              workflowIDArg,
+		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			c, err := a.connect(ctx)
@@ -130,7 +194,7 @@ func (a *app) follow(ctx context.Context, c *provisioner.Client, run provisioner
 		if a.output == "json" {
 			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running})
 		}
-		return interrupted{run.WorkflowID}
+		return ending{exitInterrupted, "interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID}
 	}
 	var failure *provisioner.Failure
 	switch {

@@ -1,10 +1,10 @@
 package starter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,41 +27,92 @@ type listed struct {
 	Closed       time.Time         `json:"closeTime,omitzero"`
 }
 
+// filter says which workflows.
+type filter struct{ projectID, state, status string }
+
+// statuses are Temporal's names of the states of a run.
+var statuses = map[provisioner.State]string{
+	provisioner.Running: "Running", provisioner.Completed: "Completed", provisioner.Failed: "Failed",
+	provisioner.Canceled: "Canceled", provisioner.Terminated: "Terminated", provisioner.TimedOut: "TimedOut",
+}
+
+func (f *filter) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.projectID, "project-id", "", "only the Atlas project `ID`")
+	cmd.Flags().StringVar(&f.state, "state", "", "only clusters whose last known state is `STATE`, such as CREATING")
+	completeFilter(cmd)
+}
+
+// check refuses what no query can hold.
+func (f filter) check() error {
+	if strings.ContainsAny(f.projectID+f.state, `'"\`) {
+		return usageError{"--project-id and --state must not hold quotes"}
+	}
+	if f.status != "" && statuses[provisioner.State(strings.ToUpper(f.status))] == "" {
+		return usageError{fmt.Sprintf("--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q", f.status)}
+	}
+	return nil
+}
+
+// query filters by the workflow id where it can, which every server knows.
+func (f filter) query() string {
+	query := fmt.Sprintf("WorkflowType IN ('%s', '%s')", contract.ProvisionFlexCluster, contract.UpgradeToServerless)
+	if f.projectID != "" {
+		query += fmt.Sprintf(" AND (WorkflowId STARTS_WITH '%s' OR WorkflowId STARTS_WITH '%s')",
+			contract.ProvisionFlexClusterID(f.projectID, ""), contract.UpgradeToServerlessID(f.projectID, ""))
+	}
+	if f.state != "" {
+		query += fmt.Sprintf(" AND %s = '%s'", contract.SearchAttributeClusterState, strings.ToUpper(f.state))
+	}
+	if f.status != "" {
+		query += fmt.Sprintf(" AND ExecutionStatus = '%s'", statuses[provisioner.State(strings.ToUpper(f.status))])
+	}
+	return query
+}
+
+// find reads the newest runs that a filter matches.
+func (a *app) find(ctx context.Context, c *provisioner.Client, f filter, limit int) ([]provisioner.Status, error) {
+	runs, err := c.List(ctx, f.query(), limit)
+	var invalid *serviceerror.InvalidArgument
+	if errors.As(err, &invalid) {
+		return nil, refusal{fmt.Sprintf(`Temporal cannot filter so (%s).
+Add the search attributes, then restart the worker, which sets them from then on:
+  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`, invalid.Message,
+			contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, a.options.Namespace)}
+	}
+	return runs, err
+}
+
 func (a *app) list() *cobra.Command {
-	var projectID, state string
+	var f filter
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the workflows there are",
-		Long: `list lists the newest runs: the status of the run, the last known state of its
-cluster, when it started, and the workflow id.
+		Long: `list lists the newest runs: the status of the run, the last state of its cluster
+that the run has noted, its age since it started, the cluster, its project, and
+the workflow id. On a terminal the table is cut to its width; what is cut is in
+-o json.
 
 --project-id looks at the workflow id, and so finds what starter started. --state
 needs the search attributes AtlasProjectId, AtlasClusterName and
-AtlasClusterState, which the worker sets where the Temporal namespace has them.`,
-		Example: `  starter list --project-id 32b6e34b3d91647abb20e7b8
+AtlasClusterState, which the worker sets where the Temporal namespace has them.
+The newest state of a cluster that is waited for is in 'starter status'.`,
+		Example: `  starter list --project-id 32b6e34b3d91647abb20e7b8 --status FAILED
   starter list --state CREATING -o json | jq -r '.[].workflowId'`,
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
 				return usageError{"--limit must be 1 or more"}
 			}
-			query, err := listQuery(projectID, strings.ToUpper(state))
-			if err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			c, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			runs, err := c.List(cmd.Context(), query, limit)
-			var invalid *serviceerror.InvalidArgument
-			if errors.As(err, &invalid) {
-				return refusal{fmt.Sprintf(`Temporal cannot filter so (%s).
-Add the search attributes, then restart the worker, which sets them from then on:
-  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`, invalid.Message,
-					contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, a.options.Namespace)}
-			}
+			runs, err := a.find(cmd.Context(), c, f, limit)
 			if err != nil {
 				return err
 			}
@@ -69,26 +120,12 @@ Add the search attributes, then restart the worker, which sets them from then on
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&projectID, "project-id", "", "only the Atlas project `ID`")
-	cmd.Flags().StringVar(&state, "state", "", "only clusters whose last known state is `STATE`, such as CREATING")
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.status, "status", "", "only runs whose `STATUS` this is, such as RUNNING or FAILED")
 	cmd.Flags().IntVar(&limit, "limit", 100, "list `N` runs at most")
+	complete(cmd, "status", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT")
+	complete(cmd, "limit")
 	return cmd
-}
-
-// listQuery filters by the workflow id where it can, which every server knows.
-func listQuery(projectID, state string) (string, error) {
-	if strings.ContainsAny(projectID+state, `'"\`) {
-		return "", usageError{"--project-id and --state must not hold quotes"}
-	}
-	query := fmt.Sprintf("WorkflowType IN ('%s', '%s')", contract.ProvisionFlexCluster, contract.UpgradeToServerless)
-	if projectID != "" {
-		query += fmt.Sprintf(" AND (WorkflowId STARTS_WITH '%s' OR WorkflowId STARTS_WITH '%s')",
-			contract.ProvisionFlexClusterID(projectID, ""), contract.UpgradeToServerlessID(projectID, ""))
-	}
-	if state != "" {
-		query += fmt.Sprintf(" AND %s = '%s'", contract.SearchAttributeClusterState, state)
-	}
-	return query, nil
 }
 
 func (a *app) printList(runs []provisioner.Status) {
@@ -100,14 +137,8 @@ func (a *app) printList(runs []provisioner.Status) {
 		a.printJSON(out)
 		return
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STATUS\tCLUSTER\tSTARTED (UTC)\tWORKFLOW ID")
-	for _, r := range runs {
-		state := r.ClusterState
-		if state == "" {
-			state = "-"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.State, state, r.Started.UTC().Format(time.DateTime), r.WorkflowID)
+	width, _, _ := a.screen(a.stdout)
+	for _, line := range a.table(a.stdout, width, runs, time.Now()) {
+		fmt.Fprintln(a.stdout, line)
 	}
-	_ = w.Flush()
 }

@@ -23,7 +23,7 @@ func (s *stack) lists(want string, args ...string) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	const head = "STATUS  CLUSTER  STARTED (UTC)  WORKFLOW ID\n"
+	const head = "STATUS  STATE  AGE  CLUSTER  PROJECT  WORKFLOW ID\n"
 	s.lists(head, "--project-id", s.project)
 	s.lists("[]\n", "--project-id", s.project, "-o", "json")
 
@@ -36,14 +36,16 @@ func TestList(t *testing.T) {
 	require.NoError(t, err)
 
 	const (
-		columns  = "STATUS     CLUSTER  STARTED (UTC)        WORKFLOW ID\n"
-		failed   = "FAILED     -        DATE TIME  provision-flex-PROJECT-legacy\n"
-		made     = "COMPLETED  IDLE     DATE TIME  provision-flex-PROJECT-orders\n"
-		upgraded = "COMPLETED  IDLE     DATE TIME  upgrade-to-serverless-PROJECT-legacy\n"
+		columns  = "STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"
+		failed   = "FAILED     -      Ns  legacy   PROJECT  provision-flex-PROJECT-legacy\n"
+		made     = "COMPLETED  IDLE   Ns  orders   PROJECT  provision-flex-PROJECT-orders\n"
+		upgraded = "COMPLETED  IDLE   Ns  legacy   PROJECT  upgrade-to-serverless-PROJECT-legacy\n"
 	)
 	s.lists(columns+failed+made+upgraded, "--project-id", s.project)
 	s.lists(columns+made+upgraded, "--project-id", s.project, "--state", "idle")
 	s.lists(columns+failed+made, "--project-id", s.project, "--limit", "2")
+	s.lists(columns+made+upgraded, "--project-id", s.project, "--status", "completed")
+	s.lists(head, "--project-id", s.project, "--status", "TIMED_OUT")
 	s.lists(head, "--project-id", s.project, "--state", "REPAIRING")
 	s.lists(head, "--project-id", s.project[:23]) // not a project of which it is the beginning
 	s.lists(`[
@@ -93,7 +95,7 @@ func TestListOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	s.lists("STATUS   CLUSTER  STARTED (UTC)        WORKFLOW ID\nRUNNING  -        DATE TIME  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	s.lists("STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n", "--project-id", s.project)
 	s.lists(`[
   {
     "workflowId": "provision-flex-PROJECT-orders",
@@ -118,7 +120,7 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	out := s.run(s.flags("provision-flex", "--wait")...)
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
-	s.lists("STATUS     CLUSTER  STARTED (UTC)        WORKFLOW ID\nCOMPLETED  -        DATE TIME  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n", "--project-id", s.project)
 	for _, flags := range [][]string{nil, {"-o", "json"}} {
 		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:

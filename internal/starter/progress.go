@@ -3,10 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -85,7 +82,7 @@ func line(s provisioner.Status, now time.Time) string {
 func (a *app) showProgress(ctx context.Context, c *provisioner.Client, run provisioner.Run) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	width, live := terminal(a.stderr)
+	width, _, live := a.screen(a.stderr)
 	show := func(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
 	verb := "Following"
 	if run.Joined {
@@ -132,16 +129,6 @@ func (a *app) showProgress(ctx context.Context, c *provisioner.Client, run provi
 		cancel()
 		<-done
 	}
-}
-
-// terminal tells whether w is one, and how wide.
-func terminal(w any) (width int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile {
-		return 0, false
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	return width, err == nil
 }
 
 // cut keeps a live line on one line.

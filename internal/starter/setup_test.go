@@ -49,11 +49,14 @@ type output struct {
 }
 
 // run runs the program to its end.
-func run(environ []string, args ...string) output {
+func run(environ []string, args ...string) output { return runWith("", environ, args...) }
+
+// runWith is run with something on standard input.
+func runWith(stdin string, environ []string, args ...string) output {
 	var stdout, stderr bytes.Buffer
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	code := Run(ctx, args, environ, &stdout, &stderr)
+	code := Run(ctx, args, environ, strings.NewReader(stdin), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
 }
 
@@ -139,8 +142,10 @@ func (s *stack) startWorker() (stop func()) {
 }
 
 // run runs the program to its end, with ids, times and addresses replaced.
-func (s *stack) run(args ...string) output {
-	out := run(s.env, args...)
+func (s *stack) run(args ...string) output { return s.runWith("", args...) }
+
+func (s *stack) runWith(stdin string, args ...string) output {
+	out := runWith(stdin, s.env, args...)
 	return output{out.code, s.clean(out.stdout), s.clean(out.stderr)}
 }
 
@@ -179,7 +184,8 @@ var placeholders = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "RUN"},
 	{regexp.MustCompile(`\d{4}-\d{2}-\d{2}T[0-9:.]+Z`), "TIME"},
-	{regexp.MustCompile(`\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}`), "DATE TIME"},
+	{regexp.MustCompile(`  \d+s +`), "  Ns  "},
+	{regexp.MustCompile(` in [0-9hms]+\n`), " in N\n"},
 	{regexp.MustCompile(`[0-9a-f]{7}\.atlas-sim\.invalid`), "SIM"},
 	{regexp.MustCompile(`mongodb://[^"]*`), "mongodb://STANDARD"},
 	{regexp.MustCompile(`\b[0-9a-f]{24}\b`), "ID"},
@@ -213,7 +219,7 @@ func (s *stack) start(args ...string) *background {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b.interrupt = cancel
 	s.t.Cleanup(cancel)
-	go func() { b.code <- Run(ctx, args, s.env, &b.stdout, &b.stderr) }()
+	go func() { b.code <- Run(ctx, args, s.env, strings.NewReader(""), &b.stdout, &b.stderr) }()
 	return b
 }
 

@@ -426,7 +426,7 @@ func TestInterruptBeforeTheStart(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		var stdout, stderr stream
-		require.Equal(t, 130, Run(ctx, args, s.env, &stdout, &stderr))
+		require.Equal(t, 130, Run(ctx, args, s.env, nil, &stdout, &stderr))
 		require.Equal(t, "starter: interrupted before Temporal answered. 'starter list' shows what runs\n", stderr.String())
 		require.Empty(t, stdout.String())
 	}

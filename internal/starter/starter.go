@@ -34,8 +34,8 @@ const (
 const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
-func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdout: stdout, stderr: stderr, output: "text"}
+func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{env: env.Env(environ), stdin: stdin, stdout: stdout, stderr: stderr, output: "text"}
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
 	root.SetOut(stdout)
@@ -50,6 +50,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // app is one run of the program.
 type app struct {
 	env            env.Env
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	output         string // text or json
 
@@ -79,6 +80,7 @@ Exit codes:
   130  interrupted while waiting; the workflow goes on`,
 		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
     --provider AWS --region US_EAST_1 --wait
+  starter provision-flex -f clusters.yaml --wait
   starter status provision-flex-32b6e34b3d91647abb20e7b8-orders
   starter list`,
 		Version:       version.Version,
@@ -92,6 +94,7 @@ Exit codes:
 		},
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`FORMAT` of standard output: text or json")
+	complete(root, "output", "text", "json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(a.provisionFlex(), a.upgradeToServerless(),
@@ -127,11 +130,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // workflowIDArg takes exactly one workflow id.
 func workflowIDArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s", cmd.Name(),
-			contract.ProvisionFlexClusterID("32b6e34b3d91647abb20e7b8", "orders"))}
+		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s", cmd.Name(), exampleID)}
 	}
 	return nil
 }
+
+var exampleID = contract.ProvisionFlexClusterID("32b6e34b3d91647abb20e7b8", "orders")
 
 // connect dials Temporal.
 func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
@@ -158,19 +162,21 @@ type refusal struct{ message string }
 
 func (e refusal) Error() string { return e.message }
 
-// interrupted is the end of waiting by SIGINT or SIGTERM.
-type interrupted struct{ workflowID string }
-
-func (e interrupted) Error() string {
-	return fmt.Sprintf("interrupted; the workflow goes on. Follow it with: starter watch %s", e.workflowID)
+// ending is an end with a code and a word on it.
+type ending struct {
+	code    int
+	message string
 }
+
+func (e ending) Error() string { return e.message }
 
 // exit prints what went wrong, if the command has not, and answers the code.
 func (a *app) exit(cmd *cobra.Command, err error) int {
 	var (
 		usage    usageError
 		refused  refusal
-		stopped  interrupted
+		end      ending
+		file     invalidFile
 		failure  *provisioner.Failure
 		notFound *serviceerror.NotFound
 		invalid  *serviceerror.InvalidArgument
@@ -180,9 +186,15 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		return exitDone
 	case errors.As(err, &failure):
 		return a.failed(failure)
-	case errors.As(err, &stopped):
-		a.complain(stopped.Error())
-		return exitInterrupted
+	case errors.As(err, &end):
+		a.complain(end.message)
+		return end.code
+	case errors.As(err, &file):
+		if a.output == "json" {
+			a.printJSON(file.answers())
+		}
+		a.complain(file.Error())
+		return exitUsage
 	case errors.As(err, &usage):
 		a.complain(usage.message + seeHelp(cmd))
 		return exitUsage

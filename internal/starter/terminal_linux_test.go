@@ -73,7 +73,7 @@ func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) 
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, stdout(terminal), terminal)
+		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, nil, stdout(terminal), terminal)
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(seen.String(), "\r\033[Kwaiting for a work…") }, patience, 10*time.Millisecond)
 	s.startWorker()

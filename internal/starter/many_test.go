@@ -1,0 +1,206 @@
+package starter
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+)
+
+// file is a file of a request for each name.
+func (s *stack) file(names ...string) string {
+	var text string
+	for _, name := range names {
+		text += "---\ngroupId: " + s.project + "\nname: " + name + "\nproviderSettings: {backingProviderName: AWS, regionName: US_EAST_1}\n"
+	}
+	return write(s.t, "clusters.yaml", text)
+}
+
+// lines sorts lines of progress, whose order is that of events.
+func lines(text string) []string {
+	out := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	slices.Sort(out)
+	return out
+}
+
+const taken = `CLUSTER_CONFLICT: cluster "billing": `
+
+// Of many, each runs on its own: one that fails fails alone.
+func TestMany(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	s.sim.SeedShared(atlassim.SharedCluster{GroupID: s.project, Name: "billing"})
+	file := s.file("orders", "billing", "stock")
+	out := s.run("provision-flex", "-f", file, "--wait")
+	require.Equal(t, 1, out.code)
+	require.Regexp(t, `^COMPLETED  provision-flex-PROJECT-orders   CREATED mongodb\+srv://orders\.SIM
+FAILED     provision-flex-PROJECT-billing  CLUSTER_CONFLICT: cluster "billing": .*
+COMPLETED  provision-flex-PROJECT-stock    CREATED mongodb\+srv://stock\.SIM
+$`, out.stdout)
+	form := regexp.MustCompile(`^provision-flex-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`)
+	var rest []string
+	for line := range strings.Lines(out.stderr) {
+		if line = strings.TrimSuffix(line, "\n"); !form.MatchString(line) {
+			rest = append(rest, line)
+		}
+	}
+	require.Equal(t, []string{"Following 3 workflows", "starter: 1 of 3 failed; each says why and what to do"}, rest)
+	require.Contains(t, out.stderr, "\nprovision-flex-PROJECT-stock: COMPLETED, IDLE\n")
+	require.Contains(t, out.stderr, "\nprovision-flex-PROJECT-billing: FAILED")
+	require.Equal(t, 2, s.sim.Count(atlassim.Created))
+
+	out = s.run("provision-flex", "-f", file, "--wait", "-o", "json")
+	require.Equal(t, 1, out.code)
+	require.Regexp(t, `^\{
+  "clusters": \[
+    \{
+      "workflowId": "provision-flex-PROJECT-orders",
+      "runId": "RUN",
+      "status": "COMPLETED",
+      "result": \{(.|\n)*"outcome": "UNCHANGED",
+        "warnings": \[\]
+      \}
+    \},
+    \{
+      "workflowId": "provision-flex-PROJECT-billing",
+      "runId": "RUN",
+      "status": "FAILED",
+      "failure": \{
+        "type": "CLUSTER_CONFLICT",(.|\n)*
+      \}
+    \},
+    \{
+      "workflowId": "provision-flex-PROJECT-stock",
+      "runId": "RUN",
+      "status": "COMPLETED",(.|\n)*
+  \]
+\}
+$`, out.stdout)
+
+	s.sim.SeedShared(atlassim.SharedCluster{GroupID: s.project, Name: "legacy"})
+	out = s.run("upgrade-to-serverless", "-f", s.file("legacy"), "--wait")
+	require.Equal(t, 0, out.code)
+	require.Equal(t, "COMPLETED  upgrade-to-serverless-PROJECT-legacy  UPGRADED mongodb+srv://legacy.SIM\n", out.stdout)
+}
+
+// Without --wait all are started or joined at once; a different request is
+// refused and leaves the others alone.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	const follow = "Follow them with: the same command and --wait\n"
+	require.Equal(t, output{stdout: "STARTED  provision-flex-PROJECT-orders\n" + follow}, s.run("provision-flex", "-f", s.file("orders")))
+	require.Equal(t, output{stdout: "JOINED   provision-flex-PROJECT-orders\nSTARTED  provision-flex-PROJECT-stock\n" + follow},
+		s.run("provision-flex", "-f", s.file("orders", "stock")))
+	require.Equal(t, output{stdout: `{
+  "clusters": [
+    {
+      "workflowId": "provision-flex-PROJECT-orders",
+      "runId": "RUN",
+      "status": "RUNNING"
+    }
+  ]
+}
+`}, s.run("provision-flex", "-f", s.file("orders"), "-o", "json"))
+
+	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "provision-flex-PROJECT-orders": timeoutSeconds is "1800", requested "60". ` +
+		"It was left alone: wait for its end, cancel it, or ask for the same\n"
+	text, err := os.ReadFile(s.file("orders"))
+	require.NoError(t, err)
+	other := string(text) + "timeoutSeconds: 60\n"
+	require.Equal(t, output{code: 2, stdout: "REFUSED  provision-flex-PROJECT-orders  " + conflict,
+		stderr: "starter: nothing was started: a different request runs under each workflow id\n"}, s.runWith(other, "provision-flex", "-f-"))
+	require.Equal(t, output{code: 1, stdout: "REFUSED  provision-flex-PROJECT-orders  " + conflict + "JOINED   provision-flex-PROJECT-stock\n",
+		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")))
+	require.Empty(t, s.sim.Ledger())
+}
+
+// What Temporal does not take is not known to run.
+func TestManyRefusedByTemporal(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
+	const why = "task queue name cannot start with reserved prefix /_sys/\n"
+	require.Equal(t, output{2, "UNKNOWN  provision-flex-PROJECT-orders  " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
+		s.run("provision-flex", "-f", s.file("orders")))
+	require.Equal(t, output{2, `{
+  "clusters": [
+    {
+      "workflowId": "provision-flex-PROJECT-orders",
+      "runId": "",
+      "status": ""
+    }
+  ]
+}
+`, "starter: Temporal at ADDRESS refuses the request: " + why}, s.run("provision-flex", "-f", s.file("orders"), "--wait", "-o", "json"))
+}
+
+func TestInterruptMany(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	const follow = "starter: interrupted; the workflows go on. The same command follows them again\n"
+	file := s.file("orders", "stock")
+	for _, args := range [][]string{
+		{"provision-flex", "-f", file, "--wait"},
+		{"watch", s.provisionID(), "provision-flex-" + s.project + "-stock"},
+	} {
+		b := s.start(args...)
+		b.sees("provision-flex-PROJECT-stock: RUNNING")
+		b.interrupt()
+		require.Equal(t, output{130, "RUNNING  provision-flex-PROJECT-orders\nRUNNING  provision-flex-PROJECT-stock\n",
+			"Following 2 workflows\nprovision-flex-PROJECT-orders: RUNNING\nprovision-flex-PROJECT-stock: RUNNING\n" + follow}, b.end())
+	}
+}
+
+// watch follows several, or what a filter finds running.
+func TestWatchMany(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	const none = "Following 0 workflows\n"
+	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
+	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
+	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)
+	ids := []string{"provision-flex-" + s.project + "-stock", s.provisionID()}
+	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: provision-flex-PROJECT-none. 'starter list' shows those there are\n"},
+		s.run("watch", ids[0], "provision-flex-"+s.project+"-none"))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
+	}, patience, lookEvery)
+
+	byID := s.start("watch", ids[0], ids[1], ids[0])
+	byID.sees("Following 2 workflows")
+	byFilter := s.start("watch", "--project-id", s.project, "-o", "json")
+	byFilter.sees("Following 2 workflows")
+	s.startWorker()
+	out := byID.end()
+	require.Equal(t, 0, out.code)
+	require.Equal(t, "COMPLETED  provision-flex-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  provision-flex-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", out.stdout)
+	require.Subset(t, lines(out.stderr), []string{"Following 2 workflows", "provision-flex-PROJECT-orders: COMPLETED, IDLE", "provision-flex-PROJECT-stock: COMPLETED, IDLE"})
+	out = byFilter.end()
+	require.Equal(t, 0, out.code)
+	require.Equal(t, 2, strings.Count(out.stdout, `"status": "COMPLETED"`))
+
+	// Of what has ended it prints the end.
+	require.Equal(t, 0, s.run(append([]string{"watch"}, ids...)...).code)
+}
+
+// One list tells of a hundred; more than that are looked at in parts.
+func TestManyMore(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	var names []string
+	for i := range 130 {
+		names = append(names, fmt.Sprintf("c%03d", i))
+	}
+	out := s.run("provision-flex", "-f", s.file(names...), "--wait")
+	require.Equal(t, 0, out.code, out.stderr)
+	require.Equal(t, 130, strings.Count(out.stdout, "COMPLETED  provision-flex-PROJECT-c"))
+	require.Equal(t, 130, s.sim.Count(atlassim.Created))
+}
