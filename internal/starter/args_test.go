@@ -1,6 +1,8 @@
 package starter
 
 import (
+	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -198,6 +200,8 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		well(), well("--wait"), well("-o", "json"), append([]string{"upgrade-to-serverless"}, well()[1:]...),
+		{"provision-flex", "-f", "testdata/clusters.yaml", "--wait"}, {"upgrade-to-serverless", "-f", "testdata/clusters.yaml", "-o", "json"},
+		{"watch", "x", "y"}, {"watch", "--state", "IDLE"},
 		{"status", "x"}, {"watch", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}, {"list", "-o", "json"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
@@ -225,6 +229,18 @@ func TestTemporalConfiguration(t *testing.T) {
 			require.Equal(t, output{code: 2, stderr: cannot + test.want + "\n"}, run(append([]string{test.env}, nowhere...), "list"))
 		})
 	}
+}
+
+// broken takes nothing.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestStandardOutput(t *testing.T) {
+	t.Parallel()
+	var stderr stream
+	Run(context.Background(), well("--dry-run", "-o", "json"), nowhere, nil, broken{}, &stderr)
+	require.Equal(t, "starter: standard output cannot be written: io: read/write on closed pipe\n", stderr.String())
 }
 
 func TestCut(t *testing.T) {

@@ -103,6 +103,9 @@ func (a *app) watchMany(ctx context.Context, ids []string, f filter) error {
 		if runs, err = a.find(ctx, c, f, watchMost); err != nil {
 			return err
 		}
+		if len(runs) == 0 {
+			fmt.Fprintln(a.stderr, "Nothing that runs matches")
+		}
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,6 +121,9 @@ func startAll(ctx context.Context, c *provisioner.Client, requests []request) []
 
 // followAll waits for the end of them all, with progress on standard error.
 func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outcome) {
+	if !slices.ContainsFunc(all, func(o *outcome) bool { return !o.ended() }) {
+		return
+	}
 	var mu sync.Mutex
 	stop := a.showMany(ctx, c, all, &mu)
 	each(len(all), waitsAtOnce, func(i int) {

@@ -1,17 +1,21 @@
 package starter
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // file is a file of a request for each name.
@@ -29,8 +33,6 @@ func lines(text string) []string {
 	slices.Sort(out)
 	return out
 }
-
-const taken = `CLUSTER_CONFLICT: cluster "billing": `
 
 // Of many, each runs on its own: one that fails fails alone.
 func TestMany(t *testing.T) {
@@ -128,8 +130,8 @@ func TestManyRefusedByTemporal(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
 	const why = "task queue name cannot start with reserved prefix /_sys/\n"
-	require.Equal(t, output{2, "UNKNOWN  provision-flex-PROJECT-orders  " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
-		s.run("provision-flex", "-f", s.file("orders")))
+	require.Equal(t, output{2, "UNKNOWN  provision-flex-PROJECT-orders  " + why + "UNKNOWN  provision-flex-PROJECT-stock   " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
+		s.run("provision-flex", "-f", s.file("orders", "stock")))
 	require.Equal(t, output{2, `{
   "clusters": [
     {
@@ -159,11 +161,45 @@ func TestInterruptMany(t *testing.T) {
 	}
 }
 
+// An interrupt while many are being started leaves some that may not have been.
+func TestInterruptTheStartOfMany(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr stream
+	a := &app{stdout: &stdout, stderr: &stderr, output: "text"}
+	all := startAll(ctx, nil, []request{{WorkflowID: "a"}, {WorkflowID: "b"}})
+	a.followAll(ctx, nil, all)
+	require.Equal(t, ending{130, "interrupted; of 2 not all were started. The same command starts what is missing and joins what runs"}, a.conclude(ctx, all, true))
+	require.Equal(t, "UNKNOWN  a\nUNKNOWN  b\n", stdout.String())
+	require.Empty(t, stderr.String())
+}
+
+// A log shows life though nothing happens.
+func TestPlainLines(t *testing.T) {
+	t.Parallel()
+	var stderr stream
+	all := []*outcome{
+		{status: provisioner.Status{WorkflowID: "a", State: provisioner.Running}},
+		{status: provisioner.Status{WorkflowID: "b", State: provisioner.Failed}, failure: &provisioner.Failure{Type: "TIMEOUT"}},
+		{status: provisioner.Status{WorkflowID: "c", State: provisioner.Running}, failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"}},
+		{status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"}, result: &contract.Cluster{}},
+	}
+	now := time.Now()
+	v := view{a: &app{stderr: &stderr}, shown: make([]string, len(all)), at: now}
+	v.paint(all, now)
+	v.paint(all, now.Add(repeatEvery))
+	v.paint(all, now.Add(repeatEvery+1))
+	all[0].status.ClusterState = "CREATING"
+	v.end(all)
+	require.Equal(t, "a: RUNNING\nb: FAILED\nd: COMPLETED, IDLE\n1 running, 1 completed, 2 failed\na: RUNNING, CREATING\n", stderr.String())
+}
+
 // watch follows several, or what a filter finds running.
 func TestWatchMany(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
-	const none = "Following 0 workflows\n"
+	const none = "Nothing that runs matches\n"
 	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
 	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
 	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)

@@ -32,7 +32,7 @@ func (a *app) printJSON(v any) {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		a.complain(err.Error())
+		a.complain("standard output cannot be written: " + err.Error())
 	}
 }
 

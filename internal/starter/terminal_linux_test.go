@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // openTerminal opens a terminal of a width. What the program writes to it can
@@ -38,6 +41,122 @@ func openTerminal(t *testing.T, width uint16) (screen, terminal *os.File) {
 	return screen, terminal
 }
 
+// shown is what the program has written to a terminal.
+type shown struct {
+	stream
+	file *os.File
+	read chan struct{}
+}
+
+// newTerminal opens a terminal of a width that is read until it is closed.
+func newTerminal(t *testing.T, width uint16) *shown {
+	t.Helper()
+	screen, terminal := openTerminal(t, width)
+	s := &shown{file: terminal, read: make(chan struct{})}
+	go func() {
+		defer close(s.read)
+		buf := make([]byte, 4096)
+		for {
+			n, err := screen.Read(buf)
+			_, _ = s.Write(buf[:n])
+			if err != nil {
+				return // EIO: the terminal is closed
+			}
+		}
+	}()
+	return s
+}
+
+// all closes the terminal and answers what was written to it, but for the
+// terminal's own \r.
+func (s *shown) all(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, s.file.Close())
+	<-s.read
+	return strings.ReplaceAll(s.String(), "\r\n", "\n")
+}
+
+// onTerminal runs the program to its end on a terminal.
+func (s *stack) onTerminal(width uint16, environ []string, args ...string) string {
+	s.t.Helper()
+	terminal := newTerminal(s.t, width)
+	Run(s.ctx(), args, slices.Concat(s.env, environ), nil, terminal.file, terminal.file)
+	return s.clean(terminal.all(s.t))
+}
+
+// A list fits the terminal: what the id says as well gives way first. Colour is
+// for terminals, unless NO_COLOR is set.
+func TestListOnATerminal(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
+	const (
+		wide   = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n"
+		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   provision-flex-PROJECT-orders\n"
+		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  provision-flex-PROJECT-orders\n"
+	)
+	s.lists(strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide), "--project-id", s.project)
+	for width, want := range map[uint16]string{200: wide, 103: wide, 102: middle, 77: middle, 76: narrow, 68: narrow, 0: wide} {
+		require.Equal(t, want, s.onTerminal(width, nil, "list", "--project-id", s.project), "%d columns", width)
+	}
+	text := s.onTerminal(60, nil, "list", "--project-id", s.project)
+	require.Regexp(t, "^STATUS   STATE  AGE  WORKFLOW ID\n\033\\[36mRUNNING\033\\[0m  -      Ns  provision-flex-[0-9a-f]{20,}…\n$", text)
+	plain := strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide)
+	require.Equal(t, plain, s.onTerminal(200, []string{"NO_COLOR=1"}, "list", "--project-id", s.project))
+	require.Equal(t, plain, s.onTerminal(200, []string{"TERM=dumb"}, "list", "--project-id", s.project))
+	require.Equal(t, wide, s.onTerminal(200, []string{"NO_COLOR="}, "list", "--project-id", s.project), "empty is not set")
+}
+
+// On a terminal the progress of many is a table that is painted over, and is
+// gone before the summary.
+func TestLiveTable(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	terminal := newTerminal(t, 70)
+	code := make(chan int, 1)
+	args := []string{"provision-flex", "-f", s.file("orders", "stock"), "--wait"}
+	go func() { code <- Run(s.ctx(), args, s.env, nil, terminal.file, terminal.file) }()
+	painted := func(text string) {
+		require.Eventually(t, func() bool { return strings.Contains(s.clean(terminal.String()), text) }, patience, 10*time.Millisecond, "%q", text)
+	}
+	painted("\033[36mRUNNING\033[0m  -      Ns  provision-flex-PROJECT-stock\033[K\r\n2 running, 0 completed, 0 failed\033[K\r\n\033[J\r\033[4A")
+	s.startWorker()
+	require.Equal(t, 0, <-code)
+	text := s.clean(terminal.all(t))
+	require.True(t, strings.HasPrefix(text, "Following 2 workflows\nSTATUS   STATE  AGE  WORKFLOW ID\033[K\n"), "%q", text)
+	require.True(t, strings.HasSuffix(text, "\r\033[4A\033[J\033[32mCOMPLETED\033[0m  provision-flex-PROJECT-orders  CREATED mongodb+srv://orders.SIM\n"+
+		"\033[32mCOMPLETED\033[0m  provision-flex-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n"), "%q", text)
+}
+
+// A table that is higher than the terminal leaves out what has ended first.
+func TestLiveTableOfMany(t *testing.T) {
+	t.Parallel()
+	paint := func(running, completed int) (rows int, last string) {
+		terminal := newTerminal(t, 80)
+		var all []*outcome
+		for i := range completed + running {
+			o := &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Completed}, result: &contract.Cluster{}}
+			if i >= completed {
+				o = &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Running}}
+			}
+			all = append(all, o)
+		}
+		v := view{a: &app{stderr: terminal.file}}
+		v.paint(all, time.Now())
+		text := terminal.all(t)
+		require.Equal(t, v.lines, strings.Count(text, "\n"))
+		require.Less(t, v.lines, 24, "the terminal's own height")
+		return strings.Count(text, "RUNNING"), text
+	}
+	rows, text := paint(10, 100)
+	require.Equal(t, 10, rows)
+	require.Equal(t, 11, strings.Count(text, "COMPLETED"))
+	require.Contains(t, text, "\n10 running, 100 completed, 0 failed\033[K\n")
+	rows, text = paint(100, 1)
+	require.Equal(t, 21, rows)
+	require.Contains(t, text, "\n100 running, 1 completed, 0 failed\033[K\n")
+}
+
 // On a terminal progress is one live line, no wider than the terminal, that is
 // gone before the result is printed.
 func TestLiveLine(t *testing.T) {
@@ -54,34 +173,17 @@ func TestLiveLine(t *testing.T) {
 
 func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) {
 	s := setupWithoutWorker(t, atlassim.Config{})
-	screen, terminal := openTerminal(t, 20)
-	var seen stream
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		buf := make([]byte, 4096)
-		for {
-			n, err := screen.Read(buf)
-			_, _ = seen.Write(buf[:n])
-			if err != nil {
-				return // EIO: the terminal is closed
-			}
-		}
-	}()
-
+	terminal := newTerminal(t, 20)
 	code := make(chan int, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, nil, stdout(terminal), terminal)
+		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, nil, stdout(terminal.file), terminal.file)
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(seen.String(), "\r\033[Kwaiting for a work…") }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(terminal.String(), "\r\033[Kwaiting for a work…") }, patience, 10*time.Millisecond)
 	s.startWorker()
 	require.Equal(t, 0, <-code)
-	require.NoError(t, terminal.Close())
-	<-read
-
-	text := s.clean(strings.ReplaceAll(seen.String(), "\r\n", "\n")) // the terminal's \r
+	text := s.clean(terminal.all(t))
 	text, found := strings.CutPrefix(text, "Following provision-flex-PROJECT-orders\n")
 	require.True(t, found, "%q", text)
 	text, found = strings.CutSuffix(text, "\r\033[K"+result)

@@ -18,7 +18,11 @@ func (a *app) showMany(ctx context.Context, c *provisioner.Client, all []*outcom
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	v := view{a: a, shown: make([]string, len(all)), at: time.Now()}
-	fmt.Fprintf(a.stderr, "Following %d workflows\n", len(all))
+	plural := "s"
+	if len(all) == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(a.stderr, "Following %d workflow%s\n", len(all), plural)
 	go func() {
 		defer close(done)
 		ticker := time.NewTicker(lookEvery)
