@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test chaos chaos-postgres lint fmt clean
+.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -48,6 +48,7 @@ up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop t
 test: bin/temporal ## Run every test
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) ./...
+	cd tools/bench && go test $(RACE) ./...
 
 SEED = 1
 
@@ -70,6 +71,21 @@ bin/temporal-server: tools/server/go.mod tools/server/go.sum
 	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../../$@.new/ && \
 	mv ../../$@.new ../../$@ && touch ../../$@
 
+# ONLY names scenarios, by comma; SCALE makes trials of fewer clusters.
+ONLY  =
+SCALE = 1
+
+bench: build ## Measure everything, hold it against the bars, write docs/benchmarks.md; ONLY=fleet-20
+	@cd tools/bench && go build -o ../../bin/benchmark .
+	@exec bin/benchmark -only '$(ONLY)' -scale '$(SCALE)'
+
+# To keep what was measured: cp bin/bench/new.txt docs/benchmarks/micro.txt
+bench-micro: ## Run the Go benchmarks six times, compare with docs/benchmarks/micro.txt
+	@mkdir -p bin/bench
+	go test -run '^$$' -bench . -benchmem -count 6 \
+		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >bin/bench/new.txt || { cat bin/bench/new.txt; exit 1; }
+	@cd tools/bench && go tool benchstat $$(ls ../../docs/benchmarks/micro.txt 2>/dev/null) ../../bin/bench/new.txt
+
 # The import rules are in .depguard.yml.
 lint: ## Check formatting, go vet, staticcheck, workflow determinism and import rules
 	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
@@ -80,6 +96,7 @@ lint: ## Check formatting, go vet, staticcheck, workflow determinism and import 
 	$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...
 	$(LINT_BIN)/depguard ./...
 	cd tools/compose && go vet ./... && $(LINT_BIN)/staticcheck ./...
+	cd tools/bench && go vet ./... && $(LINT_BIN)/staticcheck ./...
 
 fmt: ## Format the code
 	gofmt -s -w .

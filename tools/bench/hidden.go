@@ -1,0 +1,104 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"go.uber.org/zap"
+
+	"github.com/atlas-provisioner/atlas-provisioner/activities"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
+)
+
+// The hidden modes.
+const (
+	floorMode  = "floor-worker"
+	scaledMode = "scaled-worker"
+)
+
+// The floor is a workflow of two empty activities: what a run of create and
+// wait costs if neither does anything.
+const (
+	floorWorkflow = "Floor"
+	floorActivity = "Nothing"
+	floorQueue    = "floor"
+)
+
+// serveFloor is a worker for the floor, with the SDK's options of ours.
+func serveFloor(ctx context.Context, _, environ []string, stderr io.Writer) int {
+	e := env.Env(environ)
+	options, err := e.TemporalOptions()
+	if err != nil {
+		return failed(stderr, err)
+	}
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return failed(stderr, err)
+	}
+	defer c.Close()
+	w := sdkworker.New(c, floorQueue, worker.Options())
+	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+		for range 2 {
+			if err := workflow.ExecuteActivity(ctx, floorActivity).Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, workflow.RegisterOptions{Name: floorWorkflow})
+	w.RegisterActivityWithOptions(func(context.Context) error { return nil }, activity.RegisterOptions{Name: floorActivity})
+	if err := w.Start(); err != nil {
+		return failed(stderr, err)
+	}
+	defer w.Stop()
+	ready := &http.Server{Addr: e.Get("WORKER_HTTP_ADDRESS", ""), Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	context.AfterFunc(ctx, func() { _ = ready.Close() })
+	if err := ready.ListenAndServe(); ctx.Err() == nil {
+		return failed(stderr, err)
+	}
+	return exitOK
+}
+
+// serveScaled is our worker with its pace sped up by a factor, which the first
+// argument is: an hour of waiting takes an hour by the factor.
+func serveScaled(ctx context.Context, args, environ []string, stderr io.Writer) int {
+	factor, err := strconv.Atoi(args[0])
+	if err != nil {
+		return failed(stderr, err)
+	}
+	config, err := worker.ReadConfig(environ)
+	if err != nil {
+		return failed(stderr, err)
+	}
+	config.Pace = pace(time.Duration(factor))
+	if err := worker.Serve(ctx, config, zap.NewNop()); err != nil {
+		return failed(stderr, err)
+	}
+	return exitOK
+}
+
+// pace is activities.Pace's defaults, sped up.
+func pace(factor time.Duration) activities.Pace {
+	return activities.Pace{
+		Fast: 30 * time.Second / factor, FastEvery: time.Second / factor,
+		SlowMin: 10 * time.Second / factor, SlowMax: time.Minute / factor,
+		NotFoundFor: 30 * time.Second / factor, StandardFor: time.Minute / factor,
+		SettleFor: 30 * time.Second / factor,
+	}
+}
+
+func failed(stderr io.Writer, err error) int {
+	fmt.Fprintln(stderr, err)
+	return 1
+}
