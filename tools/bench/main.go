@@ -125,9 +125,9 @@ func choose(only string) ([]scenario, error) {
 	return out, nil
 }
 
-// measure runs the scenarios and writes the report after each, so that one
+// measure runs the scenarios and keeps what each found at once, so that one
 // which breaks off loses nothing of those before it. It tells whether a figure
-// that was measured now misses its bar.
+// that was measured now misses its bar, or a scenario could not be run.
 func (b *bench) measure(ctx context.Context, chosen []scenario, docs string) (missed bool, err error) {
 	results, err := load(docs)
 	if err != nil {
@@ -142,8 +142,11 @@ func (b *bench) measure(ctx context.Context, chosen []scenario, docs string) (mi
 		fmt.Fprintf(b.out, "%s: %s\n", s.name, s.title)
 		begun := time.Now()
 		r, err := s.run(ctx, b)
+		if ctx.Err() != nil {
+			return true, fmt.Errorf("%s: %w", s.name, context.Cause(ctx))
+		}
 		if err != nil {
-			return true, fmt.Errorf("%s: %w", s.name, err)
+			r, missed = result{Error: err.Error()}, true
 		}
 		r.Scenario, r.At, r.Seconds, r.Machine = s.name, begun.UTC().Truncate(time.Second), math.Round(time.Since(begun).Seconds()), machine(b.temporal)
 		for _, f := range r.Figures {

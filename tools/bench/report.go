@@ -46,6 +46,9 @@ func report(results map[string]result) string {
 			continue
 		}
 		measured = append(measured, r)
+		if r.Error != "" {
+			summary.Rows = append(summary.Rows, []string{s.title, "could not be measured", "", "**no**", "`" + command(s.name) + "`"})
+		}
 		for _, f := range r.Figures {
 			if f.Bar != nil {
 				summary.Rows = append(summary.Rows, []string{f.Name, f.value(), f.bar(), f.verdict(), "`" + command(s.name) + "`"})
@@ -76,6 +79,10 @@ func report(results map[string]result) string {
 
 func (r result) markdown(b *strings.Builder, s scenario) {
 	fmt.Fprintf(b, "\n## %s\n\n%s\n\n`%s`, %.0f s.\n\n", s.title, s.about, command(s.name), r.Seconds)
+	if r.Error != "" {
+		fmt.Fprintf(b, "It could not be measured: %s\n", r.Error)
+		return
+	}
 	t := table{Columns: []string{"figure", "measured", "bar", "met"}}
 	for _, f := range r.Figures {
 		t.Rows = append(t.Rows, []string{f.Name, f.value(), f.bar(), f.verdict()})

@@ -47,6 +47,7 @@ type result struct {
 	At       time.Time `json:"at"`
 	Seconds  float64   `json:"seconds"` // that it took
 	Machine  machines  `json:"machine"`
+	Error    string    `json:"error,omitempty"` // why it could not be measured
 	Figures  []figure  `json:"figures"`
 	Tables   []table   `json:"tables,omitempty"`
 	Plots    []chart   `json:"plots,omitempty"`
@@ -138,6 +139,9 @@ func (r result) print(out io.Writer) {
 		}
 	}
 	_ = w.Flush()
+	if r.Error != "" {
+		fmt.Fprintf(out, "  FAILED: %s\n", r.Error)
+	}
 	fmt.Fprintf(out, "  took %.0f s; again: %s\n\n", r.Seconds, command(r.Scenario))
 }
 
