@@ -46,6 +46,9 @@ type Options struct {
 	// Transport carries the requests. Default: one with enough idle
 	// connections that a busy worker reuses them.
 	Transport http.RoundTripper
+	// Observe is told of each request once it is over, for metrics. It must be
+	// safe for concurrent use, and quick. nil tells nobody.
+	Observe func(Observation)
 }
 
 // Client talks to one Atlas. It is safe for concurrent use.
@@ -53,6 +56,7 @@ type Client struct {
 	base    string
 	http    *http.Client
 	timeout time.Duration
+	observe func(Observation)
 }
 
 // New makes a client. It fails when the base URL cannot be used; see
@@ -82,6 +86,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base:    base,
 		timeout: o.Timeout,
+		observe: o.Observe,
 		http:    &http.Client{Transport: transport, CheckRedirect: stay},
 	}, nil
 }
@@ -144,12 +149,16 @@ type Response struct {
 
 // call is one request.
 type call struct {
-	method  string
-	path    string // escaped; see the function path
-	version string // the resource version, a date
-	query   url.Values
-	body    any // sent as JSON, nil for none
+	method   string
+	endpoint string   // such as /groups/{groupId}/flexClusters/{name}
+	params   []string // of the endpoint, in order; the project is the first
+	version  string   // the resource version, a date
+	query    url.Values
+	body     any // sent as JSON, nil for none
 }
+
+// path is the endpoint under the API's root with its params, each escaped.
+func (c call) path() string { return path(c.endpoint, c.params...) }
 
 // do is the path that every endpoint goes through. It decodes a 2xx answer
 // into into, unless that is nil, and turns everything else into an [*Error].
@@ -157,7 +166,10 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the time limit of %s ran out: %w", c.timeout, context.DeadlineExceeded))
 	defer cancel()
 
-	failed := &Error{Method: call.method, Path: call.path}
+	seen := Observation{Method: call.method, Endpoint: call.endpoint, GroupID: call.params[0]}
+	defer c.tell(&seen, time.Now())
+
+	failed := &Error{Method: call.method, Path: call.path()}
 	req, err := c.request(ctx, call)
 	if err != nil {
 		return nil, failed.because(err)
@@ -166,12 +178,14 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 	if err != nil {
 		var own *Error // the token endpoint's
 		if errors.As(err, &own) {
+			seen = Observation{Method: own.Method, Endpoint: own.Path, Status: own.Status}
 			return nil, own
 		}
 		return nil, failed.because(reason(ctx, err))
 	}
 	defer resp.Body.Close()
 
+	seen.read(resp)
 	failed.read(resp)
 	_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
 	defer failed.redact(credential)
@@ -201,7 +215,7 @@ func (c *Client) request(ctx context.Context, call call) (*http.Request, error) 
 		}
 		body = bytes.NewReader(b)
 	}
-	target := c.base + call.path
+	target := c.base + call.path()
 	if len(call.query) > 0 {
 		target += "?" + call.query.Encode()
 	}
@@ -253,18 +267,24 @@ func response(call call, resp *http.Response) *Response {
 		}
 	}
 	if len(says) > 0 {
-		r.Warnings = []string{fmt.Sprintf("Atlas says of %s %s (version %s): %s", call.method, call.path, call.version, strings.Join(says, ", "))}
+		r.Warnings = []string{fmt.Sprintf("Atlas says of %s %s (version %s): %s", call.method, call.path(), call.version, strings.Join(says, ", "))}
 	}
 	return r
 }
 
-// path joins segments under the API's root, each escaped.
-func path(segments ...string) string {
+// path is an endpoint under the API's root, with each {…} replaced by its param,
+// escaped.
+func path(endpoint string, params ...string) string {
 	var b strings.Builder
 	b.WriteString("/api/atlas/v2")
-	for _, s := range segments {
+	for segment := range strings.SplitSeq(endpoint[1:], "/") {
 		b.WriteByte('/')
-		s = url.PathEscape(s)
+		if !strings.HasPrefix(segment, "{") {
+			b.WriteString(segment)
+			continue
+		}
+		s := url.PathEscape(params[0])
+		params = params[1:]
 		if s == "." || s == ".." {
 			// The one thing that PathEscape leaves and that changes a path.
 			s = strings.ReplaceAll(s, ".", "%2E")

@@ -13,6 +13,6 @@ const clusterVersion = "2024-08-05"
 // CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API.
 func (c *Client) GetCluster(ctx context.Context, groupID, name string) (*Cluster, *Response, error) {
 	return c.cluster(ctx, call{
-		method: http.MethodGet, path: path("groups", groupID, "clusters", name), version: clusterVersion,
+		method: http.MethodGet, endpoint: "/groups/{groupId}/clusters/{name}", params: []string{groupID, name}, version: clusterVersion,
 	})
 }

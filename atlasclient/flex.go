@@ -62,7 +62,7 @@ func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexCl
 	// Read-only in Atlas's description of the request.
 	r.ProviderSettings.ProviderName, r.ProviderSettings.DiskSizeGB = "", 0
 	return c.cluster(ctx, call{
-		method: http.MethodPost, path: path("groups", groupID, "flexClusters"), version: flexVersion, body: r,
+		method: http.MethodPost, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID}, version: flexVersion, body: r,
 	})
 }
 
@@ -70,7 +70,7 @@ func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexCl
 // a 404 for a moment.
 func (c *Client) GetFlexCluster(ctx context.Context, groupID, name string) (*Cluster, *Response, error) {
 	return c.cluster(ctx, call{
-		method: http.MethodGet, path: path("groups", groupID, "flexClusters", name), version: flexVersion,
+		method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name}, version: flexVersion,
 	})
 }
 
@@ -87,7 +87,7 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 			TotalCount int       `json:"totalCount"`
 		}
 		resp, err := c.do(ctx, call{
-			method: http.MethodGet, path: path("groups", groupID, "flexClusters"), version: flexVersion,
+			method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID}, version: flexVersion,
 			query: url.Values{
 				"itemsPerPage": {strconv.Itoa(MaxPageSize)},
 				"pageNum":      {strconv.Itoa(page)},
@@ -110,7 +110,7 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 // DELETING and is then a 404 CLUSTER_NOT_FOUND, within half a minute.
 func (c *Client) DeleteFlexCluster(ctx context.Context, groupID, name string) (*Response, error) {
 	return c.do(ctx, call{
-		method: http.MethodDelete, path: path("groups", groupID, "flexClusters", name), version: flexVersion,
+		method: http.MethodDelete, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name}, version: flexVersion,
 	}, nil)
 }
 

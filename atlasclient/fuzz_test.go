@@ -89,7 +89,7 @@ func FuzzPath(f *testing.F) {
 		f.Add(s, "orders")
 	}
 	f.Fuzz(func(t *testing.T, group, name string) {
-		got := path("groups", group, "clusters", name)
+		got := path("/groups/{groupId}/clusters/{name}", group, name)
 		u, err := url.Parse("https://cloud.mongodb.com" + got)
 		require.NoError(t, err)
 		require.Equal(t, "cloud.mongodb.com", u.Host)

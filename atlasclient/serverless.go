@@ -28,7 +28,7 @@ type ServerlessUpgradeRequest struct {
 // endpoint on 2025-02-05; where it is gone the answer is a 410 VERSION_GONE.
 func (c *Client) UpgradeToServerless(ctx context.Context, groupID string, r ServerlessUpgradeRequest) (*Cluster, *Response, error) {
 	return c.cluster(ctx, call{
-		method: http.MethodPost, path: path("groups", groupID, "clusters", "tenantUpgradeToServerless"),
+		method: http.MethodPost, endpoint: "/groups/{groupId}/clusters/tenantUpgradeToServerless", params: []string{groupID},
 		version: serverlessVersion, body: r,
 	})
 }
@@ -38,6 +38,6 @@ func (c *Client) UpgradeToServerless(ctx context.Context, groupID string, r Serv
 // CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API.
 func (c *Client) GetServerlessInstance(ctx context.Context, groupID, name string) (*Cluster, *Response, error) {
 	return c.cluster(ctx, call{
-		method: http.MethodGet, path: path("groups", groupID, "serverless", name), version: serverlessVersion,
+		method: http.MethodGet, endpoint: "/groups/{groupId}/serverless/{name}", params: []string{groupID, name}, version: serverlessVersion,
 	})
 }

@@ -44,8 +44,8 @@ type Config struct {
 	AllowHTTP bool
 	// Auth is the one kind of Atlas credential that is set.
 	Auth atlasclient.Auth
-	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz and /readyz are
-	// served, such as ":8080". Default "", which serves neither.
+	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics
+	// are served, such as ":8080". Default "", which serves none.
 	HTTPAddress string
 	// LogLevel is LOG_LEVEL: debug, info, warn or error. Default info.
 	LogLevel zapcore.Level

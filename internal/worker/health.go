@@ -19,9 +19,10 @@ import (
 )
 
 // health answers whoever runs the worker: /healthz says that the process lives,
-// /readyz that it takes work, which needs Temporal.
+// /readyz that it takes work, which needs Temporal, and /metrics how it fares.
 type health struct {
 	temporal client.Client
+	metrics  http.Handler
 	ready    atomic.Bool
 }
 
@@ -37,6 +38,9 @@ func (h *health) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	if h.metrics != nil {
+		mux.Handle("GET /metrics", h.metrics)
+	}
 	return mux
 }
 

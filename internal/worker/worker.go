@@ -1,5 +1,6 @@
 // Package worker puts the Temporal worker together: configuration, logs, the
-// Atlas client, the workflows and activities, and the health endpoints.
+// Atlas client, the workflows and activities, the health endpoints and the
+// metrics.
 package worker
 
 import (
@@ -14,6 +15,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -54,7 +56,7 @@ It takes its configuration from the environment, which the README describes:
   TEMPORAL_TASK_QUEUE        default atlas-provisioning
   MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
   MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
-  WORKER_HTTP_ADDRESS        where /healthz and /readyz are served; default: nowhere
+  WORKER_HTTP_ADDRESS        where /healthz, /readyz and /metrics are served; default: nowhere
   LOG_LEVEL                  debug, info, warn or error; default info
   LOG_FORMAT                 json or console; default json
 
@@ -101,12 +103,18 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if config.AllowHTTP {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only")
 	}
+	metrics, err := newMetrics(logger)
+	if err != nil {
+		return err
+	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
+		Observe: metrics.observe,
 	})
 	if err != nil {
 		return err
 	}
+	config.Temporal.MetricsHandler = metrics.temporal
 	config.Temporal.Logger = sdkLogger(logger)
 	temporal, err := client.DialContext(ctx, config.Temporal)
 	switch {
@@ -120,10 +128,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	fatal := make(chan error, 1)
 	options := Options()
 	options.OnFatalError = func(err error) { fatal <- err }
+	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
 	w := worker.New(temporal, config.TaskQueue, options)
 	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
-	health := &health{temporal: temporal}
+	health := &health{temporal: temporal, metrics: metrics.handler}
 	stopHTTP, err := health.serve(config.HTTPAddress, logger)
 	if err != nil {
 		return err

@@ -1,0 +1,46 @@
+package atlasclient
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Observation is one request as its caller saw it, with all its round trips. It
+// holds nothing that is secret, and but for the project nothing that has more
+// than a few values.
+type Observation struct {
+	Method string
+	// Endpoint is the path below the API's root with names in place of values,
+	// such as /groups/{groupId}/flexClusters/{name}, or /api/oauth/token where
+	// there was no token to send the request with.
+	Endpoint string
+	// GroupID is the project, "" for the token endpoint.
+	GroupID string
+	// Status is the HTTP status, 0 where there was no answer.
+	Status int
+	// Duration is how long all of it took.
+	Duration time.Duration
+	// RateLimit and RateLimitRemaining are what the headers say of the bucket
+	// that the endpoint shares with others of the project. RateLimit is 0 where
+	// they say nothing.
+	RateLimit, RateLimitRemaining int
+}
+
+func (o *Observation) read(resp *http.Response) {
+	o.Status = resp.StatusCode
+	limit, err := strconv.Atoi(resp.Header.Get("RateLimit-Limit"))
+	if err != nil || limit <= 0 {
+		return
+	}
+	if remaining, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining")); err == nil && remaining >= 0 {
+		o.RateLimit, o.RateLimitRemaining = limit, remaining
+	}
+}
+
+func (c *Client) tell(o *Observation, begun time.Time) {
+	if c.observe != nil {
+		o.Duration = time.Since(begun)
+		c.observe(*o)
+	}
+}

@@ -1,0 +1,230 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+// scrape is what a worker answered, by metric.
+type scrape map[string]*dto.MetricFamily
+
+func parse(t *testing.T, text string) scrape {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	require.NoError(t, err)
+	return families
+}
+
+// series are the values of a metric by the label values asked for, which name
+// each series; of a histogram, the counts.
+func (s scrape) series(t *testing.T, name string, labels ...string) map[string]float64 {
+	t.Helper()
+	out := map[string]float64{}
+	for _, m := range s[name].GetMetric() {
+		var values []string
+		for _, label := range labels {
+			i := slices.IndexFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == label })
+			require.NotEqual(t, -1, i, "%s has no label %s: %v", name, label, m)
+			values = append(values, m.GetLabel()[i].GetValue())
+		}
+		key := strings.Join(values, "|")
+		require.NotContains(t, out, key, "%s has more labels than %v: %v", name, labels, m)
+		out[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+	}
+	return out
+}
+
+// Every request and every run is counted, once, and no label tells one cluster
+// from another.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{RateLimit: 100, RefillPerMinute: 1, Faults: []atlassim.Fault{
+		{Kind: atlassim.FaultReset, Method: "POST", Times: 1},
+		{Kind: atlassim.FaultStatus, Status: 503, Method: "POST", Times: 1},
+	}})
+	p := s.run()
+	now := func() scrape {
+		status, body := p.get("/metrics")
+		require.Equal(t, 200, status)
+		return parse(t, body)
+	}
+	for _, name := range []string{"t-one", "t-two"} {
+		s.name = name
+		_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
+		require.NoError(t, err)
+	}
+	s.name = "t-theirs"
+	require.NoError(t, s.sim.CreateFlex(group, atlassim.FlexRequest{Name: s.name, ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}))
+	var failure *provisioner.Failure
+	_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, contract.ClusterConflict, failure.Type)
+
+	requests := map[string]float64{}
+	for _, e := range s.sim.Ledger() {
+		endpoint := "/groups/{groupId}/flexClusters"
+		if !strings.HasSuffix(e.Path, "/flexClusters") {
+			endpoint += "/{name}"
+		}
+		status := map[int]string{0: "none", 200: "200", 201: "201", 400: "400", 503: "503"}[e.Status]
+		requests[e.Method+" "+endpoint+"|"+status]++
+	}
+	const create, get = "POST /groups/{groupId}/flexClusters", "GET /groups/{groupId}/flexClusters/{name}"
+	require.Equal(t, map[string]float64{create + "|none": 1, create + "|503": 1, create + "|201": 2, create + "|400": 1, get + "|200": requests[get+"|200"]}, requests)
+	got := now()
+	require.Equal(t, requests, got.series(t, "atlas_requests_total", "endpoint", "status"))
+	require.Equal(t, map[string]float64{create: 5, get: requests[get+"|200"]}, got.series(t, "atlas_request_duration_seconds", "endpoint"))
+	bucket := group + "|flexClusters"
+	require.Equal(t, map[string]float64{bucket: 100}, got.series(t, "atlas_rate_limit", "group_id", "resource"))
+	remaining := got.series(t, "atlas_rate_limit_remaining", "group_id", "resource")[bucket]
+	require.GreaterOrEqual(t, remaining, 100-float64(len(s.sim.Ledger())))
+	require.Less(t, remaining, 100.0)
+
+	require.Equal(t, map[string]float64{"CREATED|IDLE": 2, "CLUSTER_CONFLICT|": 1}, got.clusters(t))
+	require.Equal(t, map[string]float64{contract.ProvisionFlexCluster: 2}, got.series(t, "atlas_cluster_time_to_idle_seconds", "workflow_type"))
+	require.Empty(t, got["atlas_clusters_waiting"].GetMetric())
+
+	// One that waits is seen with its last state, and not once it is done.
+	s.name = "t-waits"
+	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"})
+	run := s.start()
+	states := func(want map[string]float64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) }, patience, 20*time.Millisecond)
+	}
+	states(map[string]float64{"CREATING": 1})
+	require.NoError(t, s.sim.SetState(group, s.name, "REPAIRING"))
+	s.sim.ClearFaults()
+	states(map[string]float64{"REPAIRING": 1})
+	all := now()
+	require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, ""))
+	_, err = s.client.Result(s.ctx(), run.WorkflowID, "")
+	require.Error(t, err)
+	states(map[string]float64{})
+	require.Equal(t, map[string]float64{"CREATED|IDLE": 2, "CLUSTER_CONFLICT|": 1, "CANCELED|": 1}, now().clusters(t))
+
+	// What fails on the way to Temporal and in a workflow task, which alerts tell.
+	s.name = "t-terminated"
+	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"})
+	terminated := s.start().WorkflowID
+	states(map[string]float64{"CREATING": 1})
+	require.NoError(t, s.on.Client().TerminateWorkflow(s.ctx(), terminated, "", ""))
+	unknown, err := s.on.Client().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{TaskQueue: s.queue}, "Unknown")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.on.Client().TerminateWorkflow(context.Background(), unknown.GetID(), "", "") })
+	for _, name := range []string{"temporal_request_failure_total", "temporal_workflow_task_execution_failed_total"} {
+		require.Eventually(t, func() bool { return now()[name] != nil }, patience, 50*time.Millisecond, name)
+	}
+	states(map[string]float64{})
+	maps.Copy(all, now())
+	all.check(t)
+}
+
+func (s scrape) clusters(t *testing.T) map[string]float64 {
+	return s.series(t, "atlas_clusters_total", "outcome", "state")
+}
+
+// check holds what is true of every scrape.
+func (s scrape) check(t *testing.T) {
+	t.Helper()
+	// testdata/metrics.txt is what dashboards and alerts may use; tools/monitoring
+	// holds ours to it.
+	file, err := os.ReadFile("testdata/metrics.txt")
+	require.NoError(t, err)
+	known := map[string]bool{}
+	for line := range strings.Lines(string(file)) {
+		name, labels, _ := strings.Cut(strings.TrimSpace(line), " ")
+		known[name] = true
+		require.NotNil(t, s[name], "%s is not there", name)
+		for _, m := range s[name].GetMetric() {
+			var has []string
+			for _, l := range m.GetLabel() {
+				has = append(has, l.GetName())
+			}
+			slices.Sort(has)
+			require.Equal(t, labels, strings.Join(has, " "), name)
+		}
+	}
+	for name, family := range s {
+		if strings.HasPrefix(name, "atlas_") {
+			require.True(t, known[name], "%s is not in testdata/metrics.txt", name)
+		}
+		for _, m := range family.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() != "task_queue" { // the tests' own holds the name of the cluster
+					require.NotContains(t, l.GetValue(), "t-", "%s{%s} names a cluster", name, l.GetName())
+				}
+			}
+		}
+	}
+	var own []*dto.MetricFamily
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if strings.HasPrefix(name, "atlas_") {
+			own = append(own, s[name])
+		}
+	}
+	problems, err := promlint.NewWithMetricFamilies(own).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+// A rate limit that is old is not shown, and no more than so many are.
+func TestRateLimitsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, err := newMetrics(zap.NewNop())
+		require.NoError(t, err)
+		shown := func() map[string]float64 {
+			w := httptest.NewRecorder()
+			m.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+			return parse(t, w.Body.String()).series(t, "atlas_rate_limit_remaining", "group_id", "resource")
+		}
+		see := func(project, endpoint string, remaining int) {
+			m.observe(atlasclient.Observation{Method: "GET", Endpoint: endpoint, GroupID: project, RateLimit: 1200, RateLimitRemaining: remaining})
+		}
+		see("a", "/groups/{groupId}/flexClusters/{name}", 7)
+		see("a", "/groups/{groupId}/clusters/tenantUpgradeToServerless", 0)
+		time.Sleep(2 * time.Minute)
+		see("a", "/groups/{groupId}/flexClusters", 5)
+		require.Equal(t, map[string]float64{"a|flexClusters": 5, "a|clusters": 0}, shown())
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, map[string]float64{"a|flexClusters": 5}, shown())
+		for i := range rateLimitsKept {
+			time.Sleep(time.Millisecond)
+			see(strings.Repeat("b", i+1), "/groups/{groupId}/flexClusters", 1)
+		}
+		require.Len(t, shown(), rateLimitsKept)
+		require.NotContains(t, shown(), "a|flexClusters", "the oldest")
+	})
+}
+
+// What Atlas says is a label only if it looks like a name of its own.
+func TestLabel(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"CREATED": "CREATED", "HTTP_409": "HTTP_409", "": "", "orders": "OTHER", "A B": "OTHER", strings.Repeat("A", 65): "OTHER",
+	} {
+		require.Equal(t, want, label(in))
+	}
+}
