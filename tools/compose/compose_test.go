@@ -58,6 +58,8 @@ func TestServices(t *testing.T) {
 		{service: "temporal-ui", waitsFor: map[string]string{"temporal": healthy}},
 		{service: "worker", waitsFor: map[string]string{"temporal": healthy, "temporal-namespace": completed, "atlas-sim": healthy}},
 		{service: "atlas-sim", profiles: []string{"sim"}},
+		{service: "prometheus", profiles: []string{"monitoring"}},
+		{service: "grafana", profiles: []string{"monitoring"}, waitsFor: map[string]string{"prometheus": healthy}},
 	}
 	project := written(t)
 	for _, tt := range tests {
@@ -109,7 +111,7 @@ func TestStartsWithoutTheSimulator(t *testing.T) {
 
 // An image is pinned where its tag starts with a complete version, which for
 // PostgreSQL has two numbers.
-var pinned = regexp.MustCompile(`^(postgres:\d+\.\d+|.+:\d+\.\d+\.\d+)(-.+)?$`)
+var pinned = regexp.MustCompile(`^(postgres:\d+\.\d+|.+:v?\d+\.\d+\.\d+)(-.+)?$`)
 
 func TestImagesArePinned(t *testing.T) {
 	for name, service := range written(t).Services {
