@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
@@ -25,6 +26,8 @@ const (
 	envPublicKey    = "MONGODB_ATLAS_PUBLIC_API_KEY"
 	envPrivateKey   = "MONGODB_ATLAS_PRIVATE_API_KEY"
 	envAccessToken  = "MONGODB_ATLAS_ACCESS_TOKEN"
+	envDeployment   = "TEMPORAL_DEPLOYMENT_NAME"
+	envBuildID      = "TEMPORAL_WORKER_BUILD_ID"
 	envHTTPAddress  = "WORKER_HTTP_ADDRESS"
 	envLogLevel     = "LOG_LEVEL"
 	envLogFormat    = "LOG_FORMAT"
@@ -37,6 +40,10 @@ type Config struct {
 	Temporal client.Options
 	// TaskQueue is TEMPORAL_TASK_QUEUE. Default "atlas-provisioning".
 	TaskQueue string
+	// Deployment is the version that this worker is of, by
+	// TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID, which Temporal's
+	// worker controller sets. Default none: the worker is not versioned.
+	Deployment worker.WorkerDeploymentVersion
 	// BaseURL is MONGODB_ATLAS_BASE_URL. Default https://cloud.mongodb.com.
 	BaseURL string
 	// AllowHTTP is MONGODB_ATLAS_ALLOW_HTTP, which permits plain http off
@@ -75,6 +82,9 @@ func ReadConfig(e env.Env) (Config, error) {
 	if c.Temporal, err = e.TemporalOptions(); err != nil {
 		mistakes = append(mistakes, err)
 	}
+	if c.Deployment, err = readDeployment(e); err != nil {
+		mistakes = append(mistakes, err)
+	}
 	if c.AllowHTTP, err = strconv.ParseBool(e.Get(envAllowHTTP, "false")); err != nil {
 		wrong(envAllowHTTP, "must be true or false")
 	}
@@ -96,6 +106,28 @@ func ReadConfig(e env.Env) (Config, error) {
 		wrong(envLogFormat, "must be json or console, got %q", c.LogFormat)
 	}
 	return c, errors.Join(mistakes...)
+}
+
+// readDeployment takes both halves of a worker's version or neither.
+func readDeployment(e env.Env) (v worker.WorkerDeploymentVersion, err error) {
+	v = worker.WorkerDeploymentVersion{DeploymentName: e.Get(envDeployment, ""), BuildID: e.Get(envBuildID, "")}
+	switch {
+	case v == worker.WorkerDeploymentVersion{}:
+		return v, nil
+	case v.BuildID == "":
+		return v, errors.New(envDeployment + " is set without " + envBuildID)
+	case v.DeploymentName == "":
+		return v, errors.New(envBuildID + " is set without " + envDeployment)
+	}
+	// The server would only say so once the worker polls.
+	var mistakes []error
+	if strings.ContainsAny(v.DeploymentName, ".: \t\r\n") || strings.HasPrefix(v.DeploymentName, "__") {
+		mistakes = append(mistakes, fmt.Errorf("%s must hold no dot, colon or white space and not begin with __, got %q", envDeployment, v.DeploymentName))
+	}
+	if strings.ContainsAny(v.BuildID, " \t\r\n") || strings.HasPrefix(v.BuildID, "__") {
+		mistakes = append(mistakes, fmt.Errorf("%s must hold no white space and not begin with __, got %q", envBuildID, v.BuildID))
+	}
+	return v, errors.Join(mistakes...)
 }
 
 // readAuth takes the one kind of credential that is set, and all of it.

@@ -36,6 +36,9 @@ func TestReadConfig(t *testing.T) {
 		{"namespace", []string{token, "TEMPORAL_NAMESPACE=n"}, func(c *Config) { c.Temporal.Namespace = "n" }},
 		{"profile", []string{token, "TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=cloud"}, func(c *Config) { c.Temporal.HostPort, c.Temporal.Namespace = "a.b.tmprl.cloud:7233", "a.b" }},
 		{"task queue", []string{token, "TEMPORAL_TASK_QUEUE=q"}, func(c *Config) { c.TaskQueue = "q" }},
+		{"version", []string{token, "TEMPORAL_DEPLOYMENT_NAME=platform/atlas-provisioner", "TEMPORAL_WORKER_BUILD_ID=v1.2.3"}, func(c *Config) {
+			c.Deployment.DeploymentName, c.Deployment.BuildID = "platform/atlas-provisioner", "v1.2.3"
+		}},
 
 		{"service account", []string{"MONGODB_ATLAS_CLIENT_ID=i", "MONGODB_ATLAS_CLIENT_SECRET=s"}, func(c *Config) { c.Auth = atlasclient.ServiceAccount{ClientID: "i", ClientSecret: "s"} }},
 		{"API key", []string{"MONGODB_ATLAS_PUBLIC_API_KEY=p", "MONGODB_ATLAS_PRIVATE_API_KEY=s"}, func(c *Config) { c.Auth = atlasclient.APIKey{PublicKey: "p", PrivateKey: "s"} }},
@@ -112,6 +115,11 @@ func TestMistakes(t *testing.T) {
 		{"a query", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com?key=hush"}, []string{"MONGODB_ATLAS_BASE_URL must not hold a query or fragment"}},
 
 		{"allow", []string{token, "MONGODB_ATLAS_ALLOW_HTTP=yes"}, []string{"MONGODB_ATLAS_ALLOW_HTTP must be true or false"}},
+		{"half a version", []string{token, "TEMPORAL_DEPLOYMENT_NAME=d"}, []string{"TEMPORAL_DEPLOYMENT_NAME is set without TEMPORAL_WORKER_BUILD_ID"}},
+		{"the other half of it", []string{token, "TEMPORAL_WORKER_BUILD_ID=1"}, []string{"TEMPORAL_WORKER_BUILD_ID is set without TEMPORAL_DEPLOYMENT_NAME"}},
+		{"a version that the server refuses", []string{token, "TEMPORAL_DEPLOYMENT_NAME=a.b", "TEMPORAL_WORKER_BUILD_ID=__a"}, []string{
+			`TEMPORAL_DEPLOYMENT_NAME must hold no dot, colon or white space and not begin with __, got "a.b"`,
+			`TEMPORAL_WORKER_BUILD_ID must hold no white space and not begin with __, got "__a"`}},
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=8080"}, []string{`WORKER_HTTP_ADDRESS must be host:port or :port, got "8080"`}},
 		{"log level", []string{token, "LOG_LEVEL=loud"}, []string{`LOG_LEVEL must be debug, info, warn or error, got "loud"`}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},

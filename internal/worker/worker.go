@@ -54,6 +54,9 @@ Usage:
 It takes its configuration from the environment, which the README describes:
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_…   as Temporal's own tools
   TEMPORAL_TASK_QUEUE        default atlas-provisioning
+  TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID
+                             the version of this worker; runs end on the build that
+                             they begin on; default: no versioning
   MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
   MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
   WORKER_HTTP_ADDRESS        where /healthz, /readyz and /metrics are served; default: nowhere
@@ -129,6 +132,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	options := Options()
 	options.OnFatalError = func(err error) { fatal <- err }
 	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
+	options.DeploymentOptions = deploymentOptions(config.Deployment)
 	w := worker.New(temporal, config.TaskQueue, options)
 	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
@@ -163,6 +167,15 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		logger.Warn("The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")
 	}
 	return err
+}
+
+// deploymentOptions pin each run to the build that it begins on, so that it ends
+// on it whatever is deployed meanwhile. Without a version there are none.
+func deploymentOptions(v worker.WorkerDeploymentVersion) (o worker.DeploymentOptions) {
+	if v != (worker.WorkerDeploymentVersion{}) {
+		o.UseVersioning, o.Version, o.DefaultVersioningBehavior = true, v, workflow.VersioningBehaviorPinned
+	}
+	return o
 }
 
 func register(w worker.Registry, acts *activities.Activities, searchAttributes bool) {

@@ -189,6 +189,8 @@ var workerEnvironment = map[string]bool{
 	"TEMPORAL_NAMESPACE":            true,
 	"WORKER_HTTP_ADDRESS":           true,
 	"TEMPORAL_TASK_QUEUE":           false,
+	"TEMPORAL_DEPLOYMENT_NAME":      false,
+	"TEMPORAL_WORKER_BUILD_ID":      false,
 	"MONGODB_ATLAS_BASE_URL":        false,
 	"MONGODB_ATLAS_ALLOW_HTTP":      false,
 	"MONGODB_ATLAS_CLIENT_ID":       false,

@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+)
+
+// A run that began on one build ends on it, while new runs go to the next: the
+// steps of docs/deploys.md on a real server.
+func TestRollingDeploy(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug")
+	const deployment = "atlas-provisioner"
+	temporal := func(args ...string) (string, error) {
+		args = append([]string{"worker", "deployment"}, append(args, "--address", s.on.FrontendHostPort())...)
+		out, err := exec.CommandContext(s.ctx(), s.on.CLI, args...).CombinedOutput()
+		return string(out), err
+	}
+	build := func(id string) *program {
+		s.env = append(s.env, "TEMPORAL_DEPLOYMENT_NAME="+deployment, "TEMPORAL_WORKER_BUILD_ID="+id)
+		return s.run()
+	}
+	// The server knows a build once a worker of it has polled.
+	done := func(want string, args ...string) {
+		t.Helper()
+		var out string
+		require.Eventually(t, func() bool {
+			var err error
+			out, err = temporal(args...)
+			return err == nil && strings.Contains(out, want)
+		}, patience, 100*time.Millisecond, "%s: %s", args, &out)
+	}
+	start := func(name string) (workflowID string) {
+		s.name = name
+		s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"}) // it waits until the faults are cleared
+		return s.start().WorkflowID
+	}
+
+	one := build("one")
+	done("", "set-current-version", "--deployment-name", deployment, "--build-id", "one", "--yes")
+	first := start("t-first")
+	s.asked("GET")
+
+	two := build("two")
+	done("", "set-ramping-version", "--deployment-name", deployment, "--build-id", "two", "--percentage", "10", "--yes")
+	done("", "set-current-version", "--deployment-name", deployment, "--build-id", "two", "--yes")
+	second := start("t-second")
+	one.waits(first)
+	two.waits(second)
+	done("draining", "describe-version", "--deployment-name", deployment, "--build-id", "one")
+
+	s.sim.ClearFaults()
+	for id, want := range map[string]struct {
+		build string
+		by    *program
+		not   *program
+	}{first: {"one", one, two}, second: {"two", two, one}} {
+		_, err := s.client.Result(s.ctx(), id, "")
+		require.NoError(t, err)
+		builds := map[string]bool{}
+		for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+			event, err := i.Next()
+			require.NoError(t, err)
+			if task := event.GetWorkflowTaskCompletedEventAttributes(); task != nil {
+				require.Equal(t, enumspb.VERSIONING_BEHAVIOR_PINNED, task.GetVersioningBehavior())
+				builds[task.GetDeploymentVersion().GetBuildId()] = true
+			}
+		}
+		require.Equal(t, map[string]bool{want.build: true}, builds)
+		require.Contains(t, want.by.logs.String(), id)
+		require.NotContains(t, want.not.logs.String(), id, "activities are the other build's, too")
+	}
+}
+
+// waits waits until the program looks after the run's cluster.
+func (p *program) waits(workflowID string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		for _, line := range p.logs.lines(p.t) {
+			if line["WorkflowID"] == workflowID && line["ActivityType"] == "WaitUntilIdle" {
+				return true
+			}
+		}
+		return false
+	}, patience, 20*time.Millisecond, "%s is not waited for", workflowID)
+}
