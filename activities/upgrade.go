@@ -28,8 +28,11 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 		info: info, clock: clockOf(info),
 	}
 	if activity.HasHeartbeatDetails(ctx) {
-		// Details that cannot be read are as good as none.
-		_ = activity.GetHeartbeatDetails(ctx, &u.sent)
+		// Without them a request could be sent twice. Another worker may have
+		// the key that this one lacks.
+		if err := activity.GetHeartbeatDetails(ctx, &u.sent); err != nil {
+			return contract.Cluster{}, fmt.Errorf("what the attempt before noted cannot be read: %w", err)
+		}
 	}
 	before := u.sent
 	stop := keepAlive(ctx, func() any { return before })

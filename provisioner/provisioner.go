@@ -15,7 +15,9 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
@@ -23,12 +25,18 @@ import (
 type Options struct {
 	// TaskQueue of the workers. Default [contract.TaskQueue].
 	TaskQueue string
+	// DataConverter reads what the Temporal client's own would: the input of a
+	// run that is joined, and the progress of one that is under way. Set it to
+	// the one in that client's options, which the client does not show. Default
+	// Temporal's, which encrypts nothing.
+	DataConverter converter.DataConverter
 }
 
 // Client starts and follows runs. It is safe for concurrent use.
 type Client struct {
 	temporal  client.Client
 	taskQueue string
+	converter converter.DataConverter
 }
 
 // New makes a client of a Temporal client, which stays the caller's to close.
@@ -36,7 +44,11 @@ func New(temporal client.Client, o Options) *Client {
 	if o.TaskQueue == "" {
 		o.TaskQueue = contract.TaskQueue
 	}
-	return &Client{temporal: temporal, taskQueue: o.TaskQueue}
+	if o.DataConverter == nil {
+		// Like Temporal's, but that it says so of what it cannot decrypt.
+		o.DataConverter = codec.Codec{}.DataConverter()
+	}
+	return &Client{temporal: temporal, taskQueue: o.TaskQueue, converter: o.DataConverter}
 }
 
 // Run names one run of a workflow.
@@ -152,11 +164,13 @@ func (c *Client) join(ctx context.Context, r request, runID string) (Run, error)
 	if other := started.GetWorkflowType().GetName(); other != r.workflow {
 		return run, requestConflict(run, []contract.Difference{{Field: "workflow type", Requested: r.workflow, Existing: other}})
 	}
-	var data []byte
+	var input converter.RawValue
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
-		data = payloads[0].GetData()
+		if err := c.converter.FromPayload(payloads[0], &input); err != nil {
+			return run, err
+		}
 	}
-	fields, err := r.parse(data)
+	fields, err := r.parse(input.Payload().GetData())
 	if err != nil {
 		// It is about to fail by itself, and is not this request.
 		return run, requestConflict(run, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})

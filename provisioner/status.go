@@ -55,7 +55,7 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 	for _, p := range answer.GetPendingActivities() {
 		s.Pending = &PendingActivity{
 			Activity: p.GetActivityType().GetName(), Attempt: int(p.GetAttempt()),
-			ClusterState: lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
+			ClusterState: c.lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
 		}
 		if t := p.GetNextAttemptScheduleTime(); t != nil && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 			s.Pending.NextAttempt = t.AsTime()
@@ -118,9 +118,9 @@ var states = map[enumspb.WorkflowExecutionStatus]State{
 	enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: Running,
 }
 
-func lastState(heartbeat *commonpb.Payloads) string {
+func (c *Client) lastState(heartbeat *commonpb.Payloads) string {
 	var p contract.WaitProgress
 	// Another activity's heartbeat has no state.
-	_ = converter.GetDefaultDataConverter().FromPayloads(heartbeat, &p)
+	_ = c.converter.FromPayloads(heartbeat, &p)
 	return p.StateName
 }

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
@@ -69,7 +70,8 @@ credentials; starter needs none.
 It finds Temporal as Temporal's own tools do: TEMPORAL_ADDRESS (default
 localhost:7233), TEMPORAL_NAMESPACE (default "default"), TEMPORAL_API_KEY,
 TEMPORAL_TLS…, or a profile by TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.
-TEMPORAL_TASK_QUEUE (default atlas-provisioning) is the worker's.
+TEMPORAL_TASK_QUEUE (default atlas-provisioning) is the worker's, and so are
+TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE where payloads are encrypted.
 TEMPORAL_UI_URL is where the Web UI is, for the links that starter prints.
 
 Exit codes:
@@ -143,13 +145,18 @@ func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	if a.options, err = a.env.TemporalOptions(); err != nil {
 		return nil, refusal{err.Error()}
 	}
+	payloads, err := codec.FromEnv(a.env.LookupEnv)
+	if err != nil {
+		return nil, refusal{err.Error()}
+	}
+	payloads.Configure(&a.options)
 	a.options.Logger = log.NewStructuredLogger(discard)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if a.temporal, err = client.DialContext(ctx, a.options); err != nil {
 		return nil, err
 	}
-	return provisioner.New(a.temporal, provisioner.Options{TaskQueue: a.env.TaskQueue()}), nil
+	return provisioner.New(a.temporal, provisioner.Options{TaskQueue: a.env.TaskQueue(), DataConverter: a.options.DataConverter}), nil
 }
 
 // usageError is a mistake in the command line, which the help clears up.
@@ -180,6 +187,7 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		failure  *provisioner.Failure
 		notFound *serviceerror.NotFound
 		invalid  *serviceerror.InvalidArgument
+		sealed   *codec.DecodeError
 	)
 	switch {
 	case err == nil:
@@ -200,6 +208,9 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		return exitUsage
 	case errors.As(err, &refused):
 		a.complain(refused.message)
+		return exitUsage
+	case errors.As(err, &sealed):
+		a.complain(sealed.Error())
 		return exitUsage
 	case errors.As(err, &notFound):
 		a.complain(fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are", a.options.Namespace, notFound.Message))

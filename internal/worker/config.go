@@ -14,6 +14,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 )
 
@@ -29,6 +30,8 @@ const (
 	envDeployment   = "TEMPORAL_DEPLOYMENT_NAME"
 	envBuildID      = "TEMPORAL_WORKER_BUILD_ID"
 	envHTTPAddress  = "WORKER_HTTP_ADDRESS"
+	envCodecOrigins = "TEMPORAL_CODEC_ORIGINS"
+	envCodecToken   = "TEMPORAL_CODEC_TOKEN"
 	envLogLevel     = "LOG_LEVEL"
 	envLogFormat    = "LOG_FORMAT"
 )
@@ -51,6 +54,11 @@ type Config struct {
 	AllowHTTP bool
 	// Auth is the one kind of Atlas credential that is set.
 	Auth atlasclient.Auth
+	// Codec is of TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE. Default
+	// none, which encrypts nothing.
+	Codec codec.Codec
+	// CodecEndpoint is served at HTTPAddress. Default off.
+	CodecEndpoint CodecEndpoint
 	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics
 	// are served, such as ":8080". Default "", which serves none.
 	HTTPAddress string
@@ -98,6 +106,9 @@ func ReadConfig(e env.Env) (Config, error) {
 		if _, _, err := net.SplitHostPort(c.HTTPAddress); err != nil {
 			wrong(envHTTPAddress, "must be host:port or :port, got %q", c.HTTPAddress)
 		}
+	}
+	if err := readCodec(e, &c); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if c.LogLevel, err = zapcore.ParseLevel(e.Get(envLogLevel, "info")); err != nil {
 		wrong(envLogLevel, "must be debug, info, warn or error, got %q", e.Get(envLogLevel, ""))

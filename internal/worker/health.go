@@ -23,6 +23,7 @@ import (
 type health struct {
 	temporal client.Client
 	metrics  http.Handler
+	codec    *codecHandler // nil for none
 	ready    atomic.Bool
 }
 
@@ -40,6 +41,9 @@ func (h *health) handler() http.Handler {
 	})
 	if h.metrics != nil {
 		mux.Handle("GET /metrics", h.metrics)
+	}
+	if h.codec != nil {
+		mux.Handle("/codec/", h.codec)
 	}
 	return mux
 }

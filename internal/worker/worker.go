@@ -60,6 +60,10 @@ It takes its configuration from the environment, which the README describes:
   MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
   MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
   WORKER_HTTP_ADDRESS        where /healthz, /readyz and /metrics are served; default: nowhere
+  TEMPORAL_PAYLOAD_KEYS      ID:BASE64,…: encrypt payloads with the first of these
+  TEMPORAL_PAYLOAD_KEYS_FILE the same from a file, a key a line
+  TEMPORAL_CODEC_ORIGINS     the Web UIs that may call /codec/ at WORKER_HTTP_ADDRESS
+  TEMPORAL_CODEC_TOKEN       what callers of /codec/ send; default: Temporal decides
   LOG_LEVEL                  debug, info, warn or error; default info
   LOG_FORMAT                 json or console; default json
 
@@ -119,6 +123,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	config.Temporal.MetricsHandler = metrics.temporal
 	config.Temporal.Logger = sdkLogger(logger)
+	config.Codec.Configure(&config.Temporal)
 	temporal, err := client.DialContext(ctx, config.Temporal)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -136,7 +141,12 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	w := worker.New(temporal, config.TaskQueue, options)
 	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
-	health := &health{temporal: temporal, metrics: metrics.handler}
+	endpoint, err := newCodecHandler(ctx, config, logger)
+	if err != nil {
+		return err
+	}
+	defer endpoint.close()
+	health := &health{temporal: temporal, metrics: metrics.handler, codec: endpoint}
 	stopHTTP, err := health.serve(config.HTTPAddress, logger)
 	if err != nil {
 		return err

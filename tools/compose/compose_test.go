@@ -198,6 +198,9 @@ var workerEnvironment = map[string]bool{
 	"MONGODB_ATLAS_PUBLIC_API_KEY":  false,
 	"MONGODB_ATLAS_PRIVATE_API_KEY": false,
 	"MONGODB_ATLAS_ACCESS_TOKEN":    false,
+	"TEMPORAL_PAYLOAD_KEYS":         false,
+	"TEMPORAL_CODEC_ORIGINS":        false,
+	"TEMPORAL_CODEC_TOKEN":          false,
 	"LOG_LEVEL":                     false,
 	"LOG_FORMAT":                    false,
 }

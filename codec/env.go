@@ -1,0 +1,80 @@
+package codec
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// The variables that [FromEnv] reads.
+const (
+	// EnvKeys holds keys as ID:BASE64, with commas between them.
+	EnvKeys = "TEMPORAL_PAYLOAD_KEYS"
+	// EnvKeysFile names a file that holds a key as ID:BASE64 on each line. Empty
+	// lines and those that begin with # say nothing.
+	EnvKeysFile = "TEMPORAL_PAYLOAD_KEYS_FILE"
+)
+
+// FromEnv makes the codec that the environment describes; lookup is
+// [os.LookupEnv] or the like. The first key encrypts, and where there is none
+// nothing is encrypted. The file is read once: restart to rotate. The error
+// joins one line for each mistake, without the value.
+func FromEnv(lookup func(string) (string, bool)) (Codec, error) {
+	inline, _ := lookup(EnvKeys)
+	file, _ := lookup(EnvKeysFile)
+	switch {
+	case inline != "" && file != "":
+		return Codec{}, fmt.Errorf("%s and %s are both set: keep one", EnvKeys, EnvKeysFile)
+	case inline != "":
+		return parse(EnvKeys, "entry", strings.Split(inline, ","))
+	case file != "":
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return Codec{}, fmt.Errorf("%s cannot be read: %w", EnvKeysFile, err)
+		}
+		return parse(EnvKeysFile, "line", strings.Split(string(text), "\n"))
+	}
+	return Codec{}, nil
+}
+
+// keyID keeps a key that stands where its id should from being taken for one:
+// 32 bytes in base64 end with a "=".
+var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func parse(name, unit string, entries []string) (Codec, error) {
+	var keys []Key
+	var mistakes []error
+	at := map[string]int{}
+	for i, entry := range entries {
+		entry = strings.TrimSpace(entry)
+		if entry == "" || strings.HasPrefix(entry, "#") {
+			continue
+		}
+		wrong := func(problem string) {
+			mistakes = append(mistakes, fmt.Errorf("%s %s %d %s", name, unit, i+1, problem))
+		}
+		id, encoded, _ := strings.Cut(entry, ":")
+		secret, err := base64.StdEncoding.DecodeString(encoded)
+		switch {
+		case !keyID.MatchString(id):
+			wrong("must be ID:KEY, with an id of 64 letters, digits, dots, hyphens and underscores at most")
+		case err != nil || len(secret) != KeySize:
+			wrong("must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it")
+		case at[id] != 0:
+			wrong(fmt.Sprintf("has the id of %s %d", unit, at[id]))
+		default:
+			at[id] = i + 1
+			keys = append(keys, Key{ID: id, Secret: [KeySize]byte(secret)})
+		}
+	}
+	if len(mistakes) == 0 && len(keys) == 0 {
+		mistakes = append(mistakes, fmt.Errorf("%s holds no key", name))
+	}
+	if len(mistakes) > 0 {
+		return Codec{}, errors.Join(mistakes...)
+	}
+	return New(keys...)
+}
