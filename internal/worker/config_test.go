@@ -10,12 +10,20 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 )
 
 // alone is an environment without the files of whoever runs the tests.
 func alone(more ...string) env.Env {
 	return append(env.Env{"TEMPORAL_CONFIG_FILE=" + os.DevNull}, more...)
+}
+
+func withKey(t *testing.T, id string) codec.Codec {
+	t.Helper()
+	c, err := codec.FromEnv(env.Env{"TEMPORAL_PAYLOAD_KEYS=" + payloadKey(id)}.LookupEnv)
+	require.NoError(t, err)
+	return c
 }
 
 const token = "MONGODB_ATLAS_ACCESS_TOKEN=token"
@@ -51,6 +59,10 @@ func TestReadConfig(t *testing.T) {
 			func(c *Config) { c.BaseURL, c.AllowHTTP = "http://atlas-sim:8080", true }},
 
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=:8080"}, func(c *Config) { c.HTTPAddress = ":8080" }},
+		{"codec", []string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"), "TEMPORAL_CODEC_ORIGINS=https://a.example.com, http://localhost:8233,", "TEMPORAL_CODEC_TOKEN=t"}, func(c *Config) {
+			c.HTTPAddress, c.Codec = ":8080", withKey(t, "one")
+			c.CodecEndpoint = CodecEndpoint{Origins: []string{"https://a.example.com", "http://localhost:8233"}, Token: "t"}
+		}},
 		{"debug", []string{token, "LOG_LEVEL=debug"}, func(c *Config) { c.LogLevel = zapcore.DebugLevel }},
 		{"error", []string{token, "LOG_LEVEL=ERROR"}, func(c *Config) { c.LogLevel = zapcore.ErrorLevel }},
 		{"console", []string{token, "LOG_FORMAT=console"}, func(c *Config) { c.LogFormat = "console" }},
@@ -121,6 +133,25 @@ func TestMistakes(t *testing.T) {
 			`TEMPORAL_DEPLOYMENT_NAME must hold no dot, colon or white space and not begin with __, got "a.b"`,
 			`TEMPORAL_WORKER_BUILD_ID must hold no white space and not begin with __, got "__a"`}},
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=8080"}, []string{`WORKER_HTTP_ADDRESS must be host:port or :port, got "8080"`}},
+		{"payload keys", []string{token, "TEMPORAL_PAYLOAD_KEYS=hush,one:hush"}, []string{
+			"TEMPORAL_PAYLOAD_KEYS entry 1 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it",
+			"TEMPORAL_PAYLOAD_KEYS entry 2 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it"}},
+		{"payload keys twice", []string{token, "TEMPORAL_PAYLOAD_KEYS=hush", "TEMPORAL_PAYLOAD_KEYS_FILE=hush"}, []string{
+			"TEMPORAL_PAYLOAD_KEYS and TEMPORAL_PAYLOAD_KEYS_FILE are both set: keep one"}},
+		{"codec without keys", []string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_CODEC_ORIGINS=https://a.example.com", "TEMPORAL_CODEC_TOKEN=hush"}, []string{
+			"TEMPORAL_CODEC_ORIGINS is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there is nothing to decode",
+			"TEMPORAL_CODEC_TOKEN is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there is nothing to decode"}},
+		{"codec nowhere", []string{token, "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"), "TEMPORAL_CODEC_ORIGINS=https://a.example.com"}, []string{
+			"TEMPORAL_CODEC_ORIGINS is set without WORKER_HTTP_ADDRESS, where the codec endpoint would be"}},
+		{"codec", []string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"), "TEMPORAL_CODEC_TOKEN=hush hush",
+			"TEMPORAL_CODEC_ORIGINS=*,a.example.com,https://a.example.com/,ftp://a,https://me@a.example.com,https://"}, []string{
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "*"`,
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "a.example.com"`,
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a.example.com/"`,
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "ftp://a"`,
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://me@a.example.com"`,
+			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://"`,
+			"TEMPORAL_CODEC_TOKEN holds white space: set the bare value"}},
 		{"log level", []string{token, "LOG_LEVEL=loud"}, []string{`LOG_LEVEL must be debug, info, warn or error, got "loud"`}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},
 		{"profile", []string{token, "TEMPORAL_PROFILE=none"}, []string{
