@@ -295,3 +295,19 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 		require.LessOrEqual(t, f.NextRetryDelay(), want*11/10+time.Millisecond)
 	}
 }
+
+// What the attempt before noted says whether a request was sent: where it
+// cannot be read, as by a worker that lacks a key, nothing is.
+func TestUpgradeReadsWhatWasNoted(t *testing.T) {
+	t.Parallel()
+	sim, a, env := setup(t, atlassim.Config{}, Pace{})
+	env.SetHeartbeatDetails("not what an attempt notes")
+	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+		Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
+	})
+	var f *temporal.ApplicationError
+	require.ErrorAs(t, err, &f)
+	require.False(t, f.NonRetryable(), "another worker may read it")
+	require.ErrorContains(t, err, "what the attempt before noted cannot be read: ")
+	require.Empty(t, sim.Ledger())
+}
