@@ -148,7 +148,8 @@ func (h *codecHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST payloads to /codec/encode or /codec/decode", http.StatusMethodNotAllowed)
 		return
 	}
-	if got := r.Header.Get("X-Namespace"); got != h.namespace {
+	// The temporal program leaves it empty for the default namespace.
+	if got := r.Header.Get("X-Namespace"); got != "" && got != h.namespace {
 		http.Error(w, fmt.Sprintf("X-Namespace is %q, and this worker is of %q", got, h.namespace), http.StatusForbidden)
 		return
 	}

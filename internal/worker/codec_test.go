@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,13 +23,17 @@ import (
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 const webUI = "https://temporal.example.com"
@@ -50,6 +56,17 @@ func payloadsJSON(t *testing.T, payloads ...*commonpb.Payload) string {
 	b, err := protojson.Marshal(&commonpb.Payloads{Payloads: payloads})
 	require.NoError(t, err)
 	return string(b)
+}
+
+// encrypting is a service with a codec.
+func (s *stack) encrypting(c codec.Codec) *provisioner.Client {
+	s.t.Helper()
+	o := client.Options{HostPort: s.on.FrontendHostPort(), Logger: temporaltest.Quiet()}
+	c.Configure(&o)
+	temporal, err := client.DialContext(s.ctx(), o)
+	require.NoError(s.t, err)
+	s.t.Cleanup(temporal.Close)
+	return provisioner.New(temporal, provisioner.Options{TaskQueue: s.queue, DataConverter: o.DataConverter})
 }
 
 // call is a request to the codec endpoint. Its headers come in pairs.
@@ -99,7 +116,7 @@ func TestCodecEndpointWithToken(t *testing.T) {
 		{"wrong origin", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin", "https://evil.example.com"}, 403,
 			"the origin \"https://evil.example.com\" is not one of TEMPORAL_CODEC_ORIGINS\n"},
 		{"wrong namespace", "POST", "/codec/decode", body, []string{"X-Namespace", "other", "Authorization", "Bearer token-hush"}, 403, "X-Namespace is \"other\", and this worker is of \"default\"\n"},
-		{"no namespace", "POST", "/codec/decode", body, []string{"Authorization", "Bearer token-hush"}, 403, "X-Namespace is \"\", and this worker is of \"default\"\n"},
+		{"no namespace", "POST", "/codec/decode", body, []string{"Authorization", "Bearer token-hush"}, 200, ""},
 		{"GET", "GET", "/codec/decode", "", nil, 405, "POST payloads to /codec/encode or /codec/decode\n"},
 		{"elsewhere", "POST", "/codec/other", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 404, "404 page not found\n"},
 		{"another key", "POST", "/codec/decode", encrypted(t, "two", "x"), []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
@@ -127,6 +144,16 @@ func TestCodecEndpointWithToken(t *testing.T) {
 	require.NotContains(t, answer, base64.StdEncoding.EncodeToString([]byte("plain")))
 	_, answer = p.call("POST", "/codec/decode", answer, "X-Namespace", "default", "Authorization", "Bearer token-hush")
 	require.Equal(t, "plain", decoded(t, answer))
+
+	// As Temporal's own program calls it.
+	_, err := s.encrypting(withKey(t, "one")).StartProvision(s.ctx(), s.request())
+	require.NoError(t, err)
+	var cluster map[string]any
+	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(), "--workflow-id", contract.ProvisionFlexClusterID(group, s.name),
+		"--output", "json", "--codec-endpoint", p.url+"/codec", "--codec-auth", "Bearer token-hush").Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &cluster))
+	require.Equal(t, s.name, cluster["result"].(map[string]any)["name"], "%s", out)
 
 	p.end()
 	require.NotContains(t, p.logs.String(), "hush")

@@ -82,12 +82,16 @@ func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config, more ..
 // start starts the provisioning of a cluster that no other test has.
 func (s *stack) start() provisioner.Run {
 	s.t.Helper()
-	run, err := s.client.StartProvision(s.ctx(), contract.ProvisionFlexClusterInput{
-		GroupID: group, Name: s.name,
-		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
-	})
+	run, err := s.client.StartProvision(s.ctx(), s.request())
 	require.NoError(s.t, err)
 	return run
+}
+
+func (s *stack) request() contract.ProvisionFlexClusterInput {
+	return contract.ProvisionFlexClusterInput{
+		GroupID: group, Name: s.name,
+		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+	}
 }
 
 func (s *stack) ctx() context.Context {
