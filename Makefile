@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro lint fmt clean
+.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -51,6 +51,7 @@ test: bin/temporal ## Run every test
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
 	cd tools/monitoring && go test -count=1 ./...
 	cd tools/bench && go test $(RACE) ./...
+	cd tools/schema && go test $(RACE) ./...
 
 SEED = 1
 
@@ -97,12 +98,15 @@ lint: bin/promtool ## Check formatting, go vet, staticcheck, workflow determinis
 	$(LINT_BIN)/staticcheck ./...
 	$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...
 	$(LINT_BIN)/depguard ./...
-	for module in compose monitoring bench; do (cd tools/$$module && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
+	for module in compose monitoring bench schema; do (cd tools/$$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
 	bin/promtool check config deploy/monitoring/prometheus.yml
 	bin/promtool test rules deploy/monitoring/alerts_test.yml
 
 bin/promtool:
 	tools/promtool.sh
+
+schema: ## Write contract/schema from the Go types
+	cd tools/schema && go run .
 
 fmt: ## Format the code
 	gofmt -s -w .

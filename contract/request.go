@@ -36,7 +36,7 @@ type Tag struct {
 // ServerlessBackupOptions configures the backup of a serverless instance.
 type ServerlessBackupOptions struct {
 	// ServerlessContinuousBackupEnabled asks for continuous backup rather
-	// than basic backup. nil leaves it to Atlas.
+	// than basic backup. Left out, it is left to Atlas.
 	ServerlessContinuousBackupEnabled *bool `json:"serverlessContinuousBackupEnabled,omitempty"`
 }
 
@@ -50,10 +50,10 @@ type ProvisionFlexClusterInput struct {
 	ProviderSettings             ProviderSettings `json:"providerSettings"`
 	Tags                         []Tag            `json:"tags,omitempty"`
 	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled,omitempty"`
-	// TimeoutSeconds bounds the whole run, 1 to 86400. nil is 1800.
+	// TimeoutSeconds bounds the whole run, 1 to 86400. Default 1800.
 	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
 	// OwnershipTag adds the tag [OwnershipTag] to the cluster, so that a
-	// later attempt or run knows it for its own. nil is true.
+	// later attempt or run knows it for its own. Default true.
 	OwnershipTag *bool `json:"ownershipTag,omitempty"`
 }
 
@@ -93,7 +93,7 @@ type UpgradeToServerlessInput struct {
 	ServerlessBackupOptions      *ServerlessBackupOptions `json:"serverlessBackupOptions,omitempty"`
 	Tags                         []Tag                    `json:"tags,omitempty"`
 	TerminationProtectionEnabled bool                     `json:"terminationProtectionEnabled,omitempty"`
-	// TimeoutSeconds bounds the whole run, 1 to 86400. nil is 5400.
+	// TimeoutSeconds bounds the whole run, 1 to 86400. Default 5400.
 	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
 	// OwnershipTag has no effect on an upgrade. It is accepted so that one
 	// request can be sent to either workflow.

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// module is this one, to whose path the reflector joins the source's.
+const module = "github.com/atlas-provisioner/atlas-provisioner/tools/schema"
+
+// generate makes each schema, by its file name.
+func generate() (map[string][]byte, error) {
+	r := &jsonschema.Reflector{Anonymous: true, ExpandedStruct: true}
+	if err := r.AddGoComments(module, source, jsonschema.WithFullComment()); err != nil {
+		return nil, err
+	}
+	for name, text := range r.CommentMap {
+		r.CommentMap[name] = prose(text)
+	}
+	out := map[string][]byte{}
+	for _, root := range []struct {
+		value any
+		rules func(*schema)
+	}{
+		{contract.ProvisionFlexClusterInput{}, func(s *schema) { s.input("FLEX", contract.DefaultProvisionTimeout) }},
+		{contract.UpgradeToServerlessInput{}, func(s *schema) { s.input("SERVERLESS", contract.DefaultUpgradeTimeout) }},
+		{contract.Cluster{}, (*schema).cluster},
+		{contract.FailureDetails{}, func(*schema) {}},
+		{contract.Status{}, (*schema).status},
+		{contract.WaitProgress{}, func(*schema) {}},
+	} {
+		name := reflect.TypeOf(root.value).Name()
+		// Callers must not send what is unknown, but a result may grow.
+		r.AllowAdditionalProperties = !strings.HasSuffix(name, "Input")
+		s := &schema{root: r.Reflect(root.value)}
+		s.root.Title = name
+		root.rules(s)
+		if s.err != nil {
+			return nil, fmt.Errorf("%s: %w", name, s.err)
+		}
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(s.root); err != nil {
+			return nil, err
+		}
+		out[name+".json"] = b.Bytes()
+	}
+	return out, nil
+}
+
+var link = regexp.MustCompile(`\[(\*?[A-Za-z.]+)\]`)
+
+// prose is a Go comment as text for everybody: a paragraph a line, and no
+// links.
+func prose(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		paragraphs[i] = link.ReplaceAllString(strings.Join(strings.Fields(p), " "), "$1")
+	}
+	return strings.Join(paragraphs, "\n")
+}
