@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro lint schema fmt clean
+.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro examples lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -46,12 +46,20 @@ up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop t
 # The tests of a package wait far more than they compute, so many run beside one
 # another; a package at a time, since most start a Temporal server. -count=1 where
 # Go would answer from its cache, not seeing that a file outside the module changed.
-test: bin/temporal ## Run every test
+test: bin/temporal examples ## Run every test
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
 	cd tools/monitoring && go test -count=1 ./...
 	cd tools/bench && go test $(RACE) ./...
 	cd tools/schema && go test $(RACE) ./...
+
+# npm installs what package-lock.json names, and only when that changed.
+examples: examples/typescript/node_modules ## Install what the examples need, Node.js from Debian where it is missing
+
+examples/typescript/node_modules: examples/typescript/package-lock.json
+	tools/debian.sh nodejs npm jq
+	cd $(@D) && npm ci --no-audit --no-fund --prefer-offline
+	@touch $@
 
 SEED = 1
 

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Provisions a Flex cluster with temporal and jq alone: starts the workflow,
+# follows it, and reads its result or its failure.
+#
+#   examples/shell/provision.sh 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
+#
+# Temporal's own variables say where it is: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE.
+set -eu
+[ $# = 4 ] || { echo "usage: $0 PROJECT_ID NAME AWS|AZURE|GCP REGION" >&2; exit 2; }
+
+# The id is what makes two starts of one request one cluster.
+id=provision-flex-$1-$2
+input=$(jq -n --arg project "$1" --arg name "$2" --arg cloud "$3" --arg region "$4" \
+	'{groupId: $project, name: $name, providerSettings: {backingProviderName: $cloud, regionName: $region}}')
+temporal workflow start --task-queue atlas-provisioning --type ProvisionFlexCluster \
+	--workflow-id "$id" --id-conflict-policy UseExisting --input "$input" \
+	--static-summary "Provision Flex cluster $2" >/dev/null
+
+# While it runs, the newest state is in the heartbeat of its pending activity.
+last=
+while
+	run=$(temporal workflow describe --workflow-id "$id" -o json)
+	[ "$(echo "$run" | jq -r .workflowExecutionInfo.status)" = WORKFLOW_EXECUTION_STATUS_RUNNING ]
+do
+	state=$(echo "$run" | jq -r '.pendingActivities[0].heartbeatDetails[0].stateName // empty')
+	[ "$state" = "$last" ] || echo "$id: $state" >&2
+	last=$state
+	sleep 1
+done
+
+end=$(temporal workflow result --workflow-id "$id" -o json --log-level never) || true # fails when the workflow did
+case $(echo "$end" | jq -r .status) in
+COMPLETED)
+	echo "$end" | jq -r '.result | "\(.name) is \(.stateName) (\(.outcome)): \(.connectionStrings.standardSrv)"'
+	exit
+	;;
+FAILED) failure=$(echo "$end" | jq .closeEvent.workflowExecutionFailedEventAttributes.failure) ;;
+*) echo "$end" | jq -r '"the run ended as \(.status)"' >&2; exit 1 ;;
+esac
+
+# The message says what happened and what to do; the type is for programs.
+type=$(echo "$failure" | jq -r .applicationFailureInfo.type)
+echo "$type: $(echo "$failure" | jq -r .message)" >&2
+case $type in
+INVALID_INPUT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[] | "  correct \(.field): it \(.problem)"' >&2 ;;
+CLUSTER_CONFLICT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[] | "  \(.field): requested \(.requested), there is \(.existing)"' >&2 ;;
+esac
+exit 1
