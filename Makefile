@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test chaos chaos-postgres bench bench-micro examples lint schema fmt clean
+.PHONY: help build programs devstack demo up test fuzz chaos chaos-postgres bench bench-micro examples lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -46,12 +46,13 @@ up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop t
 # The tests of a package wait far more than they compute, so many run beside one
 # another; a package at a time, since most start a Temporal server. -count=1 where
 # Go would answer from its cache, not seeing that a file outside the module changed.
-test: bin/temporal examples ## Run every test
+test: bin/temporal examples ## Run every test, and fuzz for half a minute
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
 	cd tools/monitoring && go test -count=1 ./...
 	cd tools/bench && go test $(RACE) ./...
 	cd tools/schema && go test $(RACE) ./...
+	@$(MAKE) --no-print-directory fuzz
 
 # npm installs what package-lock.json names, and only when that changed.
 examples: examples/typescript/node_modules ## Install what the examples need, Node.js from Debian where it is missing
@@ -60,6 +61,17 @@ examples/typescript/node_modules: examples/typescript/package-lock.json
 	tools/debian.sh nodejs npm jq
 	cd $(@D) && npm ci --no-audit --no-fund --prefer-offline
 	@touch $@
+
+FUZZTIME = 3s
+
+fuzz: ## Fuzz every target there is for FUZZTIME=3s each
+	@mkdir -p bin; set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		targets=$$(go test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >bin/fuzz.log || { cat bin/fuzz.log; exit 1; }; \
+		done; \
+	done
 
 SEED = 1
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,9 +32,16 @@ type Server struct {
 }
 
 // Main is a TestMain: it runs the tests beside a dev server, whose namespace
-// "default" has the contract's search attributes.
+// "default" has the contract's search attributes. Listing and fuzzing go
+// without one.
 func Main(m *testing.M, server **Server) {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
 	os.Exit(func() int {
+		if set("list") != "" || set("fuzz") != "" && set("run") == "^$" {
+			return m.Run()
+		}
 		s, err := Start(true)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -44,6 +52,9 @@ func Main(m *testing.M, server **Server) {
 		return m.Run()
 	}())
 }
+
+// set is the value of a flag of go test.
+func set(name string) string { return flag.Lookup("test." + name).Value.String() }
 
 // Start starts a dev server on a free port, with or without the contract's
 // search attributes.
