@@ -185,7 +185,7 @@ func TestWaitingForAnother(t *testing.T) {
 			slow := func(t *testing.T) (*atlasclient.Client, *atomic.Int32) {
 				var unsigned atomic.Int32
 				rest := guard(auth, nil, answers(200, `{}`))
-				return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: pipe(t,
+				return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t,
 					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Header.Get("Authorization") == "" || r.URL.Path == "/api/oauth/token" {
 							if unsigned.Add(1) == 1 {

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 )
 
 // failing is an answer, or none, that is an error.
@@ -166,7 +167,7 @@ func TestErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
 					BaseURL:   "http://localhost",
-					Transport: pipe(t, script(t, step{want: getOrders, instead: test.answer})), // it is not asked twice
+					Transport: atlassimtest.Pipe(t, script(t, step{want: getOrders, instead: test.answer})), // it is not asked twice
 				})
 				cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 				require.Nil(t, cluster)
@@ -194,7 +195,7 @@ func TestTokenErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
 					BaseURL: "http://localhost", Auth: atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
-					Transport: pipe(t, script(t, step{want: buyToken, instead: test.answer})),
+					Transport: atlassimtest.Pipe(t, script(t, step{want: buyToken, instead: test.answer})),
 				})
 				err := get(c, t.Context())
 				got := asError(t, err)
@@ -266,7 +267,7 @@ func TestTimeLimit(t *testing.T) {
 						defer cancel()
 					}
 					c := newClient(t, atlasclient.Options{
-						BaseURL: "http://localhost", Timeout: test.timeout, Auth: auth, Transport: pipe(t, guard(auth, nil, hang)),
+						BaseURL: "http://localhost", Timeout: test.timeout, Auth: auth, Transport: atlassimtest.Pipe(t, guard(auth, nil, hang)),
 					})
 					begun := time.Now()
 					err := get(c, ctx)

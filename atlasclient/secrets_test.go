@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 )
 
 const (
@@ -106,7 +107,7 @@ var digestResponse = regexp.MustCompile(`response="([0-9a-f]{32})"`)
 
 func noCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 	synctest.Test(t, func(t *testing.T) {
-		wire := &spy{next: pipe(t, h)}
+		wire := &spy{next: atlassimtest.Pipe(t, h)}
 		err := get(newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}), t.Context())
 
 		secrets := map[string]bool{privateKey: true, clientSecret: true, accessToken: true}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,66 +127,13 @@ func token(value string) step {
 	return step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: fmt.Sprintf(tokenReply, value)}
 }
 
-// pipe serves h over connections in memory, for tests in a synctest bubble.
-// Time passes there only while everybody waits. The test fails if the client
-// keeps a connection that is not idle, and the bubble if a goroutine is left.
-func pipe(t *testing.T, h http.Handler) http.RoundTripper {
-	conns, closed := make(chan net.Conn), make(chan struct{})
-	var open atomic.Int32
-	server := &http.Server{Handler: h, ConnState: func(_ net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			open.Add(1)
-		case http.StateClosed, http.StateHijacked:
-			open.Add(-1)
-		}
-	}}
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: 100,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ours, theirs := net.Pipe()
-			select {
-			case conns <- theirs:
-				return ours, nil
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		},
-	}
-	go func() { _ = server.Serve(pipeListener{conns, closed}) }()
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		synctest.Wait()
-		assert.Zero(t, open.Load(), "connections that the client keeps")
-		_ = server.Close()
-	})
-	return transport
-}
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l pipeListener) Close() error   { close(l.closed); return nil }
-func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
 // pipeSim is a client of a simulator in a synctest bubble.
 func pipeSim(t *testing.T, cfg atlassim.Config, auth atlasclient.Auth) (*atlasclient.Client, *atlassim.Server) {
 	t.Helper()
 	sim, err := atlassim.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
-	return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: pipe(t, sim)}), sim
+	return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t, sim)}), sim
 }
 
 // spy notes what goes over the wire.

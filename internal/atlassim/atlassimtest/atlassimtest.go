@@ -3,8 +3,13 @@
 package atlassimtest
 
 import (
+	"context"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
@@ -32,6 +37,62 @@ func Start(tb TB, cfg atlassim.Config) (*atlassim.Server, string) {
 	})
 	return sim, server.URL
 }
+
+// Pipe serves h over connections in memory, for tests in a synctest bubble.
+// Time passes there only while everybody waits. The test fails if the client
+// keeps a connection that is not idle, and the bubble if a goroutine is left.
+func Pipe(tb TB, h http.Handler) http.RoundTripper {
+	conns, closed := make(chan net.Conn), make(chan struct{})
+	var open atomic.Int32
+	server := &http.Server{Handler: h, ConnState: func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}}
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 100,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			select {
+			case conns <- theirs:
+				return ours, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}
+	go func() { _ = server.Serve(pipeListener{conns, closed}) }()
+	tb.Cleanup(func() {
+		transport.CloseIdleConnections()
+		synctest.Wait()
+		n := open.Load()
+		_ = server.Close()
+		if n != 0 {
+			tb.Fatalf("the client keeps %d connections", n)
+		}
+	})
+	return transport
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error   { close(l.closed); return nil }
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // Clock is a clock that moves only when told to, for Config.Now.
 type Clock struct {
