@@ -185,8 +185,8 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 	}
 	defer resp.Body.Close()
 
-	seen.read(resp)
 	failed.read(resp)
+	seen.Status, seen.RateLimit = failed.Status, failed.RateLimit
 	_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
 	defer failed.redact(credential)
 	body, err := readBounded(ctx, resp.Body)

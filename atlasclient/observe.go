@@ -1,10 +1,6 @@
 package atlasclient
 
-import (
-	"net/http"
-	"strconv"
-	"time"
-)
+import "time"
 
 // Observation is one request as its caller saw it, with all its round trips. It
 // holds nothing that is secret, and but for the project nothing that has more
@@ -21,21 +17,8 @@ type Observation struct {
 	Status int
 	// Duration is how long all of it took.
 	Duration time.Duration
-	// RateLimit and RateLimitRemaining are what the headers say of the bucket
-	// that the endpoint shares with others of the project. RateLimit is 0 where
-	// they say nothing.
-	RateLimit, RateLimitRemaining int
-}
-
-func (o *Observation) read(resp *http.Response) {
-	o.Status = resp.StatusCode
-	limit, err := strconv.Atoi(resp.Header.Get("RateLimit-Limit"))
-	if err != nil || limit <= 0 {
-		return
-	}
-	if remaining, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining")); err == nil && remaining >= 0 {
-		o.RateLimit, o.RateLimitRemaining = limit, remaining
-	}
+	// RateLimit is what is left to ask for, nil where the answer does not say.
+	RateLimit *RateLimit
 }
 
 func (c *Client) tell(o *Observation, begun time.Time) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 )
 
 // An observation names the endpoint and never what it was asked for.
@@ -46,8 +47,8 @@ func TestObserve(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []atlasclient.Observation{
 		{Method: "GET", Endpoint: "/groups/{groupId}/serverless/{name}", GroupID: group},
-		{Method: "POST", Endpoint: "/groups/{groupId}/flexClusters", GroupID: group, Status: 201, RateLimit: 1200, RateLimitRemaining: 1199},
-		{Method: "POST", Endpoint: "/groups/{groupId}/clusters/tenantUpgradeToServerless", GroupID: group, Status: 410, RateLimit: 10000},
+		{Method: "POST", Endpoint: "/groups/{groupId}/flexClusters", GroupID: group, Status: 201, RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: 1199}},
+		{Method: "POST", Endpoint: "/groups/{groupId}/clusters/tenantUpgradeToServerless", GroupID: group, Status: 410, RateLimit: &atlasclient.RateLimit{Limit: 10000}},
 		{Method: "GET", Endpoint: "/groups/{groupId}/flexClusters/{name}", GroupID: group, Status: 200},
 		{Method: "GET", Endpoint: "/groups/{groupId}/clusters/{name}", GroupID: group, Status: 200},
 		{Method: "DELETE", Endpoint: "/groups/{groupId}/flexClusters/{name}", GroupID: group, Status: 202},
@@ -62,7 +63,7 @@ func TestObserveToken(t *testing.T) {
 		var seen []atlasclient.Observation
 		c := newClient(t, atlasclient.Options{
 			BaseURL: "http://localhost", Auth: atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
-			Transport: pipe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			Transport: atlassimtest.Pipe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				time.Sleep(3 * time.Second)
 				w.WriteHeader(http.StatusTooManyRequests)
 			})),

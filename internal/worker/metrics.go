@@ -134,7 +134,7 @@ func (m *metrics) observe(o atlasclient.Observation) {
 	}
 	m.requests.Add(context.Background(), 1, metric.WithAttributes(endpoint, attribute.String("status", status)))
 	m.duration.Record(context.Background(), o.Duration.Seconds(), metric.WithAttributes(endpoint))
-	if o.RateLimit > 0 {
+	if o.RateLimit != nil {
 		m.limits.saw(o)
 	}
 }
@@ -169,7 +169,7 @@ func (l *rateLimits) saw(o atlasclient.Observation) {
 	if l.last == nil {
 		l.last = map[rateLimitOf]rateLimit{}
 	}
-	l.last[rateLimitOf{o.GroupID, resource}] = rateLimit{o.RateLimit, o.RateLimitRemaining, time.Now()}
+	l.last[rateLimitOf{o.GroupID, resource}] = rateLimit{o.RateLimit.Limit, o.RateLimit.Remaining, time.Now()}
 	if len(l.last) <= rateLimitsKept {
 		return
 	}

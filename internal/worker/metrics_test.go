@@ -201,7 +201,7 @@ func TestRateLimitsKept(t *testing.T) {
 			return parse(t, w.Body.String()).series(t, "atlas_rate_limit_remaining", "group_id", "resource")
 		}
 		see := func(project, endpoint string, remaining int) {
-			m.observe(atlasclient.Observation{Method: "GET", Endpoint: endpoint, GroupID: project, RateLimit: 1200, RateLimitRemaining: remaining})
+			m.observe(atlasclient.Observation{Method: "GET", Endpoint: endpoint, GroupID: project, RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: remaining}})
 		}
 		see("a", "/groups/{groupId}/flexClusters/{name}", 7)
 		see("a", "/groups/{groupId}/clusters/tenantUpgradeToServerless", 0)
