@@ -191,9 +191,9 @@ func (h *codecHandler) mayRead(ctx context.Context, caller http.Header) (status 
 	case err == nil:
 		return 0, nil
 	case errors.As(err, &unavailable), errors.As(err, &busy), errors.As(err, &late), errors.As(err, &gone):
-		return http.StatusServiceUnavailable, fmt.Errorf("Temporal does not say whether you may read namespace %q: %w", h.namespace, err)
+		return http.StatusServiceUnavailable, fmt.Errorf("no word from Temporal on whether you may read namespace %q: %w", h.namespace, err)
 	}
-	return http.StatusForbidden, fmt.Errorf("Temporal does not let you read namespace %q: %w", h.namespace, err)
+	return http.StatusForbidden, fmt.Errorf("you may not read namespace %q, by Temporal: %w", h.namespace, err)
 }
 
 type callerKey struct{}

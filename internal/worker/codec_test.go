@@ -216,7 +216,7 @@ func gate(t *testing.T, open bool, options ...grpc.ServerOption) (address string
 // the worker's own.
 func TestCodecEndpointAsksTemporal(t *testing.T) {
 	t.Parallel()
-	const denied = "Temporal does not let you read namespace \"default\": Request unauthorized.\n"
+	const denied = "you may not read namespace \"default\", by Temporal: Request unauthorized.\n"
 	for name, own := range map[string][]string{
 		"API key":  {"TEMPORAL_API_KEY=worker-hush", "TEMPORAL_TLS=false"},
 		"metadata": {"TEMPORAL_GRPC_META_AUTHORIZATION=Bearer worker-hush", "TEMPORAL_GRPC_META_OTHER=kept"},
@@ -250,7 +250,7 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 			stop()
 			resp, answer := p.call("POST", "/codec/decode", body, "X-Namespace", "default", "Authorization", "Bearer reader", "Authorization-Extras", "extra")
 			require.Equal(t, 503, resp.StatusCode)
-			require.Contains(t, answer, "Temporal does not say whether you may read namespace \"default\": ")
+			require.Contains(t, answer, "no word from Temporal on whether you may read namespace \"default\": ")
 			require.NotContains(t, p.logs.String(), "hush")
 		})
 	}
