@@ -10,6 +10,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // lists waits until a list is as wanted: Temporal's lists lag a little.
@@ -121,10 +122,37 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
 	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n", "--project-id", s.project)
-	for _, flags := range [][]string{nil, {"-o", "json"}} {
+	for _, args := range [][]string{{"list"}, {"list", "-o", "json"}, {"watch"}} {
 		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:
   temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default
-`}, s.run(append([]string{"list", "--state", "IDLE"}, flags...)...))
+`}, s.run(append(args, "--state", "IDLE")...))
+	}
+}
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59*time.Second + 999*time.Millisecond: "59s", time.Minute: "1m", 59 * time.Minute: "59m", time.Hour: "1h", 47 * time.Hour: "1d", 100 * 24 * time.Hour: "100d",
+	} {
+		require.Equal(t, want, age(d), "%s", d)
+	}
+}
+
+// What a run is of comes from its search attributes, or else from its id.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		run           provisioner.Status
+		project, name string
+	}{
+		{provisioner.Status{WorkflowID: "mine", ProjectID: "p", ClusterName: "c"}, "p", "c"},
+		{provisioner.Status{WorkflowID: "provision-flex-" + project + "-a-b"}, project, "a-b"},
+		{provisioner.Status{WorkflowID: "upgrade-to-serverless-" + project + "-a"}, project, "a"},
+		{provisioner.Status{WorkflowID: "provision-flex-" + project + "-a", ProjectID: "p", ClusterName: "c"}, "p", "c"},
+		{provisioner.Status{WorkflowID: "mine"}, "", ""},
+	} {
+		p, n := named(test.run)
+		require.Equal(t, []string{test.project, test.name}, []string{p, n}, test.run.WorkflowID)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,15 +229,33 @@ func TestWatchMany(t *testing.T) {
 }
 
 // One list tells of a hundred; more than that are looked at in parts.
-func TestManyMore(t *testing.T) {
+func TestLook(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{})
+	s := setupWithoutWorker(t, atlassim.Config{})
 	var names []string
-	for i := range 130 {
+	for i := range 101 {
 		names = append(names, fmt.Sprintf("c%03d", i))
 	}
-	out := s.run("provision-flex", "-f", s.file(names...), "--wait")
+	out := s.run("provision-flex", "-f", s.file(names...))
 	require.Equal(t, 0, out.code, out.stderr)
-	require.Equal(t, 130, strings.Count(out.stdout, "COMPLETED  provision-flex-PROJECT-c"))
-	require.Equal(t, 130, s.sim.Count(atlassim.Created))
+	require.Equal(t, 101, strings.Count(out.stdout, "STARTED  provision-flex-PROJECT-c"))
+
+	c := provisioner.New(s.temporal(), provisioner.Options{})
+	var all []*outcome
+	for _, name := range names {
+		run, err := c.Status(s.ctx(), "provision-flex-"+s.project+"-"+name, "")
+		require.NoError(t, err)
+		all = append(all, &outcome{run: provisioner.Run{RunID: run.RunID}})
+	}
+	all[7].result = &contract.Cluster{} // of which nothing more is to be known
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		look(s.ctx(), c, all, &sync.Mutex{})
+		for i, o := range all {
+			if i != 7 {
+				assert.Equal(t, "provision-flex-"+s.project+"-"+names[i], o.status.WorkflowID)
+				assert.Equal(t, provisioner.Running, o.status.State)
+			}
+		}
+	}, patience, lookEvery)
+	require.Empty(t, all[7].status)
 }

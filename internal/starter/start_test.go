@@ -201,7 +201,7 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
 	b.interrupt()
 	require.Equal(t, 130, b.end().code)
 
-	require.Equal(t, output{stdout: "Workflow   provision-flex-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nWeb UI     " + provisionLink + "\n"},
+	require.Equal(t, output{stdout: "Workflow   provision-flex-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + provisionLink + "\n"},
 		s.run("status", s.provisionID()))
 	require.Equal(t, output{stdout: `{
   "workflowId": "provision-flex-PROJECT-orders",
