@@ -27,6 +27,7 @@ type document struct {
 	name  string
 	line  int
 	node  *yaml.Node // for the lines of fields; nil where there are none
+	above int        // how many lines are above those that node counts
 	data  []byte     // JSON
 	wrong []mistake
 }
@@ -40,57 +41,57 @@ type mistake struct {
 // readDocuments reads the requests of a file, or of standard input for "-".
 func (a *app) readDocuments(ctx context.Context, file string) ([]*document, error) {
 	name := file
-	read := func() ([]byte, error) {
-		if file == "-" {
-			return io.ReadAll(io.LimitReader(a.stdin, maxFile+1))
-		}
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxFile+1))
-	}
 	if file == "-" {
 		name = "standard input"
 	}
-	type content struct {
-		data []byte
-		err  error
-	}
-	done := make(chan content, 1)
+	var data []byte
+	var err error
+	done := make(chan struct{})
 	go func() { // a terminal or a pipe may never answer
-		data, err := read()
-		done <- content{data, err}
+		defer close(done)
+		data, err = a.read(file)
 	}()
 	select {
 	case <-ctx.Done():
 		return nil, ending{exitInterrupted, "interrupted before " + name + " was read; nothing was started"}
-	case c := <-done:
-		var path *os.PathError
-		switch {
-		case errors.As(c.err, &path):
-			return nil, refusal{name + " cannot be read: " + path.Err.Error()}
-		case c.err != nil:
-			return nil, refusal{name + " cannot be read: " + c.err.Error()}
-		case len(c.data) > maxFile:
-			return nil, refusal{fmt.Sprintf("%s is longer than %d MiB: split it", name, maxFile>>20)}
-		}
-		documents := split(c.data)
-		for _, d := range documents {
-			d.file = name
-		}
-		if len(documents) == 0 {
-			return nil, refusal{name + " holds no request"}
-		}
-		return documents, nil
+	case <-done:
 	}
+	var path *os.PathError
+	switch {
+	case errors.As(err, &path):
+		return nil, refusal{name + " cannot be read: " + path.Err.Error()}
+	case err != nil:
+		return nil, refusal{name + " cannot be read: " + err.Error()}
+	case len(data) > maxFile:
+		return nil, refusal{fmt.Sprintf("%s is longer than %d MiB: split it", name, maxFile>>20)}
+	}
+	documents := split(data)
+	for _, d := range documents {
+		d.file = name
+	}
+	if len(documents) == 0 {
+		return nil, refusal{name + " holds no request"}
+	}
+	return documents, nil
+}
+
+func (a *app) read(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(io.LimitReader(a.stdin, maxFile+1))
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
 // split takes apart what a file holds: JSON values one after another, or else
 // YAML documents.
 func split(data []byte) []*document {
 	var out []*document
+	line, at := 1, 0
 	for n, decoder := 1, json.NewDecoder(bytes.NewReader(data)); ; n++ {
 		var value json.RawMessage
 		err := decoder.Decode(&value)
@@ -100,13 +101,14 @@ func split(data []byte) []*document {
 		if err != nil {
 			return splitYAML(data)
 		}
-		before := data[:int(decoder.InputOffset())-len(value)]
-		d := &document{name: fmt.Sprint("document ", n), line: 1 + bytes.Count(before, []byte("\n")), data: value}
+		begin := int(decoder.InputOffset()) - len(value)
+		line += bytes.Count(data[at:begin], []byte("\n"))
+		at = begin
+		d := &document{name: fmt.Sprint("document ", n), line: line, above: line - 1, data: value}
 		// JSON is YAML but for its tabs, which are only ever space, and some
 		// escapes: what has those has no lines.
 		var root yaml.Node
-		padded := append(bytes.Repeat([]byte("\n"), d.line-1), bytes.ReplaceAll(value, []byte("\t"), []byte(" "))...)
-		if yaml.Load(padded, &root) == nil && len(root.Content) == 1 {
+		if yaml.Load(bytes.ReplaceAll(value, []byte("\t"), []byte(" ")), &root) == nil && len(root.Content) == 1 {
 			d.node = root.Content[0]
 		}
 		var items []json.RawMessage
@@ -154,9 +156,9 @@ func splitYAML(data []byte) []*document {
 
 // item is an item of a document that is a list.
 func (d *document) item(i int, node *yaml.Node, data []byte) *document {
-	item := &document{name: fmt.Sprintf("%s, item %d", d.name, i+1), line: d.line, node: node, data: data}
+	item := &document{name: fmt.Sprintf("%s, item %d", d.name, i+1), line: d.line, node: node, above: d.above, data: data}
 	if node != nil {
-		item.line = node.Line
+		item.line = d.above + node.Line
 	}
 	return item
 }
@@ -242,7 +244,7 @@ func (d *document) lineOf(field string) int {
 			default:
 				n = child
 			}
-			line, field = child.Line, rest
+			line, field = d.above+child.Line, rest
 			break
 		}
 	}
