@@ -258,7 +258,7 @@ func TestStopLetsWaitsGoOn(t *testing.T) {
 	t.Parallel()
 	pace := quick
 	pace.Fast, pace.FastEvery = time.Hour, 500*time.Millisecond
-	s := setup(t, atlassim.Config{CreateFor: 4 * time.Second}, withPace(pace))
+	s := setup(t, atlassim.Config{CreateFor: time.Hour}, withPace(pace))
 	run, err := s.client.StartProvision(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > 1 }, patience, 20*time.Millisecond)
@@ -269,6 +269,7 @@ func TestStopLetsWaitsGoOn(t *testing.T) {
 	require.Equal(t, 2, status.Pending.Attempt)
 
 	s.startWorker(withPace(pace))
+	require.NoError(t, s.sim.SetState(group, flex(t).Name, "IDLE"))
 	cluster, err := s.result(run)
 	require.NoError(t, err)
 	require.Equal(t, contract.Created, cluster.Outcome)
