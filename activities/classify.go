@@ -34,16 +34,10 @@ func failureType(e *atlasclient.Error) string {
 }
 
 // failure turns what the client reports of a cluster into the failure of an
-// activity. Where Atlas names a time to wait it becomes the delay of the next
-// attempt; otherwise the retry policy has its way, so that a Retry-After of 0
-// means soon, not at once and forever.
-func failure(cluster string, err error) error {
-	return failureAfter(cluster, "", err, 0)
-}
-
-// failureAfter is failure with the last state seen, and with the delay of the
-// next attempt where Atlas names no longer one.
-func failureAfter(cluster, state string, err error, otherwise time.Duration) error {
+// activity, with the last state seen. Where Atlas names a time to wait that is
+// longer than otherwise, it becomes the delay of the next attempt, so that a
+// Retry-After of 0 means soon, not at once and forever.
+func failure(cluster, state string, err error, otherwise time.Duration) error {
 	var busy errBusy
 	if errors.As(err, &busy) {
 		return notYet(cluster, busy.Error(), state, busy.after)

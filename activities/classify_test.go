@@ -49,7 +49,7 @@ func TestClassify(t *testing.T) {
 			t.Parallel()
 			test.err.Method, test.err.Path = "POST", "/api/atlas/v2/groups/1/flexClusters"
 			var f *temporal.ApplicationError
-			require.ErrorAs(t, failure("orders", &test.err), &f)
+			require.ErrorAs(t, failure("orders", "", &test.err, time.Second), &f)
 			require.Equal(t, test.wantType, f.Type())
 			require.Equal(t, !test.retryable, f.NonRetryable())
 			var d contract.FailureDetails
@@ -58,7 +58,7 @@ func TestClassify(t *testing.T) {
 		})
 	}
 	other := errors.New("not Atlas's")
-	require.Equal(t, other, failure("orders", other))
+	require.Equal(t, other, failure("orders", "", other, time.Second))
 }
 
 // Retry-After is the next delay, a little later so that not all come at once.
@@ -70,8 +70,7 @@ func TestRetryAfter(t *testing.T) {
 		otherwise       time.Duration
 		atLeast, atMost time.Duration
 	}{
-		{"none", nil, 0, 0, 0},
-		{"0 means soon, by the retry policy", ptr(time.Duration(0)), 0, 0, 0},
+		{"0 means soon", ptr(time.Duration(0)), time.Second, time.Second, time.Second},
 		{"5 s", ptr(5 * time.Second), 0, 5 * time.Second, 5600 * time.Millisecond},
 		{"an hour", ptr(time.Hour), 0, time.Hour, time.Hour + 2*time.Second},
 		{"less than we would wait", ptr(time.Second), 4 * time.Second, 4 * time.Second, 4 * time.Second},
@@ -81,7 +80,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Parallel()
 			for range 100 {
 				var f *temporal.ApplicationError
-				err := failureAfter("orders", "CREATING", &atlasclient.Error{Status: 503, RetryAfter: test.after}, test.otherwise)
+				err := failure("orders", "CREATING", &atlasclient.Error{Status: 503, RetryAfter: test.after}, test.otherwise)
 				require.ErrorAs(t, err, &f)
 				require.GreaterOrEqual(t, f.NextRetryDelay(), test.atLeast)
 				require.LessOrEqual(t, f.NextRetryDelay(), test.atMost)

@@ -42,7 +42,7 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (con
 	case atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
 		return c.adopt(ctx)
 	default:
-		return contract.Cluster{}, failure(c.request.Name, err)
+		return contract.Cluster{}, c.failed(err)
 	}
 }
 
@@ -53,6 +53,12 @@ type creation struct {
 	workflowStarted time.Time
 	info            activity.Info
 	clock           clock
+}
+
+// failed is the failure of an attempt. The delay grows with the attempts, since
+// each of them failed or was lost.
+func (c creation) failed(err error) error {
+	return failure(c.request.Name, "", err, backoff(int(c.info.Attempt), c.pace.SlowMax))
 }
 
 func (c creation) body() atlasclient.FlexClusterRequest {
@@ -83,7 +89,7 @@ func (c creation) adopt(ctx context.Context) (contract.Cluster, error) {
 		atlasclient.IsError(err, atlasclient.CodeClusterNotFound):
 		return contract.Cluster{}, conflict(name, "the name is taken in this project by a cluster that is not a Flex cluster: choose another name", nil)
 	case err != nil:
-		return contract.Cluster{}, failure(name, err)
+		return contract.Cluster{}, c.failed(err)
 	}
 
 	found := c.result(cluster, resp, contract.Unchanged)

@@ -48,13 +48,13 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	if errors.As(err, &answer) {
 		u.sent.Errors++
 		activity.RecordHeartbeat(ctx, u.sent)
-		return contract.Cluster{}, failureAfter(in.Request.Name, "", err, backoff(u.sent.Errors, a.pace.SlowMax))
+		return contract.Cluster{}, failure(in.Request.Name, "", err, backoff(u.sent.Errors, a.pace.SlowMax))
 	}
 	if err != nil && u.sent.Errors > 0 {
 		u.sent.Errors = 0
 		activity.RecordHeartbeat(ctx, u.sent)
 	}
-	return value(done), failure(in.Request.Name, err)
+	return value(done), failure(in.Request.Name, "", err, 0)
 }
 
 // upgradeSent is the heartbeat of the upgrade.

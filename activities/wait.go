@@ -193,7 +193,7 @@ func (w *wait) lookFailed(err error) error {
 	}
 	w.progress.Errors++
 	delay := w.within(backoff(w.progress.Errors, w.pace.SlowMax))
-	return failureAfter(w.in.Name, w.progress.StateName, err, delay)
+	return failure(w.in.Name, w.progress.StateName, err, delay)
 }
 
 func missing(after time.Duration) string {

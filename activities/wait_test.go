@@ -311,3 +311,15 @@ func TestUpgradeReadsWhatWasNoted(t *testing.T) {
 	require.ErrorContains(t, err, "what the attempt before noted cannot be read: ")
 	require.Empty(t, sim.Ledger())
 }
+
+// A create is asked for again after a second, and less and less often.
+func TestCreateBackoff(t *testing.T) {
+	t.Parallel()
+	for attempt, want := range map[int32]time.Duration{1: time.Second, 4: 8 * time.Second, 40: time.Minute} {
+		c := creation{Activities: New(nil, Pace{}), info: activity.Info{Attempt: attempt}}
+		var f *temporal.ApplicationError
+		require.ErrorAs(t, c.failed(&atlasclient.Error{Status: 503}), &f)
+		require.GreaterOrEqual(t, f.NextRetryDelay(), want)
+		require.LessOrEqual(t, f.NextRetryDelay(), want*11/10+time.Millisecond)
+	}
+}

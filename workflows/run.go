@@ -21,6 +21,8 @@ const (
 	attemptTimeout = 2 * time.Minute
 	// askPriority goes before lookPriority, the server's default.
 	askPriority, lookPriority = 2, 3
+	// lostInterval is the longest delay after an attempt whose worker died.
+	lostInterval = 10 * time.Second
 )
 
 var (
@@ -117,8 +119,11 @@ func (r *run) execute(activity, input any, summary string, finish bool, out any)
 		HeartbeatTimeout:       heartbeatTimeout,
 		WaitForCancellation:    finish,
 		Summary:                summary,
+		// The activities say themselves how long to wait after they failed. What
+		// is left is the attempt that was lost with its worker: it comes back
+		// soon, however many looks there were before it.
 		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: lostInterval,
 		},
 	})
 	return workflow.ExecuteActivity(ctx, activity, input).Get(ctx, out)

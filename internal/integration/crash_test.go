@@ -117,6 +117,25 @@ func killAt(t *testing.T, bin string, m moment) {
 	require.LessOrEqual(t, len(s.history(run)), 20+3)
 }
 
+// What a killed worker did is missed within 10 seconds and tried again within
+// another 10, however many attempts there were before.
+func TestLostAttemptsComeBackSoon(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	_, err := s.provision(flex(t))
+	require.NoError(t, err)
+	scheduled := 0
+	for _, e := range s.history(s.last) {
+		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
+			scheduled++
+			require.LessOrEqual(t, a.GetHeartbeatTimeout().AsDuration(), 10*time.Second)
+			require.LessOrEqual(t, a.GetRetryPolicy().GetMaximumInterval().AsDuration(), 10*time.Second)
+			require.Zero(t, a.GetRetryPolicy().GetMaximumAttempts())
+		}
+	}
+	require.Equal(t, 2, scheduled)
+}
+
 // startProcess starts a worker in a process of its own.
 func startProcess(s *stack, bin string) *process.Process {
 	cmd := exec.Command(bin)
