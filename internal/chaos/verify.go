@@ -113,7 +113,7 @@ func (s *stack) ledger(ctx context.Context, r *report) error {
 	}
 	for _, e := range entries {
 		r.requests++
-		if e.Fault != "" {
+		if e.Fault != "" || e.Status == http.StatusUnauthorized { // a token that was revoked
 			r.faulted++
 		}
 		switch {
