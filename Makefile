@@ -11,7 +11,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test fuzz chaos chaos-postgres bench bench-micro examples lint schema fmt clean
+.PHONY: help build programs devstack demo up test fuzz mutate chaos chaos-postgres bench bench-micro examples lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -72,6 +72,9 @@ fuzz: ## Fuzz every target there is for FUZZTIME=3s each
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >bin/fuzz.log || { cat bin/fuzz.log; exit 1; }; \
 		done; \
 	done
+
+mutate: bin/temporal ## Take out each safeguard and see its test fail
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/mutate
 
 SEED = 1
 

@@ -67,8 +67,9 @@ type scenario struct {
 	tagged bool
 	before string // who has the name already: "", earlier (run of ours), somebody
 	// like is what somebody else's cluster looks like: ours in every field (and
-	// without our tag), another region, another workflow's.
-	like      string
+	// without our tag), another region, another workflow's. old is that of the
+	// one from before the run.
+	like, old string
 	hiddenFor time.Duration // how long a read lags behind a create
 	skew      time.Duration // of Temporal's clock against Atlas's
 	steps     []step
@@ -98,6 +99,7 @@ func scenarios(tagged bool) *rapid.Generator[scenario] {
 		return scenario{
 			tagged: tagged,
 			before: rapid.SampledFrom(before).Draw(t, "before"), like: rapid.SampledFrom(like).Draw(t, "like"),
+			old:       rapid.SampledFrom([]string{"same", "region", "workflow"}).Draw(t, "old"),
 			hiddenFor: rapid.SampledFrom([]time.Duration{-1, 2 * time.Second, 10 * time.Second}).Draw(t, "hidden"),
 			skew:      rapid.SampledFrom([]time.Duration{0, -time.Hour, time.Hour}).Draw(t, "skew"),
 			steps:     rapid.SliceOfN(steps, 0, 8).Draw(t, "steps"),
@@ -120,7 +122,7 @@ func TestCreateInterleavings(t *testing.T) {
 	for _, tagged := range []bool{true, false} {
 		t.Run(fmt.Sprintf("tag %t", tagged), func(t *testing.T) {
 			ends := map[string]int{}
-			for range 20 { // of rapid's hundred each
+			for range 10 { // of rapid's hundred each
 				rapid.Check(t, func(rt *rapid.T) {
 					s := scenarios(tagged).Draw(rt, "scenario")
 					var end string
@@ -188,7 +190,7 @@ func (g *game) begin() (earlier string) {
 	defer func() { g.now = 0 }()
 	switch g.before {
 	case "somebody":
-		g.others("create")
+		g.others("create", g.old)
 	case "earlier":
 		q := theirCluster("same")
 		q.Tags = append(q.Tags, atlassim.Tag{Key: contract.OwnershipTag, Value: workflowID})
@@ -288,13 +290,13 @@ func (g *game) hook(stage atlassim.Stage, e atlassim.Entry) {
 	}
 	g.others(map[atlassim.Stage]string{
 		atlassim.Arrived: g.step().arrived, atlassim.Applied: g.step().applied, atlassim.Answered: g.step().answered,
-	}[stage])
+	}[stage], g.like)
 }
 
 // others is what somebody else does.
-func (g *game) others(do string) {
+func (g *game) others(do, like string) {
 	switch {
-	case do == "create" && g.sim.CreateFlex(projectID, theirCluster(g.like)) == nil:
+	case do == "create" && g.sim.CreateFlex(projectID, theirCluster(like)) == nil:
 		g.theirs[g.taken()], g.meddled = true, true
 	case do == "delete" && g.taken() != "":
 		if c := g.sim.Clusters()[0]; c.State != contract.StateDeleting && g.sim.Delete(projectID, asked.Name) == nil {

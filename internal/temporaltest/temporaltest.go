@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.uber.org/goleak"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
@@ -33,7 +35,7 @@ type Server struct {
 
 // Main is a TestMain: it runs the tests beside a dev server, whose namespace
 // "default" has the contract's search attributes. Listing and fuzzing go
-// without one.
+// without one. A goroutine that is left at the end fails them.
 func Main(m *testing.M, server **Server) {
 	if !flag.Parsed() {
 		flag.Parse()
@@ -47,10 +49,27 @@ func Main(m *testing.M, server **Server) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer func() { _ = s.Stop() }()
 		*server = s
-		return m.Run()
+		code := m.Run()
+		_ = s.Stop()
+		if err := leaked(); code == 0 && err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
 	}())
+}
+
+// leaked names the goroutines that the tests of a package have left: of
+// workers, clients, programs and connections. What is ending gets its time.
+func leaked() (err error) {
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	for range 10 { // a second each
+		if err = goleak.Find(); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // set is the value of a flag of go test.
@@ -79,6 +98,12 @@ func Start(searchAttributes bool) (*Server, error) {
 		return nil, fmt.Errorf("the dev server does not start: %w", err)
 	}
 	return &Server{DevServer: dev, CLI: cli}, nil
+}
+
+// Stop closes the server's client and stops the server.
+func (s *Server) Stop() error {
+	s.Client().Close()
+	return s.DevServer.Stop()
 }
 
 // CLI finds the temporal program: TEMPORAL_CLI, the one that make builds, or
