@@ -1,13 +1,16 @@
 package activities_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -266,11 +269,17 @@ func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 		m.sim.AddFault(f)
 	}
 	resp, err := m.wire.RoundTrip(r)
+	if err == nil {
+		body, cut := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if cut == nil {
+			cut = io.EOF
+		}
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(cut)))
+	}
+	synctest.Wait() // others have done what they do once it is answered
 	if now.crash == "after" {
 		m.dead = true
-		if err == nil {
-			resp.Body.Close()
-		}
 		return nil, errKilled
 	}
 	return resp, err

@@ -128,9 +128,9 @@ func (s *stack) shown(run provisioner.Run) string {
 	var b strings.Builder
 	for _, e := range s.history(run) {
 		b.WriteString(protojson.Format(e))
-		for _, p := range e.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads() {
-			b.Write(p.GetData())
-		}
+		// Here payloads of every kind stand as they are, and not in base64:
+		// inputs, results, failures, memo, search attributes, summaries.
+		b.WriteString(e.String())
 	}
 	b.Write(s.show(run))
 	return b.String()
