@@ -3,7 +3,9 @@
 
 MODULE  := github.com/atlas-provisioner/atlas-provisioner
 VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -X $(MODULE)/internal/version.Version=$(VERSION)
+COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS  = -X $(MODULE)/internal/version.Version=$(VERSION) -X $(MODULE)/internal/version.Commit=$(COMMIT)
+PROGRAMS = ./cmd/worker ./cmd/starter ./cmd/atlas-sim
 
 # The race detector needs a C compiler on most systems; go itself sets
 # CGO_ENABLED=0 where there is none. `make test RACE=` leaves it out.
@@ -11,7 +13,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test fuzz mutate chaos chaos-postgres bench bench-micro examples lint schema fmt clean
+.PHONY: help build programs devstack demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -20,7 +22,7 @@ help: ## Show this help
 build: programs bin/temporal ## Build worker, starter, atlas-sim and temporal into bin/
 
 programs:
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/worker ./cmd/starter ./cmd/atlas-sim
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
 # A temporal on PATH is used as it is; one inside this folder is our own.
 bin/temporal: tools/go.mod tools/go.sum
@@ -52,6 +54,7 @@ test: bin/temporal examples ## Run every test, and fuzz for half a minute
 	cd tools/monitoring && go test -count=1 ./...
 	cd tools/bench && go test $(RACE) ./...
 	cd tools/schema && go test $(RACE) ./...
+	cd tools/release && go test -count=1 ./...
 	@$(MAKE) --no-print-directory fuzz
 
 # npm installs what package-lock.json names, and only when that changed.
@@ -75,6 +78,25 @@ fuzz: ## Fuzz every target there is for FUZZTIME=3s each
 
 mutate: bin/temporal ## Take out each safeguard and see its test fail
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/mutate
+
+# Archives are the same, byte for byte, for the same commit and compiler. Needs
+# GNU tar and sha256sum.
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+DIST      = dist
+
+release: ## Cross-build static binaries into dist/, archived, with checksums
+	@rm -rf '$(DIST)' && mkdir -p '$(DIST)'
+	@set -e; for platform in $(PLATFORMS); do \
+		name=atlas-provisioner_$(VERSION)_$$(echo $$platform | tr / _); \
+		echo "$(DIST)/$$name.tar.gz"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
+			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "$(DIST)/$$name/" $(PROGRAMS); \
+		cp README.md "$(DIST)/$$name/"; \
+		tar -C '$(DIST)' --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner \
+			--mode=u+rw,go-w -c $$name | gzip -n >"$(DIST)/$$name.tar.gz"; \
+		rm -r "$(DIST)/$$name"; \
+	done
+	@cd '$(DIST)' && sha256sum *.tar.gz >checksums.txt
 
 SEED = 1
 
@@ -121,7 +143,7 @@ lint: bin/promtool ## Check formatting, go vet, staticcheck, workflow determinis
 	$(LINT_BIN)/staticcheck ./...
 	$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...
 	$(LINT_BIN)/depguard ./...
-	for module in compose monitoring bench schema; do (cd tools/$$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
+	for module in compose monitoring bench schema release; do (cd tools/$$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
 	bin/promtool check config deploy/monitoring/prometheus.yml
 	bin/promtool test rules deploy/monitoring/alerts_test.yml
 
@@ -134,5 +156,5 @@ schema: ## Write contract/schema from the Go types
 fmt: ## Format the code
 	gofmt -s -w .
 
-clean: ## Remove bin/
-	rm -rf bin
+clean: ## Remove bin/ and dist/
+	rm -rf bin dist

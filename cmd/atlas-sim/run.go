@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
 // Exit codes.
@@ -64,6 +65,7 @@ type options struct {
 	addr   string
 	config string
 	quiet  bool
+	show   bool // the version
 	sim    atlassim.Config
 	seeds  seeds
 }
@@ -91,6 +93,7 @@ func flags(o *options) *flag.FlagSet {
 	f.SetOutput(io.Discard) // run reports, in its own words
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 picks a free one and prints it")
 	f.StringVar(&o.config, "config", "", "JSON `FILE` with any of the simulator's settings, faults and clusters; flags win over it")
+	f.BoolVar(&o.show, "version", false, "show the version")
 	f.BoolVar(&o.quiet, "quiet", false, "do not log requests to standard error")
 	f.Var(&o.seeds, "seed-shared", "start with an M0 cluster `GROUP/NAME`, ready to be upgraded; repeatable")
 
@@ -115,6 +118,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	o, err := parse(args, getenv)
 	if errors.Is(err, flag.ErrHelp) {
 		help(stdout)
+		return exitOK
+	}
+	if err == nil && o.show {
+		fmt.Fprintln(stdout, "atlas-sim "+version.String())
 		return exitOK
 	}
 	var sim *atlassim.Server

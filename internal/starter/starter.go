@@ -85,7 +85,7 @@ Exit codes:
   starter provision-flex -f clusters.yaml --wait
   starter status provision-flex-32b6e34b3d91647abb20e7b8-orders
   starter list`,
-		Version:       version.Version,
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -81,7 +81,7 @@ func Run(ctx context.Context, args []string, environ []string, stdout, stderr io
 	case len(args) <= 2 && args[0] == "healthcheck":
 		return healthcheck(ctx, e, args[1:], stderr)
 	case len(args) == 1 && args[0] == "--version":
-		fmt.Fprintln(stdout, "worker "+version.Version)
+		fmt.Fprintln(stdout, "worker "+version.String())
 		return exitOK
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help"):
 		fmt.Fprint(stdout, usage)

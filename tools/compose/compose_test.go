@@ -297,6 +297,9 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("image %s is not pinned", image)
 		}
 	}
+	if !strings.Contains(dockerfile, "\n  CMD [\"/worker\", \"healthcheck\"]\n") {
+		t.Error("has no HEALTHCHECK that runs /worker healthcheck")
+	}
 	if !strings.Contains(dockerfile, "\nUSER nonroot") {
 		t.Error("the programs run as root: add USER nonroot:nonroot")
 	}
