@@ -1,5 +1,5 @@
 # Needs Go, make, git and sh. Everything else is pinned in tools/ and comes
-# from the Go module proxy.
+# from the Go module proxy, but for promtool (tools/promtool.sh).
 
 MODULE  := github.com/atlas-provisioner/atlas-provisioner
 VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)

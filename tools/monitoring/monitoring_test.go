@@ -133,7 +133,7 @@ func TestDashboards(t *testing.T) {
 
 func TestAlerts(t *testing.T) {
 	known := metrics(t)
-	tests := read(t, deploy+"/alerts_test.yml")
+	tests, docs := read(t, deploy+"/alerts_test.yml"), read(t, "../../docs/operations.md")
 	groups, errs := rulefmt.Parse([]byte(read(t, deploy+"/alerts.yml")), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		t.Fatal(errs)
@@ -149,9 +149,21 @@ func TestAlerts(t *testing.T) {
 					t.Errorf("%s has no %s", rule.Alert, name)
 				}
 			}
+			if !strings.Contains(docs, "| `"+rule.Alert+"`: ") {
+				t.Errorf("docs/operations.md does not name %s", rule.Alert)
+			}
 			if !strings.Contains(tests, rule.Alert) {
 				t.Errorf("alerts_test.yml has no test that fires %s", rule.Alert)
 			}
+		}
+	}
+}
+
+func TestMetricsAreDocumented(t *testing.T) {
+	docs := read(t, "../../docs/operations.md")
+	for name := range metrics(t) {
+		if strings.HasPrefix(name, "atlas_") && !strings.Contains(docs, "`"+name+"`") {
+			t.Errorf("docs/operations.md does not name %s", name)
 		}
 	}
 }
