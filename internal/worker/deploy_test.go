@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
@@ -19,8 +20,7 @@ func TestRollingDeploy(t *testing.T) {
 	s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug")
 	const deployment = "atlas-provisioner"
 	temporal := func(args ...string) (string, error) {
-		args = append([]string{"worker", "deployment"}, append(args, "--address", s.on.FrontendHostPort())...)
-		out, err := exec.CommandContext(s.ctx(), s.on.CLI, args...).CombinedOutput()
+		out, err := exec.CommandContext(s.ctx(), s.on.CLI, append(args, "--address", s.on.FrontendHostPort())...).CombinedOutput()
 		return string(out), err
 	}
 	build := func(id string) *program {
@@ -28,8 +28,9 @@ func TestRollingDeploy(t *testing.T) {
 		return s.run()
 	}
 	// The server knows a build once a worker of it has polled.
-	done := func(want string, args ...string) {
+	done := func(want, command string, args ...string) {
 		t.Helper()
+		args = append(strings.Fields("worker deployment "+command+" --deployment-name "+deployment), args...)
 		var out string
 		require.Eventually(t, func() bool {
 			var err error
@@ -44,19 +45,30 @@ func TestRollingDeploy(t *testing.T) {
 	}
 
 	one := build("one")
-	done("", "set-current-version", "--deployment-name", deployment, "--build-id", "one", "--yes")
+	done("", "set-current-version", "--build-id", "one", "--yes")
 	first := start("t-first")
 	s.asked("GET")
 
 	two := build("two")
-	done("", "set-ramping-version", "--deployment-name", deployment, "--build-id", "two", "--percentage", "10", "--yes")
-	done("", "set-current-version", "--deployment-name", deployment, "--build-id", "two", "--yes")
+	done("", "set-ramping-version", "--build-id", "two", "--percentage", "10", "--yes")
+	done("", "set-current-version", "--build-id", "two", "--yes")
 	second := start("t-second")
 	one.waits(first)
 	two.waits(second)
-	done("draining", "describe-version", "--deployment-name", deployment, "--build-id", "one")
+	done("draining", "describe-version", "--build-id", "one")
+
+	// A run that stands still on a bad build is moved by hand.
+	third := start("t-third")
+	two.waits(third)
+	out, err := temporal("workflow", "update-options", "--workflow-id", third, "--versioning-override-behavior", "pinned",
+		"--versioning-override-deployment-name", deployment, "--versioning-override-build-id", "one")
+	require.NoError(t, err, out)
+	one.waits(third)
 
 	s.sim.ClearFaults()
+	cluster, err := s.client.Result(s.ctx(), third, "")
+	require.NoError(t, err)
+	require.Equal(t, contract.StateIdle, cluster.StateName)
 	for id, want := range map[string]struct {
 		build string
 		by    *program
