@@ -93,8 +93,8 @@ release: ## Cross-build static binaries into dist/, archived, with checksums
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "$(DIST)/$$name/" $(PROGRAMS); \
 		cp README.md "$(DIST)/$$name/"; \
-		tar -C '$(DIST)' --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner \
-			--mode=u+rw,go-w -c $$name | gzip -n >"$(DIST)/$$name.tar.gz"; \
+		tar -C "$(abspath $(DIST))" --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner \
+			--mode=u+rw,go-w --use-compress-program='gzip -n' -cf "$(abspath $(DIST))/$$name.tar.gz" $$name; \
 		rm -r "$(DIST)/$$name"; \
 	done
 	@cd '$(DIST)' && sha256sum *.tar.gz >checksums.txt
