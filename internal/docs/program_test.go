@@ -1,0 +1,107 @@
+//go:build unix
+
+package docs
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// packages are those that a piece of a Go program may use without an import.
+var packages = map[string]string{
+	"errors": "errors", "log": "log", "json": "encoding/json", "slog": "log/slog",
+	"contract":    "github.com/atlas-provisioner/atlas-provisioner/contract",
+	"provisioner": "github.com/atlas-provisioner/atlas-provisioner/provisioner",
+	"codec":       "github.com/atlas-provisioner/atlas-provisioner/codec",
+	"temporal":    "go.temporal.io/sdk/temporal",
+}
+
+const frame = `package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/client"
+%s)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	temporalClient, err := client.Dial(client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")})
+	if err == nil {
+		defer temporalClient.Close()
+		err = piece(ctx, temporalClient)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func piece(ctx context.Context, temporalClient client.Client) error {
+//line README.md:%d
+%s
+%s
+	return nil
+}
+`
+
+// program runs a Go program, or a piece of one.
+func (b block) program(t *testing.T) {
+	t.Helper()
+	source := b.text
+	if !strings.Contains(source, "package main") {
+		source = b.framed(t)
+	}
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
+	got := u.run(t, "go", "-C", u.root, "run", file)
+	require.Zero(t, got.code, got)
+}
+
+// framed is the program that a piece becomes. A variable that the piece leaves
+// unused is used, and its error is the program's.
+func (b block) framed(t *testing.T) string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "", fmt.Sprintf("package p\nfunc _() error {\n%s\n}", b.text), 0)
+	require.NoError(t, err)
+	var unused string
+	for _, s := range f.Decls[0].(*ast.FuncDecl).Body.List {
+		assignment, ok := s.(*ast.AssignStmt)
+		if !ok || assignment.Tok != token.DEFINE {
+			continue
+		}
+		for _, e := range assignment.Lhs {
+			switch name := e.(*ast.Ident).Name; name {
+			case "_":
+			case "err":
+				if !strings.Contains(unused, "return err") {
+					unused += "if err != nil { return err }\n"
+				}
+			default:
+				unused += "_ = " + name + "\n"
+			}
+		}
+	}
+	var imports []string
+	for name, path := range packages {
+		if regexp.MustCompile(`\b` + name + `\.`).MatchString(b.text) {
+			imports = append(imports, fmt.Sprintf("\t%q\n", path))
+		}
+	}
+	slices.Sort(imports)
+	return fmt.Sprintf(frame, strings.Join(imports, ""), b.line, b.text, unused)
+}
