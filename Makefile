@@ -13,7 +13,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples lint schema fmt clean
+.PHONY: help build programs devstack demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples browser pictures lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -48,7 +48,7 @@ up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop t
 # The tests of a package wait far more than they compute, so many run beside one
 # another; a package at a time, since most start a Temporal server. -count=1 where
 # Go would answer from its cache, not seeing that a file outside the module changed.
-test: bin/temporal examples ## Run every test, and fuzz for half a minute
+test: bin/temporal examples browser ## Run every test, and fuzz for half a minute
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
 	cd tools/monitoring && go test -count=1 ./...
@@ -58,12 +58,17 @@ test: bin/temporal examples ## Run every test, and fuzz for half a minute
 	cd tools/release && go test -count=1 ./...
 	@$(MAKE) --no-print-directory fuzz
 
-# npm installs what package-lock.json names, and only when that changed.
-examples: examples/typescript/node_modules ## Install what the examples need, Node.js from Debian where it is missing
+# What the tests of the documentation need; programs from Debian where they are
+# missing, and of npm's packages what package-lock.json names.
+examples: examples/typescript/node_modules
+	@tools/debian.sh jq
 
-examples/typescript/node_modules: examples/typescript/package-lock.json
-	tools/debian.sh nodejs npm jq
-	cd $(@D) && npm ci --no-audit --no-fund --prefer-offline
+browser: tools/webui/node_modules
+	@tools/debian.sh chromium
+
+%/node_modules: %/package-lock.json
+	tools/debian.sh nodejs npm
+	cd $* && npm ci --no-audit --no-fund --prefer-offline
 	@touch $@
 
 FUZZTIME = 3s
@@ -98,6 +103,9 @@ release: ## Cross-build static binaries into dist/, archived, with checksums
 		rm -r "$(DIST)/$$name"; \
 	done
 	@cd '$(DIST)' && sha256sum *.tar.gz >checksums.txt
+
+pictures: bin/temporal browser ## Look at the Web UI in a browser, and write its pictures to docs/
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test ./internal/docs -count=1 -run TestWebUI -pictures
 
 SEED = 1
 

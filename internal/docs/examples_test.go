@@ -17,6 +17,7 @@ import (
 // failure by its type.
 func TestExamples(t *testing.T) {
 	t.Parallel()
+	u.everything(t)
 	typescript := filepath.Join(u.root, "examples", "typescript")
 	_, err := os.Stat(filepath.Join(typescript, "node_modules"))
 	require.NoError(t, err, "the example's packages are missing: run make examples")
@@ -37,10 +38,10 @@ func TestExamples(t *testing.T) {
 			}
 			name := example.name + "-orders"
 			first := u.begin(t, example.command[0], slices.Concat(example.command[1:], []string{group, name, "AWS", "US_EAST_1"})...)
-			u.hold(t, name, "CREATING")
+			u.hold(t, group, name, "CREATING")
 			progress := "provision-flex-" + group + "-" + name + ": CREATING\n"
 			eventually(t, "it does not follow the run", func() bool { return strings.Contains(first.stderr.String(), progress) })
-			u.hold(t, name, "")
+			u.hold(t, group, name, "")
 			got := first.end()
 			require.Zero(t, got.code, got)
 			idle := name + ` is IDLE \(%s\): mongodb\+srv://` + name + `\.\w+\.atlas-sim\.invalid\n$`

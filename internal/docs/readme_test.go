@@ -32,6 +32,7 @@ import (
 //	yaml     parses; a document that is an input must be a valid one. One whose
 //	json     first line is a comment "# NAME.yaml" is saved under that name
 func TestREADME(t *testing.T) {
+	u.everything(t)
 	data, err := os.ReadFile(filepath.Join(u.root, "README.md"))
 	require.NoError(t, err)
 	all := blocks(string(data))

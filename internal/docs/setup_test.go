@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -132,6 +133,19 @@ func (u *user) furnish(cli string) error {
 	return nil
 }
 
+// everything notes that a test depends on every file of the repository: the
+// result that go test keeps of it is good only while none changes.
+func (u *user) everything(t *testing.T) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(u.root, func(path string, d fs.DirEntry, err error) error {
+		if name := d.Name(); err == nil && d.IsDir() && (name == ".git" || name == "bin" || name == "build" || name == "types" || name == "node_modules") {
+			return filepath.SkipDir
+		}
+		_, _ = os.Stat(path) // go test sees it
+		return err
+	}))
+}
+
 // result is what a program left.
 type result struct {
 	code           int
@@ -195,10 +209,10 @@ func (u *user) sim(t *testing.T, path, body string) {
 }
 
 // hold keeps a cluster in a state as soon as it is there; "" lets it go.
-func (u *user) hold(t *testing.T, name, state string) {
+func (u *user) hold(t *testing.T, project, name, state string) {
 	t.Helper()
 	eventually(t, "there is no cluster "+name, func() bool {
-		return u.post(t, "state", fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, group, name, state)) == http.StatusNoContent
+		return u.post(t, "state", fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state)) == http.StatusNoContent
 	})
 }
 
