@@ -40,10 +40,11 @@ import (
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	temporalClient, err := client.Dial(client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")})
+	options := client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")}
+	temporalClient, err := client.Dial(options)
 	if err == nil {
 		defer temporalClient.Close()
-		err = piece(ctx, temporalClient)
+		err = piece(ctx, temporalClient, options)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -51,10 +52,12 @@ func main() {
 	}
 }
 
-func piece(ctx context.Context, temporalClient client.Client) error {
+func piece(ctx context.Context, temporalClient client.Client, options client.Options) error {
+	{
 //line README.md:%d
 %s
 %s
+	}
 	return nil
 }
 `

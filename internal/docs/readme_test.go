@@ -28,9 +28,10 @@ import (
 //	console  runs what follows each "$ "; the lines after it must come out, in
 //	         that order, whatever comes between; "…" stands for anything, and a
 //	         run of hexadecimal digits with a digit in it for any other
-//	go       runs, as a program or in a function that has ctx and temporalClient
-//	yaml     parses; a document that is an input must be a valid one. One whose
-//	json     first line is a comment "# NAME.yaml" is saved under that name
+//	go       runs, as a program or in a function that has ctx, temporalClient and
+//	         the options it was made of
+//	yaml     parses; a document that is an input must be a valid one. Where the
+//	json     line before ends in `NAME.yaml`: it is saved under that name
 func TestREADME(t *testing.T) {
 	u.everything(t)
 	data, err := os.ReadFile(filepath.Join(u.root, "README.md"))
@@ -51,7 +52,8 @@ func TestREADME(t *testing.T) {
 
 // block is one fenced code block.
 type block struct {
-	line    int // of its first line of code
+	line    int    // of its first line of code
+	before  string // the line of text before it
 	kind    string
 	text    string
 	skipped string // why it is not run
@@ -71,7 +73,7 @@ func blocks(markdown string) []block {
 	for i, line := range strings.Split(markdown, "\n") {
 		switch m := fence.FindStringSubmatch(line); {
 		case in == nil && m != nil:
-			in = &block{line: i + 2, kind: m[2]}
+			in = &block{line: i + 2, before: before, kind: m[2]}
 			if why := reason.FindStringSubmatch(before); why != nil {
 				in.skipped = why[1]
 			}
@@ -190,20 +192,20 @@ func (b block) document(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	if name := named.FindStringSubmatch(b.text); name != nil {
+	if name := named.FindStringSubmatch(b.before); name != nil {
 		require.NoError(t, os.WriteFile(filepath.Join(u.home, name[1]), []byte(b.text), 0o600))
 	}
 }
 
-var named = regexp.MustCompile(`^# ([\w-]+\.ya?ml)\n`)
+var named = regexp.MustCompile("`([\\w-]+\\.(?:ya?ml|json))`:$")
 
 // What is run depends on how blocks are found.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []block{
-		{line: 3, kind: "sh", text: "a\n\nb\n"},
-		{line: 9, kind: "yaml", text: "x:\n  y\n", skipped: "it needs a cloud"},
-		{line: 15, text: "z\n"},
+		{line: 3, before: "text", kind: "sh", text: "a\n\nb\n"},
+		{line: 9, before: "<!-- not run: it needs a cloud -->", kind: "yaml", text: "x:\n  y\n", skipped: "it needs a cloud"},
+		{line: 15, before: "<!-- other -->", text: "z\n"},
 	}, blocks("text\n```sh\na\n\nb\n```\n  <!-- not run: it needs a cloud -->\n  ```yaml\n  x:\n    y\n  ```\n<!-- other -->\n\n```\nz\n```\n"))
 	require.Empty(t, missing([]string{"one 12", "id 6b03e0f…"}, []string{"", "one 3", "between", "id 1f2e3d4c  "}))
 	require.Equal(t, "two", missing([]string{"two", "one"}, []string{"one", "two words"}))
