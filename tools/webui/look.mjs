@@ -3,6 +3,8 @@
 //
 //   node look.mjs WEB_UI_URL PROJECT_ID FOLDER
 //
+// playwright-core 1.61 is the last that runs on Debian's Node.js (18).
+//
 // In the project the cluster "orders" is done, "payments" is CREATING and has
 // been looked at more than once, and "billing" was refused for want of a
 // payment method; see internal/docs.
