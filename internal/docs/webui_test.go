@@ -22,18 +22,19 @@ func TestWebUI(t *testing.T) {
 	require.NoError(t, err, "the browser's driver is missing: run make browser")
 
 	const project = "5f2b9c1e7a3d48069be1c2d4" // of its own: the list shows all of it
-	provision := func(name string, more ...string) result {
-		return u.run(t, "bin/starter", append([]string{"provision-flex", "--project-id", project,
+	provision := func(name string, more ...string) *running {
+		return u.begin(t, "bin/starter", append([]string{"provision-flex", "--project-id", project,
 			"--name", name, "--provider", "AWS", "--region", "US_EAST_1"}, more...)...)
 	}
-	waiting := provision("payments")
-	require.Zero(t, waiting.code, waiting)
+	starting := provision("payments")
 	u.hold(t, project, "payments", "CREATING")
-	done := provision("orders", "--wait")
+	started := starting.end()
+	require.Zero(t, started.code, started)
+	done := provision("orders", "--wait").end()
 	require.Zero(t, done.code, done)
 	u.sim(t, "faults", fmt.Sprintf(`[{"method": "POST", "path": "groups/%s/flexClusters", "kind": "status", "times": 1, "status": 402,
 		"errorCode": "NO_PAYMENT_INFORMATION_FOUND", "reason": "Payment Required", "detail": "No payment information was found for group."}]`, project))
-	failed := provision("billing", "--wait")
+	failed := provision("billing", "--wait").end()
 	require.Equal(t, 1, failed.code, failed)
 
 	folder := t.ArtifactDir()
