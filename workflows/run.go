@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -171,7 +172,7 @@ func (r *run) invalid(err error) error {
 	if !errors.As(err, &input) {
 		return err
 	}
-	r.enter(contract.PhaseFailed, "%s: %v.", contract.InvalidInput, err)
+	r.enter(contract.PhaseFailed, "%v.", err)
 	return temporal.NewApplicationErrorWithOptions(err.Error(), contract.InvalidInput, temporal.ApplicationErrorOptions{
 		NonRetryable: true,
 		Details:      []any{contract.FailureDetails{Violations: input.Violations}},
@@ -192,7 +193,11 @@ func (r *run) failed(err error) error {
 	} else {
 		r.upsert(clusterState.ValueUnset()) // there is no cluster to have one
 	}
-	r.enter(contract.PhaseFailed, "%s: %s.", kind, message)
+	says := message
+	if !strings.Contains(message, kind) { // Atlas's own codes stand in its answer
+		says = kind + ": " + message
+	}
+	r.enter(contract.PhaseFailed, "%s.", says)
 	return temporal.NewApplicationErrorWithOptions(message, kind, temporal.ApplicationErrorOptions{
 		NonRetryable: true, Cause: err, Details: []any{details},
 	})

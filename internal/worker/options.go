@@ -11,17 +11,28 @@ import (
 // every one of them. A whole stop takes 10 s at most.
 const stopTimeout = 8 * time.Second
 
+const (
+	// activitySlots bounds the memory of a burst: a wait holds its slot for its
+	// first half minute, at about 100 KiB, and for a moment a minute after that.
+	// Enough for 100 clusters a second.
+	activitySlots = 3000
+	// cachedWorkflows is for those that are at something: a run that waits needs
+	// its worker once more, at its end, when replaying its 16 events costs one
+	// read more. Each cached one takes about 40 KiB, and the SDK's default is
+	// 10,000.
+	cachedWorkflows = 1000
+)
+
 // Options are what the worker tells the Temporal SDK, apart from what its
 // configuration says. `make bench` runs the workflow that it compares with
-// under the same.
+// under the same. The figures were measured by `make bench ONLY=waits`.
 func Options() worker.Options {
+	worker.SetStickyWorkflowCacheSize(cachedWorkflows) // of the whole process
 	return worker.Options{
-		WorkerStopTimeout: stopTimeout,
-		// A wait holds its slot for half a minute (then it comes back for a
-		// moment each minute), and a slot costs a few goroutines: enough for 100
-		// clusters a second.
-		MaxConcurrentActivityExecutionSize: 4000,
-		// An idle worker polls little, a busy one enough.
+		WorkerStopTimeout:                  stopTimeout,
+		MaxConcurrentActivityExecutionSize: activitySlots,
+		// An idle worker keeps few polls open, a busy one as many as it has
+		// tasks for.
 		WorkflowTaskPollerBehavior: pollers(),
 		ActivityTaskPollerBehavior: pollers(),
 		// The SDK would send a heartbeat every 8 of the 10 seconds after which
@@ -31,5 +42,7 @@ func Options() worker.Options {
 }
 
 func pollers() worker.PollerBehavior {
-	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 20})
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 20,
+	})
 }
