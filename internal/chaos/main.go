@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.upgrades, "upgrades", 50, "shared-tier clusters to upgrade")
 	flags.IntVar(&o.foreign, "foreign", 20, "provisions of a name that somebody else has")
 	flags.IntVar(&o.workers, "workers", 3, "workers")
-	flags.Float64Var(&o.faults, "faults", 0.2, "the part of Atlas's answers that are faults")
+	flags.Float64Var(&o.faults, "faults", 0.22, "the part of the answers to requests for clusters that are faults: a fifth of all answers, those with tokens included")
 	flags.IntVar(&o.restarts, "restarts", 2, "how often the Temporal server is killed and restarted")
 	flags.DurationVar(&o.limit, "limit", 20*time.Minute, "when to give up")
 	flags.StringVar(&o.bin, "bin", "bin", "the folder of worker, starter and atlas-sim")

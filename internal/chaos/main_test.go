@@ -23,7 +23,7 @@ func TestShortCampaign(t *testing.T) {
 	require.NoError(t, err, string(out))
 	var table bytes.Buffer
 	lost, err := campaign(t.Context(), options{
-		seed: 1, provisions: 30, upgrades: 8, foreign: 4, workers: 3, faults: 0.2, restarts: 1,
+		seed: 1, provisions: 30, upgrades: 8, foreign: 4, workers: 3, faults: 0.22, restarts: 1,
 		bin: bin, temporal: cli,
 	}, &table)
 	require.NoError(t, err, table.String())
