@@ -63,6 +63,9 @@ type watch struct {
 func (p *project) watch(name string, scheduled time.Time) *watch {
 	p.fleet.mu.Lock()
 	defer p.fleet.mu.Unlock()
+	if now := time.Now(); scheduled.After(now) { // by a clock that is ahead
+		scheduled = now
+	}
 	w := &watch{project: p, name: name, scheduled: scheduled}
 	w.stay(24 * time.Hour) // longer than any attempt
 	return w

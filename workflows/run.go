@@ -212,7 +212,8 @@ func (r *run) describe(err error) (message, kind string, details contract.Failur
 			// Details of another shape say nothing.
 			_ = app.Details(&details)
 		}
-		if t := app.Type(); t != contract.NotYet && t != contract.Timeout {
+		looked := app.Type() == contract.NotYet && r.status.Phase == contract.PhaseWaiting
+		if !looked && app.Type() != contract.Timeout {
 			last = app.Message()
 		}
 	}
@@ -221,8 +222,11 @@ func (r *run) describe(err error) (message, kind string, details contract.Failur
 		return last, app.Type(), details
 	case last != "" && r.status.Phase != contract.PhaseWaiting:
 		// Atlas never took the request: there is no state to speak of.
+		if kind = app.Type(); kind == contract.NotYet {
+			kind = contract.Timeout
+		}
 		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds): start the workflow again once Atlas answers",
-			last, r.timeout), app.Type(), details
+			last, r.timeout), kind, details
 	}
 	if details.StateName == "" {
 		details.StateName = r.lastState(err)

@@ -129,6 +129,20 @@ func notYet() error {
 	})
 }
 
+// A request that was never sent, for want of a turn, ends as TIMEOUT and says
+// what it waited for.
+func TestTimeLimitBeforeAsking(t *testing.T) {
+	t.Parallel()
+	env := environment(t)
+	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{},
+		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}))
+	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
+	var f *temporal.ApplicationError
+	require.ErrorAs(t, env.GetWorkflowError(), &f)
+	require.Equal(t, contract.Timeout, f.Type())
+	require.Equal(t, `cluster "orders": no turn, for which no time was left within 30m0s (timeoutSeconds): start the workflow again once Atlas answers`, f.Message())
+}
+
 // A worker that is killed over and over leaves a time-out without a cause.
 func TestOnlyTimeouts(t *testing.T) {
 	t.Parallel()
