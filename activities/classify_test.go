@@ -105,3 +105,21 @@ func TestAdvice(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// An answer's way to the failure that Temporal keeps.
+func BenchmarkClassify(b *testing.B) {
+	after := time.Second
+	for name, e := range map[string]*atlasclient.Error{
+		"final":     {Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Detail: "No payment information was found."},
+		"transient": {Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: &after},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if failure("orders", "", e, time.Second) == nil {
+					b.Fatal("no failure")
+				}
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
@@ -15,6 +16,7 @@ type listing struct {
 	newer chan struct{} // closed when one that began later has ended well
 
 	// To be read after done.
+	ended    time.Time
 	clusters map[string]*atlasclient.Cluster
 	resp     *atlasclient.Response
 	err      error
@@ -33,7 +35,7 @@ func newListing(begun time.Time) *listing {
 func (p *project) list(ctx context.Context, l *listing) {
 	defer l.cancel()
 	clusters, resp, err := p.listFlex(ctx)
-	l.resp, l.err = resp, err
+	l.ended, l.resp, l.err = time.Now(), resp, err
 	l.clusters = make(map[string]*atlasclient.Cluster, len(clusters))
 	for i := range clusters {
 		l.clusters[clusters[i].Name] = &clusters[i]
@@ -53,10 +55,10 @@ func (p *project) list(ctx context.Context, l *listing) {
 type watch struct {
 	*project
 	name string
-	// scheduled is when the wait began: what was read before it says nothing
-	// of this cluster, whose name somebody else may have had.
-	scheduled time.Time
-	seen      *listing
+	// after is when the wait was scheduled, and then when its last look began: a
+	// list that began before is no news. What was read before the wait says
+	// nothing of this cluster, whose name somebody else may have had.
+	after time.Time
 }
 
 // watch enters a wait. It must leave.
@@ -66,7 +68,7 @@ func (p *project) watch(name string, scheduled time.Time) *watch {
 	if now := time.Now(); scheduled.After(now) { // by a clock that is ahead
 		scheduled = now
 	}
-	w := &watch{project: p, name: name, scheduled: scheduled}
+	w := &watch{project: p, name: name, after: scheduled}
 	w.stay(24 * time.Hour) // longer than any attempt
 	return w
 }
@@ -109,25 +111,26 @@ func (w *watch) alone() bool {
 }
 
 const (
-	// price is for how many intervals a wait among many pays one request.
-	price = 25
+	// price is for how many intervals a wait among many pays one request, and
+	// rootPrice how it grows with the root of the worker's fleet.
+	price, rootPrice = 25, 2
 	// closest and furthest bound what company makes of an interval.
 	closest, furthest = 0.25, 4
 )
 
 // interval is how long to leave between looks where a wait alone would leave
-// so long. Waits of a project share each read, so the price of a wait is kept
-// rather than the interval: where many wait, all are looked at more often, at
-// a request for each 25 intervals of each wait; and where the worker holds a
-// fleet, the few of a project look less often rather than pay more each.
+// so long. Waits of a project share each read, so it is the price of a wait that
+// is kept rather than the interval: where many wait in one project, all are
+// looked at more often. A worker that holds a fleet looks less often at the few
+// of each project: its requests grow with the root of the fleet.
 func (w *watch) interval(alone time.Duration) time.Duration {
 	if w.alone() {
 		return alone
 	}
 	w.fleet.mu.Lock()
 	defer w.fleet.mu.Unlock()
-	here := max(len(w.waits), 1)
-	factor := float64(min(w.fleet.waits, price)) / float64(here)
+	all, here := float64(w.fleet.waits), float64(max(len(w.waits), 1))
+	factor := min(all, max(price, rootPrice*math.Sqrt(all))) / here
 	return time.Duration(float64(alone) * min(max(factor, closest), furthest))
 }
 
@@ -144,15 +147,16 @@ func (w *watch) look(ctx context.Context, maxAge time.Duration) (*atlasclient.Cl
 			w.part(l)
 			return nil, nil, ctx.Err()
 		}
-		if !l.begun.After(w.scheduled) {
+		if !w.news(l) {
 			continue // it was under way when the wait began
 		}
-		w.seen = l
+		w.after = l.begun
 		if c := l.clusters[w.name]; c != nil {
 			return c, l.resp, nil
 		}
 		break
 	}
+	w.after = time.Now()
 	return w.getFlex(ctx, read, w.name)
 }
 
@@ -161,7 +165,7 @@ func (w *watch) join(maxAge time.Duration) *listing {
 	w.fleet.mu.Lock()
 	defer w.fleet.mu.Unlock()
 	l := w.last
-	if !w.news(l) || time.Since(l.begun) > maxAge {
+	if !w.news(l) || time.Since(l.ended) > maxAge {
 		l = w.listing
 	}
 	if l == nil {
@@ -184,9 +188,8 @@ func (w *watch) part(l *listing) {
 	}
 }
 
-// news is whether a list says something of the cluster that this attempt has
-// not seen.
-func (w *watch) news(l *listing) bool { return l != w.seen && l.begun.After(w.scheduled) }
+// news is whether a list says more of the cluster than is known.
+func (w *watch) news(l *listing) bool { return l.begun.After(w.after) }
 
 // sleep waits until it is time for the next look, or until somebody else's list
 // has the cluster. It says false when it was cut short by the end of ctx.

@@ -192,16 +192,36 @@ func TestSharedNotFromBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		atlas, f := newInMemory(t, "a", "b", "late")
 		a := f.project(group).watch("a", time.Now())
-		b := f.project(group).watch("b", time.Now())
+		f.project(group).watch("b", time.Now())
 		time.Sleep(time.Millisecond)
-		look(t, b, time.Second)
-		go look(t, a, 0) // begins a list
+		go look(t, a, time.Second) // begins a list
 		time.Sleep(atlas.takes / 2)
 		late := f.project(group).watch("late", time.Now())
 		time.Sleep(time.Millisecond)
 		look(t, late, time.Minute)
 		lists, gets := atlas.requests()
-		require.Equal(t, []int{3, 0}, []int{lists, gets})
+		require.Equal(t, []int{2, 0}, []int{lists, gets})
+	})
+}
+
+// The last of a project, left alone with a list that it has not seen, looks by
+// itself and goes on sleeping.
+func TestSharedLastOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		atlas, f := newInMemory(t, "a", "b")
+		a, b := f.project(group).watch("a", time.Now()), f.project(group).watch("b", time.Now())
+		time.Sleep(time.Millisecond)
+		look(t, b, time.Second)
+		b.leave(0)
+		begun := time.Now()
+		for range 10 {
+			require.True(t, a.sleep(t.Context(), time.Second))
+			look(t, a, time.Second)
+		}
+		lists, gets := atlas.requests()
+		require.Equal(t, []int{1, 10}, []int{lists, gets})
+		require.GreaterOrEqual(t, time.Since(begun), 9*time.Second, "one look a second, but for the first")
 	})
 }
 
@@ -238,11 +258,12 @@ func TestSharedInterval(t *testing.T) {
 		{1, 5000, time.Second},
 		{2, 0, time.Second},
 		{20, 0, time.Second},
-		{25, 975, time.Second},
+		{25, 175, 1131 * time.Millisecond},
+		{25, 975, 2530 * time.Millisecond},
 		{50, 0, 500 * time.Millisecond},
 		{100, 0, 250 * time.Millisecond},
 		{1000, 0, 250 * time.Millisecond},
-		{10, 990, 2500 * time.Millisecond},
+		{10, 990, 4 * time.Second},
 		{2, 998, 4 * time.Second},
 	} {
 		_, f := newInMemory(t)
@@ -253,7 +274,7 @@ func TestSharedInterval(t *testing.T) {
 		for i := range test.elsewhere {
 			f.project("elsewhere").watch(fmt.Sprint(i), time.Now())
 		}
-		require.Equal(t, test.want, w.interval(time.Second), "%d here, %d elsewhere", test.here, test.elsewhere)
+		require.Equal(t, test.want, w.interval(time.Second).Round(time.Millisecond), "%d here, %d elsewhere", test.here, test.elsewhere)
 	}
 }
 
@@ -292,7 +313,7 @@ func BenchmarkSharedRead(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				w := watches[i%waits]
-				w.seen = nil
+				w.after = time.Time{}
 				if _, _, err := w.look(b.Context(), time.Hour); err != nil {
 					b.Fatal(err)
 				}
