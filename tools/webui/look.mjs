@@ -90,7 +90,7 @@ try {
   await page.goto(`${workflows}/${run('billing')}`);
   await shows('the history of a failed run', [`"message": "cluster \\"billing\\": ${refused}`, `Failure Message cluster "billing": ${refused}`]);
   await page.getByRole('tab', { name: 'User Metadata' }).click();
-  await shows('the user metadata of a failed run', [`NO_PAYMENT_INFORMATION_FOUND: cluster “billing”: ${refused}.`, 'Create Flex cluster billing in AWS US_EAST_1']);
+  await shows('the user metadata of a failed run', [`cluster “billing”: ${refused}.`, 'Create Flex cluster billing in AWS US_EAST_1']);
   await picture('web-ui-failed.png');
 
   // A run that is done.
