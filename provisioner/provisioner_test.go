@@ -23,7 +23,7 @@ import (
 
 var server *temporaltest.Server
 
-func TestMain(m *testing.M) { temporaltest.Main(m, &server) }
+func TestMain(m *testing.M) { temporaltest.Main(withStack{m}, &server) }
 
 const (
 	group = "32b6e34b3d91647abb20e7b8"

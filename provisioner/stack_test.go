@@ -3,7 +3,9 @@ package provisioner_test
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -16,7 +18,7 @@ import (
 
 // temporalClient is a client of the dev server, whose default task queue a real
 // worker works on from the first call on: for the examples, which run after the
-// tests and one after another. It all ends with the test binary.
+// tests and one after another.
 func temporalClient() client.Client {
 	startStack()
 	return server.Client()
@@ -43,16 +45,34 @@ var startStack = sync.OnceFunc(func() {
 		panic(err)
 	}
 	config.Pace.FastEvery = 50 * time.Millisecond
-	go func() {
-		if err := worker.Serve(context.Background(), config, zap.NewNop()); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- worker.Serve(ctx, config, zap.NewNop()) }()
+	cleanups = append(cleanups, func() {
+		cancel()
+		if err := <-done; err != nil {
 			panic(err)
 		}
-	}()
+	})
 })
 
-// noTest is a test that never ends.
+// cleanups end the stack, the last first.
+var cleanups []func()
+
+// withStack are the tests and examples of the package, and the end of the stack.
+type withStack struct{ *testing.M }
+
+func (w withStack) Run() int {
+	code := w.M.Run()
+	for _, cleanup := range slices.Backward(cleanups) {
+		cleanup()
+	}
+	return code
+}
+
+// noTest is a test that ends with the package's last.
 type noTest struct{}
 
 func (noTest) Helper()                   {}
 func (noTest) Fatalf(s string, a ...any) { panic(s) }
-func (noTest) Cleanup(func())            {}
+func (noTest) Cleanup(f func())          { cleanups = append(cleanups, f) }

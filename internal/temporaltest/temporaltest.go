@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"testing"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -36,7 +35,7 @@ type Server struct {
 // Main is a TestMain: it runs the tests beside a dev server, whose namespace
 // "default" has the contract's search attributes. Listing and fuzzing go
 // without one. A goroutine that is left at the end fails them.
-func Main(m *testing.M, server **Server) {
+func Main(m interface{ Run() int }, server **Server) {
 	if !flag.Parsed() {
 		flag.Parse()
 	}
