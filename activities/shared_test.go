@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
@@ -276,6 +277,22 @@ func TestSharedInterval(t *testing.T) {
 		}
 		require.Equal(t, test.want, w.interval(time.Second).Round(time.Millisecond), "%d here, %d elsewhere", test.here, test.elsewhere)
 	}
+}
+
+// However many wait, a worker has 100 slow looks a second at most.
+func TestSharedTurnaround(t *testing.T) {
+	t.Parallel()
+	_, f := newInMemory(t)
+	var w *watch
+	require.Zero(t, w.turnaround())
+	for i := range 10_000 {
+		w = f.project(fmt.Sprint(i%100)).watch(fmt.Sprint(i), time.Now())
+	}
+	require.Equal(t, 100*time.Second, w.turnaround())
+	now := time.Now()
+	wait := &wait{Activities: New(nil, Pace{}), others: w, info: activity.Info{Attempt: 9, ScheduledTime: now.Add(-time.Hour), StartedTime: now}}
+	require.GreaterOrEqual(t, wait.every(), 90*time.Second)
+	require.LessOrEqual(t, wait.every(), 110*time.Second)
 }
 
 // The waits that went on in another worker are forgotten.

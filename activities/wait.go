@@ -21,7 +21,7 @@ import (
 // For the first half minute it looks every few seconds. After that each attempt
 // looks once and ends with a benign, retryable NOT_YET, so that a long wait
 // holds no slot and adds no history; Temporal brings it back after 10 s at first
-// and 60 s at last. What it knows travels in the heartbeat
+// and 60 s at last, or later where a worker holds more than 6,000 waits. What it knows travels in the heartbeat
 // ([contract.WaitProgress]). All waits of a project in a worker share their
 // reads.
 //
@@ -220,6 +220,7 @@ func (w *wait) every() time.Duration {
 	now := w.clock.now()
 	if !w.fast() {
 		d := min(max(now.Sub(w.info.ScheduledTime)/6, w.pace.SlowMin), w.pace.SlowMax)
+		d = max(d, w.others.turnaround())
 		return d + rand.N(d/5) - d/10
 	}
 	d := max(now.Sub(w.begun())/8, w.pace.FastEvery)
