@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -156,11 +157,14 @@ func TestCreateInterleavings(t *testing.T) {
 // game is a scenario that is played.
 type game struct {
 	scenario
-	sim    *atlassim.Server
-	now    time.Duration // Atlas's clock is so much off
-	asking int           // the request under way
-	dead   bool          // the attempt's worker was killed
+	sim  *atlassim.Server
+	now  time.Duration // Atlas's clock is so much off
+	dead bool          // the attempt's worker was killed
 
+	// Requests follow one another, but the race detector sees no order between a
+	// goroutine that ends and synctest.Wait.
+	mu                    sync.Mutex
+	asking                int             // the request under way
 	ours, theirs, deleted map[string]bool // by id
 	meddled               bool            // somebody else created or deleted
 }
@@ -257,8 +261,7 @@ func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.dead {
 		return nil, errKilled
 	}
-	m.asking++
-	now := m.step()
+	now := m.next()
 	if now.crash == "before" {
 		m.dead = true
 		return nil, errKilled
@@ -285,6 +288,14 @@ func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// next is the step of a request that is about to be sent.
+func (g *game) next() step {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asking++
+	return g.step()
+}
+
 // step is the one for the request under way. After the last nothing goes wrong.
 func (g *game) step() step {
 	if g.asking < 0 || g.asking >= len(g.steps) {
@@ -294,6 +305,8 @@ func (g *game) step() step {
 }
 
 func (g *game) hook(stage atlassim.Stage, e atlassim.Entry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if stage == atlassim.Applied && e.Effect == atlassim.Created {
 		g.ours[g.taken()] = true
 	}
@@ -338,6 +351,8 @@ func theirCluster(like string) atlassim.FlexRequest {
 
 // judge names what does not hold.
 func (g *game) judge(end string, result contract.Cluster, earlier string) (broken []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	must := func(holds bool, format string, args ...any) {
 		if !holds {
 			broken = append(broken, fmt.Sprintf(format, args...))
