@@ -125,7 +125,7 @@ func notYet(cluster, message, state string, delay time.Duration) error {
 		contract.NotYet, temporal.ApplicationErrorOptions{
 			NextRetryDelay: max(delay, time.Millisecond), // 0 would mean the retry policy's
 			Category:       temporal.ApplicationErrorCategoryBenign,
-			Details:        []any{contract.FailureDetails{StateName: state}},
+			Details:        []any{contract.WaitProgress{StateName: state}},
 		})
 }
 

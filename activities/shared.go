@@ -65,6 +65,7 @@ type watch struct {
 func (p *project) watch(name string, scheduled time.Time) *watch {
 	p.fleet.mu.Lock()
 	defer p.fleet.mu.Unlock()
+	p = p.fleet.get(p.group)                     // the sweep may have forgotten p
 	if now := time.Now(); scheduled.After(now) { // by a clock that is ahead
 		scheduled = now
 	}
@@ -135,9 +136,9 @@ func (w *watch) interval(alone time.Duration) time.Duration {
 }
 
 // comeBacks bounds how many waits a second come back to a worker for a slow
-// look, each of which costs some four writes of Temporal and 1.5 ms of CPU: from
-// 6,000 waits on the looks come further apart than a minute.
-const comeBacks = 100
+// look, each of which costs some five writes of Temporal and 2 ms of CPU: from
+// 4,800 waits on the looks come further apart than a minute.
+const comeBacks = 80
 
 // turnaround is how long it takes all waits of the worker to have a look each.
 func (w *watch) turnaround() time.Duration {

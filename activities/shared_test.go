@@ -279,13 +279,13 @@ func TestSharedInterval(t *testing.T) {
 	}
 }
 
-// However many wait, a worker has 100 slow looks a second at most.
+// However many wait, a worker has 80 slow looks a second at most.
 func TestSharedTurnaround(t *testing.T) {
 	t.Parallel()
 	_, f := newInMemory(t)
 	var w *watch
 	require.Zero(t, w.turnaround())
-	for i := range 10_000 {
+	for i := range 8_000 {
 		w = f.project(fmt.Sprint(i%100)).watch(fmt.Sprint(i), time.Now())
 	}
 	require.Equal(t, 100*time.Second, w.turnaround())
@@ -293,6 +293,19 @@ func TestSharedTurnaround(t *testing.T) {
 	wait := &wait{Activities: New(nil, Pace{}), others: w, info: activity.Info{Attempt: 9, ScheduledTime: now.Add(-time.Hour), StartedTime: now}}
 	require.GreaterOrEqual(t, wait.every(), 90*time.Second)
 	require.LessOrEqual(t, wait.every(), 110*time.Second)
+}
+
+// A project that is forgotten while a wait is about to enter it is one again.
+func TestSharedForgotten(t *testing.T) {
+	t.Parallel()
+	_, f := newInMemory(t)
+	p := f.project(group)
+	f.sweep()
+	w := p.watch("a", time.Now())
+	require.Same(t, f.project(group), w.project)
+	require.NotSame(t, p, w.project)
+	w.leave(0)
+	require.Zero(t, f.waits)
 }
 
 // The waits that went on in another worker are forgotten.

@@ -21,9 +21,9 @@ import (
 // For the first half minute it looks every few seconds. After that each attempt
 // looks once and ends with a benign, retryable NOT_YET, so that a long wait
 // holds no slot and adds no history; Temporal brings it back after 10 s at first
-// and 60 s at last, or later where a worker holds more than 6,000 waits. What it knows travels in the heartbeat
-// ([contract.WaitProgress]). All waits of a project in a worker share their
-// reads.
+// and 60 s at last, or later where a worker holds more than 4,800 waits. What it
+// knows travels in the heartbeat ([contract.WaitProgress]). All waits of a
+// project in a worker share their reads.
 //
 // It fails with CLUSTER_GONE when the cluster is deleted meanwhile, with
 // TIMEOUT when the deadline is reached, and otherwise as Atlas answers.

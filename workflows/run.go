@@ -82,7 +82,8 @@ func (r *run) provision(ask, input any, summary string) (*contract.Cluster, erro
 		return r.done(asked), nil
 	}
 	r.status.StateName = asked.StateName
-	r.enter(contract.PhaseWaiting, "%s. Waiting until it is IDLE; the pending activity shows the state and the next look.", r.accepted(asked.Outcome))
+	r.enter(contract.PhaseWaiting, "%s. The last answer was %s, at %s. Waiting until it is IDLE: newer answers, since when, and the next look stand under Pending Activities.",
+		r.accepted(asked.Outcome), asked.StateName, workflow.Now(r.ctx).UTC().Format("15:04:05 UTC on 2006-01-02"))
 	wait := activities.WaitInput{
 		GroupID: r.groupID, Name: r.name, ClusterType: r.clusterType, StateName: asked.StateName, Deadline: r.deadline,
 	}
