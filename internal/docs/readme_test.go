@@ -33,6 +33,7 @@ import (
 //	yaml     parses; a document that is an input must be a valid one. Where the
 //	json     line before ends in `NAME.yaml`: it is saved under that name
 func TestREADME(t *testing.T) {
+	t.Parallel()
 	u.everything(t)
 	data, err := os.ReadFile(filepath.Join(u.root, "README.md"))
 	require.NoError(t, err)

@@ -30,9 +30,9 @@ import (
 )
 
 const (
-	warmUp   = 40  // runs before the first measurement
+	warmUp   = 80  // runs before the first measurement
 	campaign = 200 // runs between the two
-	atOnce   = 16  // of them
+	atOnce   = 80  // of them
 )
 
 // A worker that has been through hundreds of runs, a fifth of whose requests

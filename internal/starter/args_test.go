@@ -198,9 +198,10 @@ func TestInvalidInput(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
+	file := write(t, "clusters.yaml", billingYAML)
 	for _, args := range [][]string{
 		well(), well("--wait"), well("-o", "json"), append([]string{"upgrade-to-serverless"}, well()[1:]...),
-		{"provision-flex", "-f", "testdata/clusters.yaml", "--wait"}, {"upgrade-to-serverless", "-f", "testdata/clusters.yaml", "-o", "json"},
+		{"provision-flex", "-f", file, "--wait"}, {"upgrade-to-serverless", "-f", file, "-o", "json"},
 		{"watch", "x", "y"}, {"watch", "--state", "IDLE"},
 		{"status", "x"}, {"watch", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}, {"list", "-o", "json"},
 	} {

@@ -119,20 +119,6 @@ func TestFormsOfAFile(t *testing.T) {
 	})
 }
 
-// The file that the README shows can be sent.
-func TestFileOfTheReadme(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
-	const file = "testdata/clusters.yaml"
-	shown, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Contains(t, string(readme), "```yaml\n"+string(shown)+"```\n")
-	out := run(nowhere, "provision-flex", "-f", file, "--dry-run", "-o", "json")
-	require.Equal(t, 0, out.code, out.stderr)
-	require.Equal(t, 2, strings.Count(out.stdout, `"workflowId"`))
-}
-
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	e := append([]string{"TEMPORAL_TASK_QUEUE=queue"}, nowhere...)

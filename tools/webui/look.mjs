@@ -81,7 +81,7 @@ try {
   await shows('the user metadata of a run that waits', [
     'Provision Flex cluster payments in AWS US_EAST_1', `Project: ${project}`, 'Cluster: payments', 'Where: AWS US_EAST_1', 'Time limit: 30m0s',
     'Wait until cluster payments is IDLE',
-    'Atlas is creating Flex cluster “payments”. Waiting until it is IDLE; the pending activity shows the state and the next look.',
+    /Atlas is creating Flex cluster “payments”\. The last answer was CREATING, at [\d:]{8} UTC on [\d-]{10}\. Waiting until it is IDLE: newer answers, since when, and the next look stand under Pending Activities\./,
   ]);
 
   // A run that failed: what Atlas answered and what to do, wherever one looks.
