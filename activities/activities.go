@@ -4,6 +4,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -45,18 +46,21 @@ type Pace struct {
 	SettleFor time.Duration
 }
 
+// DefaultPace has the default of each field.
+var DefaultPace = Pace{
+	Fast: 30 * time.Second, FastEvery: time.Second,
+	SlowMin: 10 * time.Second, SlowMax: time.Minute,
+	NotFoundFor: 30 * time.Second, StandardFor: time.Minute, SettleFor: 30 * time.Second,
+}
+
 func (p Pace) withDefaults() Pace {
-	for field, d := range map[*time.Duration]time.Duration{
-		&p.Fast: 30 * time.Second, &p.FastEvery: time.Second,
-		&p.SlowMin: 10 * time.Second, &p.SlowMax: time.Minute,
-		&p.NotFoundFor: 30 * time.Second, &p.StandardFor: time.Minute,
-		&p.SettleFor: 30 * time.Second,
-	} {
-		if *field == 0 {
-			*field = d
-		}
+	d := DefaultPace
+	return Pace{
+		Fast: cmp.Or(p.Fast, d.Fast), FastEvery: cmp.Or(p.FastEvery, d.FastEvery),
+		SlowMin: cmp.Or(p.SlowMin, d.SlowMin), SlowMax: cmp.Or(p.SlowMax, d.SlowMax),
+		NotFoundFor: cmp.Or(p.NotFoundFor, d.NotFoundFor), StandardFor: cmp.Or(p.StandardFor, d.StandardFor),
+		SettleFor: cmp.Or(p.SettleFor, d.SettleFor),
 	}
-	return p
 }
 
 // New makes the activities of a worker.

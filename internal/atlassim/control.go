@@ -1,9 +1,42 @@
 package atlassim
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 )
+
+// Control asks the control interface of a simulator in another process, whose
+// address is base ("http://127.0.0.1:8080"), for a path under /sim/. A body that
+// is not nil goes as JSON, and the answer into what into points to, unless nil.
+func Control(ctx context.Context, base, method, path string, body, into any) error {
+	var b bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&b).Encode(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+"/sim/"+path, &b)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		text, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s /sim/%s: %s: %s", method, path, resp.Status, text)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
 
 // controlHandler is the remote control under /sim/, for tests of real
 // binaries and for demonstrations. It asks for no credential: keep the

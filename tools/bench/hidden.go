@@ -81,21 +81,15 @@ func serveScaled(ctx context.Context, args, environ []string, stderr io.Writer) 
 	if err != nil {
 		return failed(stderr, err)
 	}
-	config.Pace = pace(time.Duration(factor))
+	p := activities.DefaultPace
+	for _, d := range []*time.Duration{&p.Fast, &p.FastEvery, &p.SlowMin, &p.SlowMax, &p.NotFoundFor, &p.StandardFor, &p.SettleFor} {
+		*d /= time.Duration(factor)
+	}
+	config.Pace = p
 	if err := worker.Serve(ctx, config, zap.NewNop()); err != nil {
 		return failed(stderr, err)
 	}
 	return exitOK
-}
-
-// pace is activities.Pace's defaults, sped up.
-func pace(factor time.Duration) activities.Pace {
-	return activities.Pace{
-		Fast: 30 * time.Second / factor, FastEvery: time.Second / factor,
-		SlowMin: 10 * time.Second / factor, SlowMax: time.Minute / factor,
-		NotFoundFor: 30 * time.Second / factor, StandardFor: time.Minute / factor,
-		SettleFor: 30 * time.Second / factor,
-	}
 }
 
 func failed(stderr io.Writer, err error) int {

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -132,8 +130,13 @@ func (s *stack) startWorker(ctx context.Context, mode []string) (*process.Proces
 	if s.workerLog == "" {
 		s.workerLog = filepath.Join(s.dir, log+".log")
 	}
-	return s.launch(ctx, log, func(ctx context.Context) bool {
-		return ask(ctx, http.MethodGet, "http://"+health+"/readyz", nil, nil) == nil
+	return s.launch(ctx, log, func(context.Context) bool {
+		resp, err := http.Get("http://" + health + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
 	}, []string{"WORKER_HTTP_ADDRESS=" + health}, name, args...)
 }
 
@@ -204,31 +207,5 @@ func (s *stack) clusters(ctx context.Context) (map[cluster]atlassim.Cluster, err
 
 // control asks the simulator's control interface.
 func (s *stack) control(ctx context.Context, method, path string, body, into any) error {
-	return ask(ctx, method, "http://"+s.atlas+"/sim/"+path, body, into)
-}
-
-func ask(ctx context.Context, method, url string, body, into any) error {
-	var b bytes.Buffer
-	if body != nil {
-		if err := json.NewEncoder(&b).Encode(body); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, &b)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		text, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, text)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
+	return atlassim.Control(ctx, "http://"+s.atlas, method, path, body, into)
 }
