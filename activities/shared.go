@@ -114,7 +114,7 @@ func (w *watch) alone() bool {
 const (
 	// price is for how many intervals a wait among many pays one request, and
 	// rootPrice how it grows with the root of the worker's fleet.
-	price, rootPrice = 25, 2
+	price, rootPrice = 25, 2.5
 	// closest and furthest bound what company makes of an interval.
 	closest, furthest = 0.25, 4
 )

@@ -170,6 +170,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "bad.json"), `{"creatFor": "3s"}`)
+	write(t, filepath.Join(dir, "number.json"), `{"createFor": 3}`)
 	write(t, filepath.Join(dir, "two.json"), `{"rateLimit": -1, "publicKey": "abcdefgh"}`)
 	for _, c := range []struct {
 		args []string
@@ -181,6 +182,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"-seed-shared", "orders"}, []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: shared cluster "": project id "orders" is not 24 hexadecimal digits`}},
 		{[]string{"-config", dir + "/none.json"}, []string{"-config: open " + dir + "/none.json: no such file or directory"}},
 		{[]string{"-config", dir + "/bad.json"}, []string{"-config " + dir + `/bad.json: json: unknown field "creatFor"`}},
+		{[]string{"-config", dir + "/number.json"}, []string{"-config " + dir + `/number.json: a duration is a string such as "2s", not 3`}},
 		{[]string{"-config", dir + "/two.json"}, []string{"publicKey and privateKey: set both or neither", "rateLimit: -1 must not be negative"}},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -213,12 +213,22 @@ func TestFaultJSON(t *testing.T) {
 
 func TestFaultValidate(t *testing.T) {
 	t.Parallel()
-	for _, f := range []atlassim.Fault{
-		{}, {Kind: "explode"}, {Kind: "lost", Path: "("}, {Kind: "lost", Times: -1}, {Kind: "lost", Probability: 2},
-		{Kind: "status", Status: 99}, {Kind: "lost", BeforeEffect: true}, {Kind: "html", BeforeEffect: true, AfterEffect: true},
+	const kinds = "is none of status, html, reset, lost, hang, truncate, oversize, garbage"
+	for _, test := range []struct {
+		fault atlassim.Fault
+		want  string
+	}{
+		{atlassim.Fault{}, `kind: "" ` + kinds},
+		{atlassim.Fault{Kind: "explode", Skip: -1}, `kind: "explode" ` + kinds + "\nskip, times and hang must not be negative"},
+		{atlassim.Fault{Kind: "lost", Path: "("}, "path: error parsing regexp: missing closing ): `(`"},
+		{atlassim.Fault{Kind: "lost", Times: -1}, "skip, times and hang must not be negative"},
+		{atlassim.Fault{Kind: "lost", Probability: 2}, "probability: 2 is not between 0 and 1"},
+		{atlassim.Fault{Kind: "status", Status: 99}, "status: 99 is not between 200 and 599"},
+		{atlassim.Fault{Kind: "lost", BeforeEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
+		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
 	} {
-		if f.Validate() == nil {
-			t.Errorf("%+v is accepted", f)
+		if err := test.fault.Validate(); err == nil || err.Error() != test.want {
+			t.Errorf("%+v: got %v, want %s", test.fault, err, test.want)
 		}
 	}
 }

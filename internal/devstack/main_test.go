@@ -5,7 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 )
 
 // outcome is what a run of devstack left.
@@ -64,7 +66,8 @@ func TestUsage(t *testing.T) {
 		if code := run(t.Context(), args, nil, &stdout, &stderr); code != 2 {
 			t.Errorf("%q: exit code %d, want 2", args, code)
 		}
-		if !strings.Contains(stderr.String(), usage) || stdout.Len() > 0 {
+		want := fmt.Sprintf("devstack: want one command, demo or up; got %q\n\n%s", args, usage)
+		if stderr.String() != want || stdout.Len() > 0 {
 			t.Errorf("%q: stdout %q, stderr %q", args, &stdout, &stderr)
 		}
 	}
@@ -91,7 +94,8 @@ func TestDemo(t *testing.T) {
 	check(t, end(), 0, []string{
 		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n",
 		"/namespaces/default/workflows/provision-flex-" + projectID + "-orders\n",
-		"Both workflows succeeded.",
+		"Starting temporal…\n", "An upgrade takes the simulator about 20 seconds.\n",
+		"Both workflows succeeded. To look around: make up\n",
 	}, nil)
 }
 
@@ -103,7 +107,7 @@ func TestStarterFails(t *testing.T) {
 	worker.stops()
 	atlas.stops()
 	temporal.stops()
-	check(t, end(), 1, []string{"boom from starter"}, []string{"exit status 3", "the worker's log", "All logs are in "})
+	check(t, end(), 1, []string{"boom from starter"}, []string{"bin/starter failed (exit status 3). As for the worker: ", "the worker's log", "All logs are in "})
 }
 
 func TestProgramDies(t *testing.T) {
@@ -156,7 +160,7 @@ func TestInterruptedDemo(t *testing.T) {
 	worker.stops()
 	atlas.stops()
 	temporal.stops()
-	check(t, end(), 130, nil, []string{"Interrupted"})
+	check(t, end(), 130, nil, []string{"Interrupted; stopping everything."})
 }
 
 func TestUp(t *testing.T) {

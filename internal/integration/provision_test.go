@@ -99,6 +99,7 @@ func TestLongWait(t *testing.T) {
 	status, err := s.client.Status(s.ctx(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Regexp(t, `^cluster "`+flex(t).Name+`": CREATING for \d+s; next look in 0s$`, status.Pending.LastFailure)
+	require.Regexp(t, `^Atlas is creating Flex cluster "`+flex(t).Name+`"\.`+fmt.Sprintf(waiting, "CREATING"), s.currentDetails(run))
 	require.NoError(t, s.sim.SetState(group, flex(t).Name, ""))
 	cluster, err := s.result(run)
 	require.NoError(t, err)
@@ -213,11 +214,7 @@ func TestWebUITexts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "- Project: `"+group+"`\n- Cluster: `"+in.Name+"`\n- Where: AWS US_EAST_1\n- Time limit: 30m0s", details)
 
-	answer, err := s.temporal.QueryWorkflow(s.ctx(), run.WorkflowID, run.RunID, "__temporal_workflow_metadata")
-	require.NoError(t, err)
-	var metadata sdkpb.WorkflowMetadata
-	require.NoError(t, answer.Get(&metadata))
-	require.Equal(t, fmt.Sprintf("Cluster %q is IDLE (CREATED).", in.Name), metadata.GetCurrentDetails())
+	require.Equal(t, fmt.Sprintf("Cluster %q is IDLE (CREATED).", in.Name), s.currentDetails(run))
 
 	var summaries []string
 	for _, e := range s.history(run) {
@@ -232,6 +229,19 @@ func TestWebUITexts(t *testing.T) {
 		return err == nil && len(found) == 1 && found[0].RunID == run.RunID
 	}, patience, 50*time.Millisecond)
 }
+
+// currentDetails are what the Web UI shows of the run.
+func (s *stack) currentDetails(run provisioner.Run) string {
+	s.t.Helper()
+	answer, err := s.temporal.QueryWorkflow(s.ctx(), run.WorkflowID, run.RunID, "__temporal_workflow_metadata")
+	require.NoError(s.t, err)
+	var metadata sdkpb.WorkflowMetadata
+	require.NoError(s.t, answer.Get(&metadata))
+	return metadata.GetCurrentDetails()
+}
+
+// waiting is the end of the current details of a run that waits.
+const waiting = ` The last answer was %s, at \d\d:\d\d:\d\d UTC on \d{4}-\d\d-\d\d\. Waiting until it is IDLE: newer answers, since when, and the next look stand under Pending Activities\.$`
 
 // Any language can start it: the input is JSON and the names are the contract's.
 func TestStartedByHand(t *testing.T) {

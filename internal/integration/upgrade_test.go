@@ -151,6 +151,7 @@ func TestUpgradeGone(t *testing.T) {
 	run, err := s.client.StartUpgrade(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
+	require.Regexp(t, `^Atlas is upgrading cluster "`+clusterName(t)+`" to serverless\.`+fmt.Sprintf(waiting, "UPDATING"), s.currentDetails(run))
 	require.NoError(t, s.sim.Delete(group, clusterName(t)))
 	_, err = s.result(run)
 	require.Equal(t, contract.ClusterGone, failure(t, err).Type)

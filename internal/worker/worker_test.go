@@ -338,7 +338,7 @@ func TestStopWhileTemporalIsSilent(t *testing.T) {
 			code, took := p.end()
 			require.Equal(t, 0, code)
 			require.Less(t, took, stopBound)
-			require.Equal(t, "warn", p.logs.line(t, "The worker ends without Temporal's answer")["level"])
+			require.Equal(t, "warn", p.logs.line(t, "The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")["level"])
 		})
 	}
 }

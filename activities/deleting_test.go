@@ -1,0 +1,93 @@
+package activities_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/atlas-provisioner/atlas-provisioner/activities"
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+)
+
+// What has the name but is on its way out, or is being changed by others, is
+// told apart: whether to wait, and what to do.
+func TestBusyCluster(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		upgrade bool
+		first   bool // the activity has made the cluster before
+		busy    func(*atlassim.Server) error
+		attempt int32
+		kind    string
+		message string
+	}{
+		{
+			name: "an earlier run's is being deleted", first: true, busy: deleteIt, attempt: 1, kind: contract.NotYet,
+			message: `cluster "orders": the one that an earlier run made is being deleted; the name is free in half a minute`,
+		},
+		{
+			name: "this run's is being deleted", first: true, busy: deleteIt, attempt: 2, kind: contract.ClusterGone,
+			message: `cluster "orders": it is being deleted, though this run has only just made it: start the workflow again to make a new one`,
+		},
+		{
+			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1, kind: contract.ClusterConflict,
+			message: `cluster "orders": a serverless instance of that name is being deleted: start the workflow again in a minute`,
+		},
+		{
+			name: "somebody changes the shared cluster", upgrade: true, attempt: 1, kind: contract.NotYet,
+			busy:    func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
+			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for after that`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			config := atlassim.Config{DeleteFor: time.Hour, UpgradeFor: time.Nanosecond}
+			if test.upgrade {
+				config.Shared = []atlassim.SharedCluster{{GroupID: projectID, Name: "orders"}}
+			}
+			sim, url := atlassimtest.Start(t, config)
+			atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
+			require.NoError(t, err)
+			a := activities.New(atlas, activities.Pace{})
+			attempt := func(n int32) error {
+				var suite testsuite.WorkflowTestSuite
+				suite.SetLogger(temporaltest.Quiet())
+				env := suite.NewTestActivityEnvironment()
+				env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{
+					&attemptInfo{edit: func(i *activity.Info) { i.Attempt = n }},
+				}})
+				env.RegisterActivity(a)
+				started := time.Now().Add(-time.Minute)
+				if test.upgrade {
+					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{WorkflowStarted: started,
+						Request: contract.UpgradeToServerlessInput{GroupID: projectID, Name: "orders", ProviderSettings: asked.ProviderSettings}})
+				} else {
+					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: asked, WorkflowStarted: started})
+				}
+				return err
+			}
+			if test.first {
+				require.NoError(t, attempt(1))
+			}
+			require.NoError(t, test.busy(sim))
+			var failure *temporal.ApplicationError
+			require.ErrorAs(t, attempt(test.attempt), &failure)
+			require.Equal(t, test.kind, failure.Type())
+			require.Equal(t, test.message, failure.Message())
+			require.Equal(t, test.kind != contract.NotYet, failure.NonRetryable())
+		})
+	}
+}
+
+func deleteIt(sim *atlassim.Server) error { return sim.Delete(projectID, "orders") }
