@@ -83,6 +83,7 @@ func look(t *testing.T, w *watch, maxAge time.Duration) {
 	t.Helper()
 	c, _, err := w.look(t.Context(), maxAge)
 	require.NoError(t, err)
+	require.NotNil(t, c)
 	require.Equal(t, w.name, c.Name)
 }
 
