@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -268,6 +269,17 @@ func TestCodecEndpointOnAnOpenServer(t *testing.T) {
 	resp, answer := p.call("POST", "/codec/decode", encrypted(t, "one", "x"), "X-Namespace", "default", "Origin", webUI)
 	require.Equal(t, 200, resp.StatusCode)
 	require.Equal(t, "x", decoded(t, answer))
+}
+
+// Temporal that goes away after the worker has found it, and before it has said
+// who may read, ends the worker's start.
+func TestCodecEndpointWithoutTemporal(t *testing.T) {
+	t.Parallel()
+	_, err := newCodecHandler(t.Context(), Config{
+		Temporal:      client.Options{HostPort: "127.0.0.1:1", Namespace: "default", Logger: temporaltest.Quiet()},
+		CodecEndpoint: CodecEndpoint{Origins: []string{webUI}},
+	}, zap.NewNop())
+	require.ErrorContains(t, err, `the codec endpoint cannot ask Temporal who may read: no word from Temporal on whether you may read namespace "default": `)
 }
 
 // Where the worker's client certificate is what lets callers in, Temporal
