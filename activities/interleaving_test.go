@@ -219,14 +219,10 @@ func (g *game) run(t *testing.T, wire http.RoundTripper) (contract.Cluster, erro
 		if err != nil {
 			t.Fatal(err)
 		}
-		var suite testsuite.WorkflowTestSuite
-		suite.SetLogger(temporaltest.Quiet())
-		env := suite.NewTestActivityEnvironment()
-		env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&attemptInfo{edit: func(i *activity.Info) {
-			i.Attempt, i.StartedTime, i.ScheduledTime, i.WorkflowExecution.ID = attempt, temporalNow(), started, workflowID
-		}}}})
 		a := activities.New(atlas, activities.Pace{})
-		env.RegisterActivity(a)
+		env := environment(a, func(i *activity.Info) {
+			i.Attempt, i.StartedTime, i.ScheduledTime, i.WorkflowExecution.ID = attempt, temporalNow(), started, workflowID
+		})
 		in := activities.CreateInput{Request: asked, WorkflowStarted: started}
 		in.Request.OwnershipTag = &g.tagged
 		value, err := env.ExecuteActivity(a.CreateFlexCluster, in)
@@ -388,6 +384,16 @@ func (g *game) judge(end string, result contract.Cluster, earlier string) (broke
 		must(false, "that is no end of a create")
 	}
 	return broken
+}
+
+// environment runs activities of a as attempts whose info is edited first.
+func environment(a *activities.Activities, edit func(*activity.Info)) *testsuite.TestActivityEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(temporaltest.Quiet())
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&attemptInfo{edit: edit}}})
+	env.RegisterActivity(a)
+	return env
 }
 
 // attemptInfo lets a test say which attempt of what it is; the SDK's own

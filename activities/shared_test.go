@@ -306,7 +306,7 @@ func TestSharedForgotten(t *testing.T) {
 	require.Same(t, f.project(group), w.project)
 	require.NotSame(t, p, w.project)
 	w.leave(0)
-	require.Zero(t, f.waits)
+	require.Zero(t, held(f))
 }
 
 // The waits that went on in another worker are forgotten.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,16 +156,7 @@ func (s *stack) atlasReady(context.Context) bool {
 func (s *stack) workerReady(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.worker+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	return process.Serves(ctx, "http://"+s.worker+"/readyz")
 }
 
 // stop stops the programs in the reverse order of their start.

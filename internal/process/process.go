@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -90,6 +91,20 @@ func FreePorts(preferred ...string) ([]string, error) {
 		ports = append(ports, port)
 	}
 	return ports, nil
+}
+
+// Serves says whether a GET of url is answered with 200.
+func Serves(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // Poll asks until ready says yes or ctx ends.

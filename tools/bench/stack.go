@@ -130,13 +130,8 @@ func (s *stack) startWorker(ctx context.Context, mode []string) (*process.Proces
 	if s.workerLog == "" {
 		s.workerLog = filepath.Join(s.dir, log+".log")
 	}
-	return s.launch(ctx, log, func(context.Context) bool {
-		resp, err := http.Get("http://" + health + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+	return s.launch(ctx, log, func(ctx context.Context) bool {
+		return process.Serves(ctx, "http://"+health+"/readyz")
 	}, []string{"WORKER_HTTP_ADDRESS=" + health}, name, args...)
 }
 

@@ -6,17 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
 )
 
 // What has the name but is on its way out, or is being changed by others, is
@@ -61,13 +57,7 @@ func TestBusyCluster(t *testing.T) {
 			require.NoError(t, err)
 			a := activities.New(atlas, activities.Pace{})
 			attempt := func(n int32) error {
-				var suite testsuite.WorkflowTestSuite
-				suite.SetLogger(temporaltest.Quiet())
-				env := suite.NewTestActivityEnvironment()
-				env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{
-					&attemptInfo{edit: func(i *activity.Info) { i.Attempt = n }},
-				}})
-				env.RegisterActivity(a)
+				env := environment(a, func(i *activity.Info) { i.Attempt = n })
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
 					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{WorkflowStarted: started,
