@@ -63,7 +63,7 @@ func (c creation) failed(err error) error {
 
 func (c creation) body() atlasclient.FlexClusterRequest {
 	tags := atlasTags(c.request.Tags)
-	if c.request.Tagged() {
+	if c.request.HasOwnershipTag() {
 		tags = append(tags, atlasclient.Tag{Key: contract.OwnershipTag, Value: c.info.WorkflowExecution.ID})
 	}
 	return atlasclient.FlexClusterRequest{
@@ -119,7 +119,7 @@ func (c creation) ours(found contract.Cluster, thisRun bool, differences []contr
 	switch owner := found.Owner(); {
 	case owner != "":
 		return owner == c.info.WorkflowExecution.ID
-	case c.request.Tagged():
+	case c.request.HasOwnershipTag():
 		return false
 	}
 	return thisRun && len(differences) == 0
@@ -129,7 +129,7 @@ func (c creation) notOurs(found contract.Cluster, differences []contract.Differe
 	whose := "it carries no tag " + contract.OwnershipTag
 	if owner := found.Owner(); owner != "" {
 		whose = fmt.Sprintf("workflow %q made it", owner)
-	} else if !c.request.Tagged() {
+	} else if !c.request.HasOwnershipTag() {
 		whose = "it is older than this run, or not as asked"
 	}
 	message := fmt.Sprintf("the name is taken in this project by a cluster that this workflow did not make (%s)", whose)

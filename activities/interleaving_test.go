@@ -32,7 +32,7 @@ import (
 
 const (
 	projectID  = "32b6e34b3d91647abb20e7b8"
-	workflowID = "provision-flex-" + projectID + "-orders"
+	workflowID = "atlas-cluster-" + projectID + "-orders"
 )
 
 // asked is the request of every scenario.
@@ -340,7 +340,7 @@ func theirCluster(like string) atlassim.FlexRequest {
 	case "region":
 		q.ProviderSettings.RegionName = "EU_WEST_1"
 	case "workflow":
-		q.Tags = append(q.Tags, atlassim.Tag{Key: contract.OwnershipTag, Value: "provision-flex-of-somebody-else"})
+		q.Tags = append(q.Tags, atlassim.Tag{Key: contract.OwnershipTag, Value: "atlas-cluster-of-somebody-else"})
 	}
 	return q
 }

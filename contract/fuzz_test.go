@@ -36,13 +36,13 @@ func seeds(f *testing.F, add func(input string)) {
 }
 
 func FuzzParseProvisionFlexCluster(f *testing.F) {
-	seeds(f, func(input string) { f.Add([]byte(input), "provision-flex-1") })
+	seeds(f, func(input string) { f.Add([]byte(input), "atlas-cluster-1") })
 	f.Add(marshal(f, flex()), text(256))
 	f.Fuzz(func(t *testing.T, data []byte, workflowID string) {
-		in, err := contract.ParseProvisionFlexCluster(data, workflowID)
+		in, err := contract.Parse[contract.ProvisionFlexClusterInput](data, workflowID)
 		if err == nil {
-			require.NoError(t, in.Validate(workflowID))
-			again, err := contract.ParseProvisionFlexCluster(marshal(t, in), workflowID)
+			require.NoError(t, contract.Validate(in, workflowID))
+			again, err := contract.Parse[contract.ProvisionFlexClusterInput](marshal(t, in), workflowID)
 			require.NoError(t, err)
 			require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
 		}
@@ -53,10 +53,10 @@ func FuzzParseProvisionFlexCluster(f *testing.F) {
 func FuzzParseUpgradeToServerless(f *testing.F) {
 	seeds(f, func(input string) { f.Add([]byte(input)) })
 	f.Fuzz(func(t *testing.T, data []byte) {
-		in, err := contract.ParseUpgradeToServerless(data)
+		in, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
 		if err == nil {
-			require.NoError(t, in.Validate())
-			again, err := contract.ParseUpgradeToServerless(marshal(t, in))
+			require.NoError(t, contract.Validate(in, "id"))
+			again, err := contract.Parse[contract.UpgradeToServerlessInput](marshal(t, in), "id")
 			require.NoError(t, err)
 			require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
 		}
@@ -64,8 +64,8 @@ func FuzzParseUpgradeToServerless(f *testing.F) {
 	})
 }
 
-// fuzzed checks what holds for both: an input that is taken reads as
-// encoding/json reads it; one that is not says why, in one line.
+// fuzzed checks what holds for both: an input that is taken reads as encoding/json reads it; one that is not says why,
+// in one line.
 func fuzzed[T any](t *testing.T, data []byte, in *T, err error) {
 	if err == nil {
 		var once any // a field that is there twice is taken once: the last

@@ -102,12 +102,12 @@ func TestDocumentedInput(t *testing.T) {
 		"timeoutSeconds": 1800,
 		"ownershipTag": true
 	}`
-	provision, err := contract.ParseProvisionFlexCluster([]byte(documented), "id")
+	provision, err := contract.Parse[contract.ProvisionFlexClusterInput]([]byte(documented), "id")
 	require.NoError(t, err)
 	require.Equal(t, contract.ProvisionFlexClusterInput{
 		GroupID: group, Name: "orders", ProviderSettings: place, Tags: team, TimeoutSeconds: ptr(1800), OwnershipTag: ptr(true),
 	}, provision)
-	upgrade, err := contract.ParseUpgradeToServerless([]byte(documented))
+	upgrade, err := contract.Parse[contract.UpgradeToServerlessInput]([]byte(documented), "id")
 	require.NoError(t, err)
 	require.Equal(t, contract.UpgradeToServerlessInput{
 		GroupID: group, Name: "orders", ProviderSettings: place, Tags: team, TimeoutSeconds: ptr(1800), OwnershipTag: ptr(true),

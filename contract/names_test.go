@@ -9,8 +9,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Callers in other languages type these by hand, and search in histories for
-// them. A name that changes here breaks somebody.
+// Callers in other languages type these by hand, and search in histories for them. A name that changes here breaks
+// somebody.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, got, want string }{
@@ -52,8 +52,9 @@ func TestNames(t *testing.T) {
 		{"PhaseDone", string(contract.PhaseDone), "DONE"},
 		{"PhaseFailed", string(contract.PhaseFailed), "FAILED"},
 
-		{"workflow id of a create", contract.ProvisionFlexClusterID(group, "orders"), "provision-flex-32b6e34b3d91647abb20e7b8-orders"},
-		{"workflow id of an upgrade", contract.UpgradeToServerlessID(group, "orders"), "upgrade-to-serverless-32b6e34b3d91647abb20e7b8-orders"},
+		{"workflow id of a create", contract.WorkflowID(flex()), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
+		{"workflow id of an upgrade", contract.WorkflowID(serverless()), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
+		{"workflow id of a cluster", contract.ClusterWorkflowID(group, "orders"), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
 	} {
 		require.Equal(t, test.want, test.got, test.name)
 	}
@@ -73,11 +74,10 @@ func TestTransient(t *testing.T) {
 	}
 }
 
-// The id that the starter gives a run fits into the ownership tag, with the
-// longest name there can be.
+// The id that the starter gives a run fits into the ownership tag, with the longest name there can be.
 func TestWorkflowIDFitsTheTag(t *testing.T) {
 	t.Parallel()
 	in := flex()
 	in.Name = text(64)
-	require.NoError(t, in.Validate(contract.ProvisionFlexClusterID(in.GroupID, in.Name)))
+	require.NoError(t, contract.Validate(in, contract.WorkflowID(in)))
 }

@@ -14,16 +14,16 @@ func TestDefaults(t *testing.T) {
 	in, up := flex(), serverless()
 	require.Equal(t, 30*time.Minute, in.Timeout())
 	require.Equal(t, 90*time.Minute, up.Timeout())
-	require.True(t, in.Tagged())
+	require.True(t, in.HasOwnershipTag())
 	require.Empty(t, up.ContinuousBackup())
 
 	in.TimeoutSeconds, up.TimeoutSeconds = ptr(1), ptr(86400)
 	require.Equal(t, time.Second, in.Timeout())
 	require.Equal(t, 24*time.Hour, up.Timeout())
 	in.OwnershipTag = ptr(true)
-	require.True(t, in.Tagged())
+	require.True(t, in.HasOwnershipTag())
 	in.OwnershipTag = ptr(false)
-	require.False(t, in.Tagged())
+	require.False(t, in.HasOwnershipTag())
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{}
 	require.Empty(t, up.ContinuousBackup())
 	for _, on := range []bool{true, false} {
@@ -38,7 +38,7 @@ func TestFields(t *testing.T) {
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
-		"terminationProtectionEnabled": "false", "timeoutSeconds": "1800", "ownershipTag": "true",
+		"terminationProtectionEnabled": "false", "ownershipTag": "true",
 	}, in.Fields())
 
 	in.Tags = []contract.Tag{{Key: "team", Value: "orders"}, {Key: contract.OwnershipTag, Value: "somebody"}, {Key: "a.b", Value: "c"}}
@@ -46,7 +46,7 @@ func TestFields(t *testing.T) {
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
-		"terminationProtectionEnabled": "true", "timeoutSeconds": "60", "ownershipTag": "false", "tags.team": "orders", "tags.a.b": "c",
+		"terminationProtectionEnabled": "true", "ownershipTag": "false", "tags.team": "orders", "tags.a.b": "c",
 	}, in.Fields())
 	require.Equal(t, contract.Fields{
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
@@ -57,15 +57,14 @@ func TestFields(t *testing.T) {
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
-		"terminationProtectionEnabled": "false", "timeoutSeconds": "5400",
+		"terminationProtectionEnabled": "false",
 	}, up.Fields())
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
 	require.Equal(t, "true", up.Fields()["serverlessBackupOptions.serverlessContinuousBackupEnabled"])
 	require.NotContains(t, up.ClusterFields(), "serverlessBackupOptions.serverlessContinuousBackupEnabled", "Atlas no longer applies it")
 }
 
-// Two requests that mean the same are the same, however they say it; two that
-// do not, differ.
+// Two requests that mean the same are the same, however they say it; two that do not, differ.
 func TestSameRequest(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -74,7 +73,7 @@ func TestSameRequest(t *testing.T) {
 		want   string // the difference, "" is none
 	}{
 		{"nothing", func(*contract.ProvisionFlexClusterInput) {}, ""},
-		{"the default time limit", func(in *contract.ProvisionFlexClusterInput) { in.TimeoutSeconds = ptr(1800) }, ""},
+		{"another time limit", func(in *contract.ProvisionFlexClusterInput) { in.TimeoutSeconds = ptr(60) }, ""},
 		{"the default ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(true) }, ""},
 		{"the default provider name", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.ProviderName = "FLEX" }, ""},
 		{"no tags", func(in *contract.ProvisionFlexClusterInput) { in.Tags = []contract.Tag{} }, ""},
@@ -88,7 +87,6 @@ func TestSameRequest(t *testing.T) {
 		{"a tag", func(in *contract.ProvisionFlexClusterInput) { in.Tags = team }, `tags.team is none, requested "orders"`},
 		{"protection", func(in *contract.ProvisionFlexClusterInput) { in.TerminationProtectionEnabled = true },
 			`terminationProtectionEnabled is "false", requested "true"`},
-		{"another time limit", func(in *contract.ProvisionFlexClusterInput) { in.TimeoutSeconds = ptr(60) }, `timeoutSeconds is "1800", requested "60"`},
 		{"no ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(false) }, `ownershipTag is "true", requested "false"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -140,8 +138,7 @@ func TestDifferences(t *testing.T) {
 	require.Equal(t, `tags.team is none, requested "orders"`, contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String())
 }
 
-// A cluster is as asked when its fields are those of the request, whatever
-// Atlas adds to them.
+// A cluster is as asked when its fields are those of the request, whatever Atlas adds to them.
 func TestClusterFields(t *testing.T) {
 	t.Parallel()
 	in := flex()
@@ -149,10 +146,10 @@ func TestClusterFields(t *testing.T) {
 	made := contract.Cluster{
 		ID: "5f", Name: "orders", StateName: "CREATING", TerminationProtectionEnabled: false,
 		ProviderSettings: contract.ProviderSettings{ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
-		Tags:             []contract.Tag{{Key: contract.OwnershipTag, Value: "provision-flex-1"}, {Key: "team", Value: "orders"}},
+		Tags:             []contract.Tag{{Key: contract.OwnershipTag, Value: "atlas-cluster-1"}, {Key: "team", Value: "orders"}},
 	}
 	require.Empty(t, contract.Differences(in.ClusterFields(), made.Fields()))
-	require.Equal(t, "provision-flex-1", made.Owner())
+	require.Equal(t, "atlas-cluster-1", made.Owner())
 	made.Tags = []contract.Tag{{Key: "team", Value: "shop"}}
 	made.TerminationProtectionEnabled = true
 	require.Equal(t, []contract.Difference{
@@ -161,4 +158,19 @@ func TestClusterFields(t *testing.T) {
 	}, contract.Differences(in.ClusterFields(), made.Fields()))
 	require.Empty(t, made.Owner())
 	require.Empty(t, contract.Cluster{}.Owner())
+}
+
+// Atlas may trim a tag: that is no difference, and the owner stays the owner.
+func TestTrimmedTags(t *testing.T) {
+	t.Parallel()
+	in := flex()
+	in.Tags = []contract.Tag{{Key: " team", Value: "orders "}}
+	made := contract.Cluster{
+		ProviderSettings: in.ProviderSettings,
+		Tags:             []contract.Tag{{Key: "team", Value: "orders"}, {Key: contract.OwnershipTag, Value: "a workflow"}},
+	}
+	require.Empty(t, contract.Differences(in.ClusterFields(), made.Fields()))
+	require.True(t, made.OwnedBy("a workflow "))
+	require.False(t, made.OwnedBy("another workflow"))
+	require.False(t, contract.Cluster{}.OwnedBy(""))
 }

@@ -100,6 +100,13 @@ func TestValidate(t *testing.T) {
 		"tags[1].key must have 1 to 255 characters, got 256", "tags[1].value must have 1 to 255 characters, got 256")
 	tags("twice", []contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "d"}, {Key: "a", Value: "b"}, {Key: "a", Value: "x"}},
 		`tags[2].key is given twice: "a"`, `tags[3].key is given twice: "a"`)
+	tags("every character that Atlas takes", []contract.Tag{{Key: "aZ9 ;@_.+-", Value: "-+ 1"}})
+	tags("a link", []contract.Tag{{Key: "repo", Value: "github:company/repo"}},
+		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "github:company/repo"`)
+	tags("spaces alone", []contract.Tag{{Key: "  ", Value: "a\nb"}},
+		`tags[0].key must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "  "`,
+		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "a\nb"`)
+	tags("twice with space around", []contract.Tag{{Key: "a", Value: "b"}, {Key: "a ", Value: "b"}}, `tags[1].key is given twice: "a "`)
 	tags("ours", []contract.Tag{{Key: "atlas-provisioner-workflow", Value: "x"}}, "tags[0].key is atlas-provisioner-workflow, which is reserved")
 
 	for _, test := range rules {
@@ -109,7 +116,7 @@ func TestValidate(t *testing.T) {
 			test.change(&up)
 			in := contract.ProvisionFlexClusterInput{GroupID: up.GroupID, Name: up.Name, ProviderSettings: up.ProviderSettings,
 				Tags: up.Tags, TerminationProtectionEnabled: up.TerminationProtectionEnabled, TimeoutSeconds: up.TimeoutSeconds}
-			for _, err := range []error{up.Validate(), in.Validate("id")} {
+			for _, err := range []error{contract.Validate(up, "id"), contract.Validate(in, "id")} {
 				if test.want == nil {
 					require.NoError(t, err)
 					continue
@@ -126,17 +133,21 @@ func TestProviderName(t *testing.T) {
 	t.Parallel()
 	in, up := flex(), serverless()
 	in.ProviderSettings.ProviderName, up.ProviderSettings.ProviderName = "FLEX", "SERVERLESS"
-	require.NoError(t, in.Validate("id"))
-	require.NoError(t, up.Validate())
+	require.NoError(t, contract.Validate(in, "id"))
+	require.NoError(t, contract.Validate(up, "id"))
 	in.ProviderSettings.ProviderName, up.ProviderSettings.ProviderName = "SERVERLESS", "FLEX"
-	require.EqualError(t, in.Validate("id"), invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`))
-	require.EqualError(t, up.Validate(), invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`))
+	require.EqualError(t, contract.Validate(in, "id"), invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`))
+	require.EqualError(t, contract.Validate(up, "id"), invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`))
 }
 
 // The ownership tag holds the workflow id, which the caller may have chosen.
 func TestOwnershipTag(t *testing.T) {
 	t.Parallel()
 	const long = "ownershipTag cannot hold a workflow id of more than 255 characters: use a shorter id, or set it to false"
+	refused := func(id string) string {
+		return fmt.Sprintf("ownershipTag cannot hold the workflow id %q: a tag holds only letters, digits, spaces and ; @ _ - . +."+
+			" Use such an id, or set it to false", id)
+	}
 	for _, test := range []struct {
 		name, workflowID string
 		tag              *bool
@@ -147,13 +158,16 @@ func TestOwnershipTag(t *testing.T) {
 		{"too long", text(256), nil, invalid(long)},
 		{"too long, in two bytes each", wide(256), ptr(true), invalid(long)},
 		{"too long, and not asked for", text(1000), ptr(false), ""},
+		{"of a schedule", "nightly-2026-11-25T11:00:00Z", nil, invalid(refused("nightly-2026-11-25T11:00:00Z"))},
+		{"with a slash", "team/orders", nil, invalid(refused("team/orders"))},
+		{"with a slash, and not asked for", "team/orders", ptr(false), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			in := flex()
 			in.OwnershipTag = test.tag
-			_, parsed := contract.ParseProvisionFlexCluster(marshal(t, in), test.workflowID)
-			for _, err := range []error{in.Validate(test.workflowID), parsed} {
+			_, parsed := contract.Parse[contract.ProvisionFlexClusterInput](marshal(t, in), test.workflowID)
+			for _, err := range []error{contract.Validate(in, test.workflowID), parsed} {
 				if test.want == "" {
 					require.NoError(t, err)
 				} else {
@@ -162,6 +176,26 @@ func TestOwnershipTag(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Atlas takes 50 tags on a cluster, the ownership tag included.
+func TestTagCount(t *testing.T) {
+	t.Parallel()
+	var tags []contract.Tag
+	for i := range 51 {
+		tags = append(tags, contract.Tag{Key: fmt.Sprint(i), Value: "x"})
+	}
+	in, up := flex(), serverless()
+	in.Tags, up.Tags = tags[:49], tags[:50]
+	require.NoError(t, contract.Validate(in, "id"))
+	require.NoError(t, contract.Validate(up, "id"))
+	in.Tags, up.Tags = tags[:50], tags
+	require.EqualError(t, contract.Validate(in, "id"),
+		invalid("tags must be 49 at most beside the ownership tag, since Atlas takes 50 on a cluster, got 50"))
+	require.EqualError(t, contract.Validate(up, "id"),
+		invalid("tags must be 50 at most, since Atlas takes 50 on a cluster, got 51"))
+	in.OwnershipTag = ptr(false)
+	require.NoError(t, contract.Validate(in, "id"))
 }
 
 // Everything that is wrong is said at once, in the order of the fields.
@@ -189,20 +223,19 @@ func TestAllViolations(t *testing.T) {
 		texts = append(texts, v.Field+" "+v.Problem)
 		require.Equal(t, v.Field+" "+v.Problem, v.String())
 	}
-	_, parsed := contract.ParseProvisionFlexCluster(marshal(t, in), text(256))
-	for _, err := range []error{in.Validate(text(256)), parsed} {
+	_, parsed := contract.Parse[contract.ProvisionFlexClusterInput](marshal(t, in), text(256))
+	for _, err := range []error{contract.Validate(in, text(256)), parsed} {
 		require.Equal(t, &contract.InputError{Violations: want}, err)
 		require.EqualError(t, err, invalid(texts...))
 	}
 
 	up := contract.UpgradeToServerlessInput{}
-	_, parsed = contract.ParseUpgradeToServerless([]byte(`{}`))
-	require.Equal(t, up.Validate(), parsed)
+	_, parsed = contract.Parse[contract.UpgradeToServerlessInput]([]byte(`{}`), "id")
+	require.Equal(t, contract.Validate(up, "id"), parsed)
 	require.Len(t, parsed.(*contract.InputError).Violations, 4)
 }
 
-// What does not fit is named with its path, and costs no second violation; what
-// else is wrong is named too.
+// What does not fit is named with its path, and costs no second violation; what else is wrong is named too.
 func TestParse(t *testing.T) {
 	t.Parallel()
 	const (
@@ -236,7 +269,12 @@ func TestParse(t *testing.T) {
 		{"good", `{` + good, nil},
 		{"white space", " {\n\t" + good + " \n", nil},
 		{"another case, as encoding/json has it", `{"TIMEOUTSECONDS":60,` + good, nil},
-		{"twice: the last counts", `{"name":5,"name":"-",` + good, nil},
+		{"twice", `{"name":"orders",` + good, []string{"name is given twice"}},
+		{"twice, in another case", `{"Name":"orders",` + good, []string{"name is given twice"}},
+		{"twice, nested", `{"providerSettings":{"regionName":"EU_WEST_1","backingProviderName":"AWS","regionName":"US_EAST_1"},` + bare,
+			[]string{"providerSettings.regionName is given twice"}},
+		{"twice in a tag", `{"tags":[{"key":"a","value":"b","key":"c"}],` + good, []string{"tags[0].key is given twice"}},
+		{"not UTF-8", `{"tags":[{"key":"a` + "\xff" + `","value":"b"}],` + good, []string{"tags[0].key must be text in UTF-8"}},
 
 		{"unknown", `{"tag":{},` + good, []string{`tag is not a known field`}},
 		{"unknown ones", `{"z":1,"timeout":"30m",` + good, []string{`timeout is not a known field`, `z is not a known field`}},
@@ -290,8 +328,8 @@ func TestParse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			provision, provisionErr := contract.ParseProvisionFlexCluster([]byte(test.input), "id")
-			upgrade, upgradeErr := contract.ParseUpgradeToServerless([]byte(test.input))
+			provision, provisionErr := contract.Parse[contract.ProvisionFlexClusterInput]([]byte(test.input), "id")
+			upgrade, upgradeErr := contract.Parse[contract.UpgradeToServerlessInput]([]byte(test.input), "id")
 			if test.want == nil {
 				require.NoError(t, provisionErr)
 				require.NoError(t, upgradeErr)
@@ -323,7 +361,7 @@ func TestParse(t *testing.T) {
 			`{"continuous":true}`:                          `serverlessBackupOptions.continuous is not a known field`,
 		} {
 			input := []byte(`{"serverlessBackupOptions":` + value + `,` + good)
-			in, err := contract.ParseUpgradeToServerless(input)
+			in, err := contract.Parse[contract.UpgradeToServerlessInput](input, "id")
 			if want == "" {
 				require.NoError(t, err)
 			} else {
@@ -332,7 +370,7 @@ func TestParse(t *testing.T) {
 			if strings.Contains(value, "false") {
 				require.Equal(t, "false", in.ContinuousBackup())
 			}
-			_, err = contract.ParseProvisionFlexCluster(input, "id")
+			_, err = contract.Parse[contract.ProvisionFlexClusterInput](input, "id")
 			require.EqualError(t, err, invalid(`serverlessBackupOptions is not a known field`))
 		}
 	})
@@ -344,7 +382,7 @@ func TestParseWhatWasSent(t *testing.T) {
 	in := flex()
 	in.ProviderSettings.ProviderName, in.Tags, in.TerminationProtectionEnabled = "FLEX", team, true
 	in.TimeoutSeconds, in.OwnershipTag = ptr(86400), ptr(false)
-	gotIn, err := contract.ParseProvisionFlexCluster(marshal(t, in), "id")
+	gotIn, err := contract.Parse[contract.ProvisionFlexClusterInput](marshal(t, in), "id")
 	require.NoError(t, err)
 	require.Equal(t, in, gotIn)
 
@@ -352,7 +390,7 @@ func TestParseWhatWasSent(t *testing.T) {
 	up.ProviderSettings.ProviderName, up.Tags, up.TerminationProtectionEnabled = "SERVERLESS", team, true
 	up.TimeoutSeconds, up.OwnershipTag = ptr(1), ptr(true)
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
-	gotUp, err := contract.ParseUpgradeToServerless(marshal(t, up))
+	gotUp, err := contract.Parse[contract.UpgradeToServerlessInput](marshal(t, up), "id")
 	require.NoError(t, err)
 	require.Equal(t, up, gotUp)
 }
@@ -364,9 +402,9 @@ func TestErrorIsBounded(t *testing.T) {
 	for range 100_000 {
 		in.Tags = append(in.Tags, contract.Tag{})
 	}
-	err := in.Validate("id")
+	err := contract.Validate(in, "id")
 	require.Less(t, len(err.Error()), 16<<10)
-	require.Contains(t, err.Error(), `; input has 299953 more mistakes. Nothing was sent to Atlas`)
-	_, err = contract.ParseProvisionFlexCluster([]byte(`{"`+strings.Repeat("x", 2<<20)+`": 1}`), "id")
+	require.Contains(t, err.Error(), `; input has 299954 more mistakes. Nothing was sent to Atlas`)
+	_, err = contract.Parse[contract.ProvisionFlexClusterInput]([]byte(`{"`+strings.Repeat("x", 2<<20)+`": 1}`), "id")
 	require.Less(t, len(err.Error()), 16<<10)
 }

@@ -17,7 +17,7 @@ func Example() {
 	defer cancel()
 	// temporalClient is yours: what client.Dial answers.
 	p := provisioner.New(temporalClient(), provisioner.Options{})
-	cluster, err := p.Provision(ctx, contract.ProvisionFlexClusterInput{
+	cluster, err := p.Execute(ctx, contract.ProvisionFlexClusterInput{
 		GroupID: "32b6e34b3d91647abb20e7b8", Name: "orders",
 		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 		Tags:             []contract.Tag{{Key: "team", Value: "orders"}},
@@ -28,15 +28,14 @@ func Example() {
 	fmt.Println(cluster.Name, cluster.StateName, cluster.Outcome)
 	// cluster.ConnectionStrings.StandardSrv is where it is.
 
-	// Output:
-	// orders IDLE CREATED
+	// Output: orders IDLE CREATED
 }
 
 // What to do about a failure is a matter of its type.
 func ExampleFailure() {
 	ctx := context.Background()
 	p := provisioner.New(temporalClient(), provisioner.Options{})
-	_, err := p.Provision(ctx, contract.ProvisionFlexClusterInput{
+	_, err := p.Execute(ctx, contract.ProvisionFlexClusterInput{
 		GroupID: "32b6e34b3d91647abb20e7b8", Name: "taken", // by a cluster of somebody else's
 		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 	})
@@ -58,24 +57,23 @@ func ExampleFailure() {
 		fmt.Println(failure.Type, failure.Details.Status, failure.Message)
 	}
 
-	// Output:
-	// choose another name
+	// Output: choose another name
 }
 
 // Start a run and look at it now and then, instead of waiting.
-func ExampleClient_StartProvision() {
+func ExampleClient_Start() {
 	ctx := context.Background()
 	p := provisioner.New(temporalClient(), provisioner.Options{})
 	in := contract.ProvisionFlexClusterInput{
 		GroupID: "32b6e34b3d91647abb20e7b8", Name: "slow",
 		ProviderSettings: contract.ProviderSettings{BackingProviderName: "GCP", RegionName: "CENTRAL_US"},
 	}
-	run, err := p.StartProvision(ctx, in)
+	run, err := p.Start(ctx, in)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(run.WorkflowID)
-	if again, err := p.StartProvision(ctx, in); err == nil {
+	if again, err := p.Start(ctx, in); err == nil {
 		fmt.Println("joined:", again.Joined, again.RunID == run.RunID)
 	}
 	status, err := p.Status(ctx, run.WorkflowID, run.RunID)
@@ -91,17 +89,14 @@ func ExampleClient_StartProvision() {
 	_, err = p.Result(ctx, run.WorkflowID, run.RunID)
 	fmt.Println(err)
 
-	// Output:
-	// provision-flex-32b6e34b3d91647abb20e7b8-slow
-	// joined: true true
-	// RUNNING
-	// CANCELED: the run was cancelled; what it made is left as it is
+	// Output: atlas-cluster-32b6e34b3d91647abb20e7b8-slow joined: true true RUNNING CANCELED: the run was cancelled;
+	// what it made is left as it is
 }
 
 // MongoDB retired this upgrade, so be ready for VERSION_GONE.
-func ExampleClient_Upgrade() {
+func ExampleClient_Execute_upgrade() {
 	p := provisioner.New(temporalClient(), provisioner.Options{})
-	cluster, err := p.Upgrade(context.Background(), contract.UpgradeToServerlessInput{
+	cluster, err := p.Execute(context.Background(), contract.UpgradeToServerlessInput{
 		GroupID: "32b6e34b3d91647abb20e7b8", Name: "legacy",
 		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 	})
@@ -110,6 +105,5 @@ func ExampleClient_Upgrade() {
 	}
 	fmt.Println(cluster.Name, cluster.ClusterType, cluster.Outcome)
 
-	// Output:
-	// legacy SERVERLESS UPGRADED
+	// Output: legacy SERVERLESS UPGRADED
 }

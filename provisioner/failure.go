@@ -22,13 +22,12 @@ const (
 	TimedOut   State = "TIMED_OUT"
 )
 
-// Failure is why a run ended without a cluster, or was not started: find it with
-// [errors.As] and switch on its Type.
+// Failure is why a run ended without a cluster, or was not started: find it with [errors.As] and switch on its Type.
 type Failure struct {
 	// State of the run; "" when none was started.
 	State State `json:"-"`
-	// Type is a failure type of package contract, Atlas's errorCode, or the
-	// State of a run that was cancelled, terminated or timed out.
+	// Type is a failure type of package contract, Atlas's errorCode, or the State of a run that was cancelled,
+	// terminated or timed out.
 	Type    string                  `json:"type"`
 	Message string                  `json:"message"`
 	Details contract.FailureDetails `json:"details"`
@@ -37,10 +36,9 @@ type Failure struct {
 // Error is the type and the message.
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
-// Retryable reports whether what stood in the way may pass by itself, so that
-// starting the same request again, unchanged and after a while, may succeed. It
-// takes up what the failed run left behind, unless the request did without the
-// ownership tag.
+// Retryable reports whether what stood in the way may pass by itself, so that starting the same request again,
+// unchanged and after a while, may succeed. It takes up what the failed run left behind, unless the request did without
+// the ownership tag.
 //
 //   - Yes: TIMEOUT, ATLAS_UNREACHABLE, ATLAS_BAD_RESPONSE; an answer of Atlas
 //     that is [contract.Transient] (5xx, 408, 425, 429 and a few codes), by
@@ -58,8 +56,7 @@ func (f *Failure) Retryable() bool {
 	return f.State == TimedOut || f.State == Failed && contract.Transient(f.Details.Status, f.Details.ErrorCode)
 }
 
-// ended is the [*Failure] of a run that ended with an error, or the error
-// itself where it says nothing of the run.
+// ended is the [*Failure] of a run that ended with an error, or the error itself where it says nothing of the run.
 func ended(err error) error {
 	var (
 		app        *temporal.ApplicationError
@@ -89,8 +86,7 @@ func ended(err error) error {
 	return &Failure{State: Failed, Type: string(Failed), Message: execution.Error()}
 }
 
-// Invalid is the [*Failure] of an input that does not validate: nothing was
-// started.
+// Invalid is the [*Failure] of an input that does not validate: nothing was started.
 func Invalid(err error) error {
 	f := &Failure{Type: contract.InvalidInput, Message: err.Error()}
 	var input *contract.InputError
@@ -100,11 +96,11 @@ func Invalid(err error) error {
 	return f
 }
 
-func requestConflict(run Run, differences []contract.Difference) error {
+func requestConflict(run Run, workflowType string, differences []contract.Difference) error {
 	return &Failure{
 		State: Running, Type: contract.RequestConflict,
-		Message: fmt.Sprintf("a different request runs under workflow id %q: %s. It was left alone: wait for its end, cancel it, or ask for the same",
-			run.WorkflowID, contract.ListDifferences(differences)),
+		Message: fmt.Sprintf("a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
+			"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
 		Details: contract.FailureDetails{Differences: differences},
 	}
 }

@@ -66,7 +66,7 @@ func TestInvalid(t *testing.T) {
 	c := provisioner.New(nil, provisioner.Options{})
 	in := flex("orders-")
 	in.GroupID = "x"
-	_, err := c.StartProvision(t.Context(), in)
+	_, err := c.Start(t.Context(), in)
 	f := failure(t, err)
 	require.Equal(t, &provisioner.Failure{
 		Type: "INVALID_INPUT",
@@ -80,7 +80,7 @@ func TestInvalid(t *testing.T) {
 	}, f)
 	require.EqualError(t, err, "INVALID_INPUT: "+f.Message)
 
-	_, err = c.StartUpgrade(t.Context(), contract.UpgradeToServerlessInput{})
+	_, err = c.Start(t.Context(), contract.UpgradeToServerlessInput{})
 	require.Len(t, failure(t, err).Details.Violations, 4)
 	require.Equal(t, &provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"}, provisioner.Invalid(errors.New("odd")))
 }
@@ -101,8 +101,8 @@ func TestStart(t *testing.T) {
 		id, workflow string
 		start        func() (provisioner.Run, error)
 	}{
-		{"provision-flex-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.StartProvision(ctx, flex("start")) }},
-		{"upgrade-to-serverless-" + group + "-start", "UpgradeToServerless", func() (provisioner.Run, error) { return c.StartUpgrade(ctx, upgrade("start")) }},
+		{"atlas-cluster-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.Start(ctx, flex("start")) }},
+		{"atlas-cluster-" + group + "-start", "UpgradeToServerless", func() (provisioner.Run, error) { return c.Start(ctx, upgrade("start")) }},
 	} {
 		run, err := test.start()
 		require.NoError(t, err)
@@ -125,8 +125,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What runs under the workflow id but is not the same request is a conflict,
-// also when somebody started it by hand.
+// What runs under the workflow id but is not the same request is a conflict, also when somebody started it by hand.
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	backup := true
@@ -149,10 +148,10 @@ func TestConflict(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, ctx := setup(t)
-			id := contract.UpgradeToServerlessID(group, "x")
+			id := contract.ClusterWorkflowID(group, "x")
 			running, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
 			require.NoError(t, err)
-			run, err := c.StartUpgrade(ctx, upgrade("x"))
+			run, err := c.Start(ctx, upgrade("x"))
 			f := failure(t, err)
 			require.Equal(t, provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true}, run, "of what runs")
 			require.Equal(t, provisioner.Running, f.State)
@@ -277,17 +276,16 @@ func TestRetryable(t *testing.T) {
 	}
 }
 
-// Start or join, and wait: both workflows, and what comes back of each way a
-// call can end.
+// Start or join, and wait: both workflows, and what comes back of each way a call can end.
 func TestProvisionAndUpgrade(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
 	calls := map[string]func(context.Context, string) (contract.Cluster, error){
-		contract.ProvisionFlexCluster: func(ctx context.Context, name string) (contract.Cluster, error) { return c.Provision(ctx, flex(name)) },
-		contract.UpgradeToServerless:  func(ctx context.Context, name string) (contract.Cluster, error) { return c.Upgrade(ctx, upgrade(name)) },
+		contract.ProvisionFlexCluster: func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, flex(name)) },
+		contract.UpgradeToServerless:  func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, upgrade(name)) },
 	}
 	ids := map[string]func(string, string) string{
-		contract.ProvisionFlexCluster: contract.ProvisionFlexClusterID, contract.UpgradeToServerless: contract.UpgradeToServerlessID,
+		contract.ProvisionFlexCluster: contract.ClusterWorkflowID, contract.UpgradeToServerless: contract.ClusterWorkflowID,
 	}
 	w := worker.New(server.Client(), t.Name(), worker.Options{})
 	for kind := range calls {
@@ -348,7 +346,7 @@ func TestErrorsOfTemporal(t *testing.T) {
 	_, err = c.List(ctx, "NoSuchAttribute = 'x'", 1)
 	require.ErrorAs(t, err, &invalid)
 
-	run, err := c.StartProvision(ctx, flex("waits"))
+	run, err := c.Start(ctx, flex("waits"))
 	require.NoError(t, err)
 	brief, cancel := context.WithCancel(ctx)
 	cancel()

@@ -16,9 +16,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
 )
 
-// temporalClient is a client of the dev server, whose default task queue a real
-// worker works on from the first call on: for the examples, which run after the
-// tests and one after another.
+// temporalClient is a client of the dev server, whose default task queue a real worker works on from the first call on:
+// for the examples, which run after the tests and one after another.
 func temporalClient() client.Client {
 	startStack()
 	return server.Client()

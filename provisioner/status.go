@@ -13,8 +13,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Status is how a run stands, as Temporal's server knows it. Reading it needs
-// no worker.
+// Status is how a run stands, as Temporal's server knows it. Reading it needs no worker.
 type Status struct {
 	WorkflowID string
 	RunID      string
@@ -24,8 +23,7 @@ type Status struct {
 	Started  time.Time
 	// Closed is when the run ended; zero while it runs.
 	Closed time.Time
-	// ProjectID, ClusterName and ClusterState are the search attributes; ""
-	// where the server has none.
+	// ProjectID, ClusterName and ClusterState are the search attributes; "" where the server has none.
 	ProjectID, ClusterName, ClusterState string
 	// Pending is the activity that is under way; nil when there is none.
 	Pending *PendingActivity
@@ -64,8 +62,8 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 	return s, nil
 }
 
-// List reads the runs that a visibility query matches, newest first, limit at
-// most. https://docs.temporal.io/list-filter
+// List reads the runs that a visibility query matches, newest first, limit at most.
+// https://docs.temporal.io/list-filter
 func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, error) {
 	var out []Status
 	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query}

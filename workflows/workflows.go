@@ -33,12 +33,12 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 	if err != nil {
 		return nil, err
 	}
-	in, err := contract.ParseProvisionFlexCluster(input.Payload().GetData(), r.info.WorkflowExecution.ID)
+	in, err := contract.Parse[contract.ProvisionFlexClusterInput](input.Payload().GetData(), r.info.WorkflowExecution.ID)
 	if err != nil {
 		return nil, r.invalid(err)
 	}
 	r.of(in.GroupID, in.Name, contract.ClusterTypeFlex, contract.StateCreating, in.Timeout())
-	r.untagged = !in.Tagged()
+	r.untagged = !in.HasOwnershipTag()
 
 	where := in.ProviderSettings.BackingProviderName + " " + in.ProviderSettings.RegionName
 	r.enter(contract.PhaseCreating, "Asking Atlas for Flex cluster %q in %s.", in.Name, where)
@@ -60,7 +60,7 @@ func (w *Workflows) UpgradeToServerless(ctx workflow.Context, input converter.Ra
 	if err != nil {
 		return nil, err
 	}
-	in, err := contract.ParseUpgradeToServerless(input.Payload().GetData())
+	in, err := contract.Parse[contract.UpgradeToServerlessInput](input.Payload().GetData(), r.info.WorkflowExecution.ID)
 	if err != nil {
 		return nil, r.invalid(err)
 	}

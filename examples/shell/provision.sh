@@ -9,7 +9,7 @@ set -eu
 [ $# = 4 ] || { echo "usage: $0 PROJECT_ID NAME AWS|AZURE|GCP REGION" >&2; exit 2; }
 
 # The id is what makes two starts of one request one cluster.
-id=provision-flex-$1-$2
+id=atlas-cluster-$1-$2
 input=$(jq -n --arg project "$1" --arg name "$2" --arg cloud "$3" --arg region "$4" \
 	'{groupId: $project, name: $name, providerSettings: {backingProviderName: $cloud, regionName: $region}}')
 temporal workflow start --task-queue atlas-provisioning --type ProvisionFlexCluster \

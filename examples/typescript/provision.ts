@@ -23,7 +23,7 @@ type Cloud = ProvisionFlexClusterInput['providerSettings']['backingProviderName'
 function start(client: Client, input: ProvisionFlexClusterInput): Promise<WorkflowHandle<Provision>> {
   return client.workflow.start<Provision>('ProvisionFlexCluster', {
     taskQueue: 'atlas-provisioning',
-    workflowId: `provision-flex-${input.groupId}-${input.name}`,
+    workflowId: `atlas-cluster-${input.groupId}-${input.name}`,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `Provision Flex cluster ${input.name}`,
     args: [input],

@@ -93,7 +93,7 @@ func TestDemo(t *testing.T) {
 	temporal.stops()
 	check(t, end(), 0, []string{
 		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n",
-		"/namespaces/default/workflows/provision-flex-" + projectID + "-orders\n",
+		"/namespaces/default/workflows/atlas-cluster-" + projectID + "-orders\n",
 		"Starting temporal…\n", "An upgrade takes the simulator about 20 seconds.\n",
 		"Both workflows succeeded. To look around: make up\n",
 	}, nil)

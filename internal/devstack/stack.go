@@ -168,11 +168,11 @@ func (s *stack) stop() {
 
 // demo runs both workflows.
 func (s *stack) demo(ctx context.Context) error {
-	if err := s.starter(ctx, provision, "provision-flex-"+projectID+"-orders"); err != nil {
+	if err := s.starter(ctx, provision, "atlas-cluster-"+projectID+"-orders"); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.out, "\nAn upgrade takes the simulator about 20 seconds.")
-	if err := s.starter(ctx, upgrade, "upgrade-to-serverless-"+projectID+"-legacy"); err != nil {
+	if err := s.starter(ctx, upgrade, "atlas-cluster-"+projectID+"-legacy"); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.out, "\nBoth workflows succeeded. To look around: make up")

@@ -39,7 +39,7 @@ func TestExamples(t *testing.T) {
 			name := example.name + "-orders"
 			first := u.begin(t, example.command[0], slices.Concat(example.command[1:], []string{group, name, "AWS", "US_EAST_1"})...)
 			u.hold(t, group, name, "CREATING")
-			progress := "provision-flex-" + group + "-" + name + ": CREATING\n"
+			progress := "atlas-cluster-" + group + "-" + name + ": CREATING\n"
 			eventually(t, "it does not follow the run", func() bool { return strings.Contains(first.stderr.String(), progress) })
 			u.hold(t, group, name, "")
 			got := first.end()

@@ -188,8 +188,8 @@ func (b block) document(t *testing.T) {
 			require.NoError(t, d.Decode(&contract.Cluster{}))
 			continue
 		}
-		_, err = contract.ParseProvisionFlexCluster(data, "id")
-		if _, upgrade := contract.ParseUpgradeToServerless(data); upgrade != nil {
+		_, err = contract.Parse[contract.ProvisionFlexClusterInput](data, "id")
+		if _, upgrade := contract.Parse[contract.UpgradeToServerlessInput](data, "id"); upgrade != nil {
 			require.NoError(t, err)
 		}
 	}

@@ -110,16 +110,16 @@ func TestEncrypted(t *testing.T) {
 	c := s.caller(keys(t, "one"))
 	in := flex(t)
 	in.Tags = []contract.Tag{{Key: "owner", Value: "confidential-owner"}}
-	run, err := c.StartProvision(s.ctx(), in)
+	run, err := c.Start(s.ctx(), in)
 	require.NoError(t, err)
 	s.waits(c, run)
 	progress := s.described(run)
 
-	again, err := c.StartProvision(s.ctx(), in)
+	again, err := c.Start(s.ctx(), in)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: run.RunID, Joined: true}, again)
 	other := flex(t)
-	_, err = c.StartProvision(s.ctx(), other)
+	_, err = c.Start(s.ctx(), other)
 	require.Equal(t, contract.RequestConflict, failure(t, err).Type)
 	require.Len(t, failure(t, err).Details.Differences, 2, "the tags of both")
 
@@ -159,7 +159,7 @@ func TestEncryptedUpgrade(t *testing.T) {
 	pace.SettleFor = 3 * time.Second
 	s.startWorker(withCodec(keys(t, "one")), withPace(pace))
 	c := s.caller(keys(t, "one"))
-	run, err := c.StartUpgrade(s.ctx(), serverless(t))
+	run, err := c.Start(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	cluster, err := c.Result(s.ctx(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestEncryptedFailure(t *testing.T) {
 	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Reason: "Payment Required", Method: "POST"})
 	s.startWorker(withCodec(keys(t, "one")))
 	c := s.caller(keys(t, "one"))
-	run, err := c.StartProvision(s.ctx(), flex(t))
+	run, err := c.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	_, err = c.Result(s.ctx(), run.WorkflowID, run.RunID)
 	f := failure(t, err)
@@ -193,13 +193,13 @@ func TestEncryptedFailure(t *testing.T) {
 func TestCodecTurnedOnUnderWay(t *testing.T) {
 	t.Parallel()
 	s := setup(t, hold())
-	run, err := s.client.StartProvision(s.ctx(), flex(t))
+	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	s.waits(s.client, run)
 	s.stop()
 	s.startWorker(withCodec(keys(t, "one")))
 	c := s.caller(keys(t, "one"))
-	joined, err := c.StartProvision(s.ctx(), flex(t))
+	joined, err := c.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.True(t, joined.Joined)
 	s.letGo()
@@ -216,7 +216,7 @@ func TestCodecRotationUnderWay(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, hold())
 	s.startWorker(withCodec(keys(t, "old")))
-	run, err := s.caller(keys(t, "old")).StartProvision(s.ctx(), flex(t))
+	run, err := s.caller(keys(t, "old")).Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	s.waits(s.caller(keys(t, "old")), run)
 	for _, ids := range [][]string{{"old", "new"}, {"new", "old"}} {
@@ -244,7 +244,7 @@ func TestWorkerWithoutTheKey(t *testing.T) {
 			t.Parallel()
 			s := setup(t, atlassim.Config{}, withCodec(lacking))
 			c := s.caller(keys(t, "one"))
-			run, err := c.StartProvision(s.ctx(), flex(t))
+			run, err := c.Start(s.ctx(), flex(t))
 			require.NoError(t, err)
 			require.Eventually(t, func() bool {
 				for _, e := range s.history(run) {

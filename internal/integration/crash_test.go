@@ -94,9 +94,9 @@ func killAt(t *testing.T, bin string, m moment) {
 	var run provisioner.Run
 	var err error
 	if upgrade {
-		run, err = s.client.StartUpgrade(s.ctx(), serverless(t))
+		run, err = s.client.Start(s.ctx(), serverless(t))
 	} else {
-		run, err = s.client.StartProvision(s.ctx(), flex(t))
+		run, err = s.client.Start(s.ctx(), flex(t))
 	}
 	require.NoError(t, err)
 	cluster, err := s.client.Result(s.ctx(), run.WorkflowID, run.RunID)

@@ -21,7 +21,7 @@ func (s *stack) provisionAll(t *testing.T, clusters int) {
 		wg.Go(func() {
 			in := flex(t)
 			in.Name += fmt.Sprintf("-%d", i)
-			run, err := s.client.StartProvision(s.ctx(), in)
+			run, err := s.client.Start(s.ctx(), in)
 			if err == nil {
 				_, err = s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
 			}

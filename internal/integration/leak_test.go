@@ -125,9 +125,9 @@ func runMany(t *testing.T, runs *provisioner.Client, sim string, first, n int) {
 			var err error
 			if i%5 == 0 {
 				control(t, sim, "shared", map[string]any{"groupId": project, "name": name})
-				run, err = runs.StartUpgrade(ctx, contract.UpgradeToServerlessInput{GroupID: project, Name: name, ProviderSettings: place})
+				run, err = runs.Start(ctx, contract.UpgradeToServerlessInput{GroupID: project, Name: name, ProviderSettings: place})
 			} else {
-				run, err = runs.StartProvision(ctx, contract.ProvisionFlexClusterInput{GroupID: project, Name: name, ProviderSettings: place})
+				run, err = runs.Start(ctx, contract.ProvisionFlexClusterInput{GroupID: project, Name: name, ProviderSettings: place})
 			}
 			if !assert.NoError(t, err) {
 				return

@@ -35,7 +35,7 @@ func TestProvisionCreated(t *testing.T) {
 		ProviderSettings:  contract.ProviderSettings{ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
 		Tags: []contract.Tag{
 			{Key: "team", Value: "orders"},
-			{Key: "atlas-provisioner-workflow", Value: "provision-flex-" + group + "-" + in.Name},
+			{Key: "atlas-provisioner-workflow", Value: "atlas-cluster-" + group + "-" + in.Name},
 		},
 		TerminationProtectionEnabled: true, Outcome: contract.Created, Warnings: []string{},
 	}, cluster)
@@ -88,7 +88,7 @@ func TestProvisionAfterDelete(t *testing.T) {
 func TestLongWait(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{CreateFor: 3 * time.Second})
-	run, err := s.client.StartProvision(s.ctx(), flex(t))
+	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.sim.SetState(group, flex(t).Name, "CREATING") == nil }, patience, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
@@ -117,7 +117,7 @@ func TestSixStartsMakeOneCluster(t *testing.T) {
 	errs := make([]error, 6)
 	for i := range clusters {
 		wg.Go(func() {
-			run, err := s.client.StartProvision(s.ctx(), flex(t))
+			run, err := s.client.Start(s.ctx(), flex(t))
 			if err == nil {
 				joined[i] = run.Joined
 				clusters[i], err = s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
@@ -143,16 +143,16 @@ func TestRequestConflict(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{CreateFor: time.Second})
 	in := flex(t)
-	run, err := s.client.StartProvision(s.ctx(), in)
+	run, err := s.client.Start(s.ctx(), in)
 	require.NoError(t, err)
 
 	other := flex(t)
 	other.ProviderSettings.RegionName = "EU_WEST_1"
 	other.Tags = append(other.Tags, contract.Tag{Key: "stage", Value: "test"})
-	_, err = s.client.StartProvision(s.ctx(), other)
+	_, err = s.client.Start(s.ctx(), other)
 	f := failure(t, err)
 	require.Equal(t, contract.RequestConflict, f.Type)
-	require.Equal(t, fmt.Sprintf(`a different request runs under workflow id %q: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1"; `+
+	require.Equal(t, fmt.Sprintf(`a different request runs under workflow id %q (ProvisionFlexCluster): providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1"; `+
 		`tags.stage is none, requested "test". It was left alone: wait for its end, cancel it, or ask for the same`, run.WorkflowID), f.Message)
 	require.Equal(t, []contract.Difference{
 		{Field: "providerSettings.regionName", Requested: `"EU_WEST_1"`, Existing: `"US_EAST_1"`},
@@ -162,7 +162,7 @@ func TestRequestConflict(t *testing.T) {
 	// A default that is spelled out is the same request.
 	same := flex(t)
 	same.TimeoutSeconds, same.OwnershipTag = ptr(1800), ptr(true)
-	joined, err := s.client.StartProvision(s.ctx(), same)
+	joined, err := s.client.Start(s.ctx(), same)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: run.RunID, Joined: true}, joined)
 
@@ -176,7 +176,7 @@ func TestStatusQuery(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{CreateFor: 2 * time.Second})
 	before := time.Now().Add(-time.Minute)
-	run, err := s.client.StartProvision(s.ctx(), flex(t))
+	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	query := func() (status contract.Status) {
 		answer, err := s.temporal.QueryWorkflow(s.ctx(), run.WorkflowID, run.RunID, contract.StatusQuery)
@@ -200,7 +200,7 @@ func TestWebUITexts(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
 	in := flex(t)
-	run, err := s.client.StartProvision(s.ctx(), in)
+	run, err := s.client.Start(s.ctx(), in)
 	require.NoError(t, err)
 	_, err = s.result(run)
 	require.NoError(t, err)
@@ -269,7 +269,7 @@ func TestStopLetsWaitsGoOn(t *testing.T) {
 	pace := quick
 	pace.Fast, pace.FastEvery = time.Hour, 500*time.Millisecond
 	s := setup(t, atlassim.Config{CreateFor: time.Hour}, withPace(pace))
-	run, err := s.client.StartProvision(s.ctx(), flex(t))
+	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > 1 }, patience, 20*time.Millisecond)
 	s.stop()
@@ -290,7 +290,7 @@ func TestCancel(t *testing.T) {
 	t.Run("while waiting", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: time.Hour})
-		run, err := s.client.StartProvision(s.ctx(), flex(t))
+		run, err := s.client.Start(s.ctx(), flex(t))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > 1 }, patience, 20*time.Millisecond)
 		require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))
@@ -308,7 +308,7 @@ func TestCancel(t *testing.T) {
 				<-release
 			}
 		}})
-		run, err := s.client.StartProvision(s.ctx(), flex(t))
+		run, err := s.client.Start(s.ctx(), flex(t))
 		require.NoError(t, err)
 		<-arrived
 		require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))
@@ -321,7 +321,7 @@ func TestCancel(t *testing.T) {
 	t.Run("before a worker has it", func(t *testing.T) {
 		t.Parallel()
 		s := setupWithoutWorker(t, atlassim.Config{})
-		run, err := s.client.StartProvision(s.ctx(), flex(t))
+		run, err := s.client.Start(s.ctx(), flex(t))
 		require.NoError(t, err)
 		require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))
 		s.startWorker()

@@ -91,7 +91,7 @@ func TestSecretsStayIn(t *testing.T) {
 					s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503, Times: 2})
 				}
 				in := flex(t)
-				run, err := s.client.StartProvision(s.ctx(), in)
+				run, err := s.client.Start(s.ctx(), in)
 				require.NoError(t, err)
 				var seen strings.Builder
 				for {

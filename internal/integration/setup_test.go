@@ -193,7 +193,7 @@ func (s *stack) ctx() context.Context {
 // provision runs a request to its end.
 func (s *stack) provision(in contract.ProvisionFlexClusterInput) (contract.Cluster, error) {
 	s.t.Helper()
-	run, err := s.client.StartProvision(s.ctx(), in)
+	run, err := s.client.Start(s.ctx(), in)
 	require.NoError(s.t, err)
 	return s.result(run)
 }
@@ -201,7 +201,7 @@ func (s *stack) provision(in contract.ProvisionFlexClusterInput) (contract.Clust
 // upgrade runs an upgrade to its end.
 func (s *stack) upgrade(in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
 	s.t.Helper()
-	run, err := s.client.StartUpgrade(s.ctx(), in)
+	run, err := s.client.Start(s.ctx(), in)
 	require.NoError(s.t, err)
 	return s.result(run)
 }

@@ -148,7 +148,7 @@ func TestUpgradeNoSuchCluster(t *testing.T) {
 func TestUpgradeGone(t *testing.T) {
 	t.Parallel()
 	s := setup(t, shared(t, atlassim.Config{UpgradeFor: time.Hour, DeleteFor: time.Nanosecond}))
-	run, err := s.client.StartUpgrade(s.ctx(), serverless(t))
+	run, err := s.client.Start(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
 	require.Regexp(t, `^Atlas is upgrading cluster "`+clusterName(t)+`" to serverless\.`+fmt.Sprintf(waiting, "UPDATING"), s.currentDetails(run))
@@ -161,7 +161,7 @@ func TestUpgradeGone(t *testing.T) {
 func TestUpgradeCanceled(t *testing.T) {
 	t.Parallel()
 	s := setup(t, shared(t, atlassim.Config{UpgradeFor: time.Hour}))
-	run, err := s.client.StartUpgrade(s.ctx(), serverless(t))
+	run, err := s.client.Start(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
 	require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))

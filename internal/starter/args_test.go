@@ -57,8 +57,8 @@ func TestVersion(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	const (
-		id         = " takes one workflow id, such as provision-flex-32b6e34b3d91647abb20e7b8-orders"
-		watchTakes = "watch takes workflow ids, such as provision-flex-32b6e34b3d91647abb20e7b8-orders, or --project-id or --state"
+		id         = " takes one workflow id, such as atlas-cluster-32b6e34b3d91647abb20e7b8-orders"
+		watchTakes = "watch takes workflow ids, such as atlas-cluster-32b6e34b3d91647abb20e7b8-orders, or --project-id or --state"
 		required   = `required flag(s) "project-id", "name", "provider", "region" not set`
 	)
 	for _, test := range []struct {

@@ -35,12 +35,12 @@ func TestSignals(t *testing.T) {
 				defer close(ended)
 				_ = cmd.Wait()
 			}()
-			const shown = "Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns\n"
+			const shown = "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n"
 			require.Eventually(t, func() bool { return s.clean(stderr.String()) == shown }, patience, 10*time.Millisecond)
 			require.NoError(t, cmd.Process.Signal(signal))
 			<-ended
 			require.Equal(t, 130, cmd.ProcessState.ExitCode())
-			require.Equal(t, shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch provision-flex-PROJECT-orders\n", s.clean(stderr.String()))
+			require.Equal(t, shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n", s.clean(stderr.String()))
 			require.Empty(t, stdout.String())
 		})
 	}

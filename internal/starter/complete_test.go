@@ -21,10 +21,10 @@ func TestCompleteIDs(t *testing.T) {
 	const (
 		noFiles = ":4\nCompletion ended with directive: ShellCompDirectiveNoFileComp\n"
 		ordered = ":36\n"
-		done    = "provision-flex-PROJECT-done\tCOMPLETED IDLE\n"
-		orders  = "provision-flex-PROJECT-orders\tRUNNING\n"
+		done    = "atlas-cluster-PROJECT-done\tCOMPLETED IDLE\n"
+		orders  = "atlas-cluster-PROJECT-orders\tRUNNING\n"
 	)
-	begun := "provision-flex-" + s.project
+	begun := "atlas-cluster-" + s.project
 	offers := func(want string, args ...string) {
 		t.Helper()
 		require.EventuallyWithT(t, func(c *assert.CollectT) {

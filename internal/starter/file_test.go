@@ -22,7 +22,7 @@ func write(t *testing.T, name, text string) string {
 const twoRequests = `{
   "clusters": [
     {
-      "workflowId": "provision-flex-32b6e34b3d91647abb20e7b8-orders",
+      "workflowId": "atlas-cluster-32b6e34b3d91647abb20e7b8-orders",
       "workflowType": "ProvisionFlexCluster",
       "taskQueue": "atlas-provisioning",
       "input": {
@@ -42,7 +42,7 @@ const twoRequests = `{
       }
     },
     {
-      "workflowId": "provision-flex-32b6e34b3d91647abb20e7b8-billing",
+      "workflowId": "atlas-cluster-32b6e34b3d91647abb20e7b8-billing",
       "workflowType": "ProvisionFlexCluster",
       "taskQueue": "atlas-provisioning",
       "input": {
@@ -122,7 +122,7 @@ func TestFormsOfAFile(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	e := append([]string{"TEMPORAL_TASK_QUEUE=queue"}, nowhere...)
-	const orders = `Workflow   provision-flex-32b6e34b3d91647abb20e7b8-orders
+	const orders = `Workflow   atlas-cluster-32b6e34b3d91647abb20e7b8-orders
 Type       ProvisionFlexCluster
 Task queue queue
 Input      {
@@ -138,7 +138,7 @@ Input      {
 	upgrade := strings.NewReplacer("provision-flex", "upgrade-to-serverless", "ProvisionFlexCluster", "UpgradeToServerless").Replace(orders)
 	require.Equal(t, output{stdout: upgrade}, run(e, append([]string{"upgrade-to-serverless", "--dry-run"}, well()[1:]...)...))
 	require.Equal(t, output{stdout: `{
-  "workflowId": "provision-flex-32b6e34b3d91647abb20e7b8-orders",
+  "workflowId": "atlas-cluster-32b6e34b3d91647abb20e7b8-orders",
   "workflowType": "ProvisionFlexCluster",
   "taskQueue": "queue",
   "input": {

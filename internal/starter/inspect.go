@@ -20,7 +20,7 @@ func (a *app) statusCommand() *cobra.Command {
 at, in which attempt and the last state of the cluster seen; afterwards its
 result or failure. It exits 0 while it runs and when it completed, and 1 when it
 ended otherwise.`,
-		Example:           "  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders -o json",
+		Example:           "  starter status atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,7 +66,7 @@ Of several workflows, or of all that a filter finds running, it shows a table
 that it keeps up to date, and at the end prints a line for each; with -o json one
 object, {"clusters": [...]}, of what it prints of one. It exits 1 if any failed.
 A filter finds as with 'starter list', 1000 at most.`,
-		Example: `  starter watch provision-flex-32b6e34b3d91647abb20e7b8-orders
+		Example: `  starter watch atlas-cluster-32b6e34b3d91647abb20e7b8-orders
   starter watch --project-id 32b6e34b3d91647abb20e7b8`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			filtered := f.projectID != "" || f.state != ""
@@ -129,7 +129,7 @@ func (a *app) result() *cobra.Command {
 		Short: "Print the result of a workflow, waiting for it in silence",
 		Long: `result prints the result of the newest run of a workflow. While that runs, it
 waits for the end in silence.`,
-		Example:           "  starter result provision-flex-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
+		Example:           "  starter result atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], false) },
@@ -143,7 +143,7 @@ func (a *app) cancel() *cobra.Command {
 		Long: `cancel asks the newest run of a workflow to end. What it made is left as it is:
 provisioning the same cluster again takes it up where it was, and deleting it is
 up to you.`,
-		Example:           "  starter cancel provision-flex-32b6e34b3d91647abb20e7b8-orders",
+		Example:           "  starter cancel atlas-cluster-32b6e34b3d91647abb20e7b8-orders",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -14,7 +14,7 @@ import (
 // ended is the JSON of a run that ended in a state that is no answer of Atlas.
 func ended(state, message string) string {
 	return `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "` + state + `",
   "failure": {
@@ -33,7 +33,7 @@ func ended(state, message string) string {
 `
 }
 
-const header = "Workflow   provision-flex-PROJECT-orders\nRun        RUN\n"
+const header = "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\n"
 
 func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ func TestStatusOfARunningOne(t *testing.T) {
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + provisionLink + "\n"}, s.run("status", s.provisionID()))
 	require.Equal(t, output{stdout: `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "progress": {
@@ -54,7 +54,7 @@ func TestStatusOfARunningOne(t *testing.T) {
 	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + provisionLink + "\n"}
 	require.Eventually(t, func() bool { return s.run("status", s.provisionID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "progress": {
@@ -76,9 +76,9 @@ func TestCompleted(t *testing.T) {
 		require.Equal(t, output{stdout: created}, s.run(command, s.provisionID()))
 		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.provisionID(), "-o", "json"))
 	}
-	require.Equal(t, output{stdout: created, stderr: "Following provision-flex-PROJECT-orders\n"}, s.run("watch", s.provisionID()))
-	require.Equal(t, output{stdout: createdJSON, stderr: "Following provision-flex-PROJECT-orders\n"}, s.run("watch", s.provisionID(), "-o", "json"))
-	require.Equal(t, output{code: 2, stderr: "starter: workflow provision-flex-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
+	require.Equal(t, output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID()))
+	require.Equal(t, output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
 		s.run("cancel", s.provisionID()))
 }
 
@@ -88,7 +88,7 @@ func TestWatchAndResult(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	watch := s.start("watch", s.provisionID())
-	watch.sees("Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns")
+	watch.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
 	result := s.start("result", s.provisionID())
 	resultJSON := s.start("result", s.provisionID(), "-o", "json")
 	s.startWorker()
@@ -98,7 +98,7 @@ func TestWatchAndResult(t *testing.T) {
 	require.Equal(t, 0, out.code)
 	require.Equal(t, created, out.stdout)
 	_, rest := s.progress(out.stderr)
-	require.Equal(t, "Following provision-flex-PROJECT-orders\n", rest)
+	require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
 }
 
 // cancel ends the run and leaves the cluster, which the same request takes up.
@@ -108,7 +108,7 @@ func TestCancel(t *testing.T) {
 		flags        []string
 		asked, ended string
 	}{
-		{nil, "Asked workflow provision-flex-PROJECT-orders to end. The cluster is left as it is.\n", ""},
+		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
 		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it is")},
 	} {
 		name := "text"
@@ -125,7 +125,7 @@ func TestCancel(t *testing.T) {
 			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 			require.Eventually(t, func() bool { return s.sim.Count(atlassim.Created) == 1 }, patience, 10*time.Millisecond)
 			watch := s.start("watch", s.provisionID())
-			watch.sees("Following provision-flex-PROJECT-orders")
+			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
 			const complaint = "Web UI     " + provisionLink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
@@ -133,10 +133,10 @@ func TestCancel(t *testing.T) {
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
 			_, rest := s.progress(out.stderr)
-			require.Equal(t, "Following provision-flex-PROJECT-orders\n"+complaint, rest)
+			require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 			require.Equal(t, output{1, test.ended, complaint}, run("result"))
 			require.Equal(t, output{1, test.ended, complaint}, run("status"))
-			require.Equal(t, output{code: 2, stderr: "starter: workflow provision-flex-PROJECT-orders has ended already: CANCELED. 'starter status' tells how\n"}, run("cancel"))
+			require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: CANCELED. 'starter status' tells how\n"}, run("cancel"))
 
 			letGo()
 			out = s.run(s.flags("provision-flex", "--wait")...)
@@ -156,7 +156,7 @@ func TestTerminated(t *testing.T) {
 	watch := s.start("watch", s.provisionID())
 	watch.sees("waiting for a worker, Ns")
 	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.provisionID(), "", "by hand"))
-	require.Equal(t, output{1, "", "Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
+	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
 	require.Equal(t, output{1, "", complaint}, s.run("status", s.provisionID()))
 	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.provisionID(), "-o", "json"))
 }
@@ -180,7 +180,7 @@ func TestUnknownWorkflow(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, command := range []string{"status", "watch", "result", "cancel"} {
 		for _, flags := range [][]string{nil, {"-o", "json"}} {
-			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: provision-flex-PROJECT-orders. 'starter list' shows those there are\n"},
+			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n"},
 				s.run(append([]string{command, s.provisionID()}, flags...)...))
 		}
 	}
@@ -195,8 +195,8 @@ func TestLine(t *testing.T) {
 		want    string
 	}{
 		{nil, "waiting for a worker, 75s"},
-		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas for the cluster, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas for the upgrade, 75s, attempt 2: why"},
+		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1}, "waiting until IDLE, 75s, attempt 1"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING", LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},

@@ -55,10 +55,17 @@ func (f filter) check() error {
 
 // query filters by the workflow id where it can, which every server knows.
 func (f filter) query() string {
-	query := fmt.Sprintf("WorkflowType IN ('%s', '%s')", contract.ProvisionFlexCluster, contract.UpgradeToServerless)
+	var types []string
+	for _, o := range contract.Operations() {
+		types = append(types, "'"+o.WorkflowType+"'")
+	}
+	query := "WorkflowType IN (" + strings.Join(types, ", ") + ")"
 	if f.projectID != "" {
-		query += fmt.Sprintf(" AND (WorkflowId STARTS_WITH '%s' OR WorkflowId STARTS_WITH '%s')",
-			contract.ProvisionFlexClusterID(f.projectID, ""), contract.UpgradeToServerlessID(f.projectID, ""))
+		var prefixes []string
+		for _, prefix := range contract.IDPrefixes() {
+			prefixes = append(prefixes, fmt.Sprintf("WorkflowId STARTS_WITH '%s%s-'", prefix, f.projectID))
+		}
+		query += " AND (" + strings.Join(prefixes, " OR ") + ")"
 	}
 	if f.state != "" {
 		query += fmt.Sprintf(" AND %s = '%s'", contract.SearchAttributeClusterState, strings.ToUpper(f.state))

@@ -33,14 +33,14 @@ func TestList(t *testing.T) {
 	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
 	require.Equal(t, 1, s.run(s.flags("provision-flex", "--name", "legacy", "--wait")...).code, "the name is taken")
 	// Not a workflow of ours, whatever its id.
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "provision-flex-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
+	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
 	require.NoError(t, err)
 
 	const (
 		columns  = "STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"
-		failed   = "FAILED     -      Ns  legacy   PROJECT  provision-flex-PROJECT-legacy\n"
-		made     = "COMPLETED  IDLE   Ns  orders   PROJECT  provision-flex-PROJECT-orders\n"
-		upgraded = "COMPLETED  IDLE   Ns  legacy   PROJECT  upgrade-to-serverless-PROJECT-legacy\n"
+		failed   = "FAILED     -      Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
+		made     = "COMPLETED  IDLE   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
+		upgraded = "COMPLETED  IDLE   Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
 	)
 	s.lists(columns+failed+made+upgraded, "--project-id", s.project)
 	s.lists(columns+made+upgraded, "--project-id", s.project, "--state", "idle")
@@ -51,7 +51,7 @@ func TestList(t *testing.T) {
 	s.lists(head, "--project-id", s.project[:23]) // not a project of which it is the beginning
 	s.lists(`[
   {
-    "workflowId": "provision-flex-PROJECT-legacy",
+    "workflowId": "atlas-cluster-PROJECT-legacy",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
     "status": "FAILED",
@@ -61,7 +61,7 @@ func TestList(t *testing.T) {
     "closeTime": "TIME"
   },
   {
-    "workflowId": "provision-flex-PROJECT-orders",
+    "workflowId": "atlas-cluster-PROJECT-orders",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
     "status": "COMPLETED",
@@ -72,7 +72,7 @@ func TestList(t *testing.T) {
     "closeTime": "TIME"
   },
   {
-    "workflowId": "upgrade-to-serverless-PROJECT-legacy",
+    "workflowId": "atlas-cluster-PROJECT-legacy",
     "runId": "RUN",
     "workflowType": "UpgradeToServerless",
     "status": "COMPLETED",
@@ -87,7 +87,7 @@ func TestList(t *testing.T) {
 
 	all := s.run("list", "--limit", "100000")
 	require.Equal(t, 0, all.code)
-	require.Contains(t, all.stdout, " provision-flex-PROJECT-orders\n")
+	require.Contains(t, all.stdout, " atlas-cluster-PROJECT-orders\n")
 }
 
 // A run that no worker has taken up has no state, and one that is running no
@@ -96,10 +96,10 @@ func TestListOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	s.lists("STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	s.lists("STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
 	s.lists(`[
   {
-    "workflowId": "provision-flex-PROJECT-orders",
+    "workflowId": "atlas-cluster-PROJECT-orders",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
     "status": "RUNNING",
@@ -121,7 +121,7 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	out := s.run(s.flags("provision-flex", "--wait")...)
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
-	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n", "--project-id", s.project)
+	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
 	for _, args := range [][]string{{"list"}, {"list", "-o", "json"}, {"watch"}} {
 		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:
@@ -147,9 +147,9 @@ func TestNamed(t *testing.T) {
 		project, name string
 	}{
 		{provisioner.Status{WorkflowID: "mine", ProjectID: "p", ClusterName: "c"}, "p", "c"},
-		{provisioner.Status{WorkflowID: "provision-flex-" + project + "-a-b"}, project, "a-b"},
-		{provisioner.Status{WorkflowID: "upgrade-to-serverless-" + project + "-a"}, project, "a"},
-		{provisioner.Status{WorkflowID: "provision-flex-" + project + "-a", ProjectID: "p", ClusterName: "c"}, "p", "c"},
+		{provisioner.Status{WorkflowID: "atlas-cluster-" + project + "-a-b"}, project, "a-b"},
+		{provisioner.Status{WorkflowID: "atlas-cluster-" + project + "-a"}, project, "a"},
+		{provisioner.Status{WorkflowID: "atlas-cluster-" + project + "-a", ProjectID: "p", ClusterName: "c"}, "p", "c"},
 		{provisioner.Status{WorkflowID: "mine"}, "", ""},
 	} {
 		p, n := named(test.run)

@@ -43,11 +43,11 @@ func TestMany(t *testing.T) {
 	file := s.file("orders", "billing", "stock")
 	out := s.run("provision-flex", "-f", file, "--wait")
 	require.Equal(t, 1, out.code)
-	require.Regexp(t, `^COMPLETED  provision-flex-PROJECT-orders   CREATED mongodb\+srv://orders\.SIM
-FAILED     provision-flex-PROJECT-billing  CLUSTER_CONFLICT: cluster "billing": .*
-COMPLETED  provision-flex-PROJECT-stock    CREATED mongodb\+srv://stock\.SIM
+	require.Regexp(t, `^COMPLETED  atlas-cluster-PROJECT-orders   CREATED mongodb\+srv://orders\.SIM
+FAILED     atlas-cluster-PROJECT-billing  CLUSTER_CONFLICT: cluster "billing": .*
+COMPLETED  atlas-cluster-PROJECT-stock    CREATED mongodb\+srv://stock\.SIM
 $`, out.stdout)
-	form := regexp.MustCompile(`^provision-flex-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`)
+	form := regexp.MustCompile(`^atlas-cluster-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`)
 	var rest []string
 	for line := range strings.Lines(out.stderr) {
 		if line = strings.TrimSuffix(line, "\n"); !form.MatchString(line) {
@@ -55,8 +55,8 @@ $`, out.stdout)
 		}
 	}
 	require.Equal(t, []string{"Following 3 workflows", "starter: 1 of 3 failed; each says why and what to do"}, rest)
-	require.Contains(t, out.stderr, "\nprovision-flex-PROJECT-stock: COMPLETED, IDLE\n")
-	require.Contains(t, out.stderr, "\nprovision-flex-PROJECT-billing: FAILED")
+	require.Contains(t, out.stderr, "\natlas-cluster-PROJECT-stock: COMPLETED, IDLE\n")
+	require.Contains(t, out.stderr, "\natlas-cluster-PROJECT-billing: FAILED")
 	require.Equal(t, 2, s.sim.Count(atlassim.Created))
 
 	out = s.run("provision-flex", "-f", file, "--wait", "-o", "json")
@@ -64,7 +64,7 @@ $`, out.stdout)
 	require.Regexp(t, `^\{
   "clusters": \[
     \{
-      "workflowId": "provision-flex-PROJECT-orders",
+      "workflowId": "atlas-cluster-PROJECT-orders",
       "runId": "RUN",
       "status": "COMPLETED",
       "result": \{(.|\n)*"outcome": "UNCHANGED",
@@ -72,7 +72,7 @@ $`, out.stdout)
       \}
     \},
     \{
-      "workflowId": "provision-flex-PROJECT-billing",
+      "workflowId": "atlas-cluster-PROJECT-billing",
       "runId": "RUN",
       "status": "FAILED",
       "failure": \{
@@ -80,7 +80,7 @@ $`, out.stdout)
       \}
     \},
     \{
-      "workflowId": "provision-flex-PROJECT-stock",
+      "workflowId": "atlas-cluster-PROJECT-stock",
       "runId": "RUN",
       "status": "COMPLETED",(.|\n)*
   \]
@@ -90,7 +90,7 @@ $`, out.stdout)
 	s.sim.SeedShared(atlassim.SharedCluster{GroupID: s.project, Name: "legacy"})
 	out = s.run("upgrade-to-serverless", "-f", s.file("legacy"), "--wait")
 	require.Equal(t, 0, out.code)
-	require.Equal(t, "COMPLETED  upgrade-to-serverless-PROJECT-legacy  UPGRADED mongodb+srv://legacy.SIM\n", out.stdout)
+	require.Equal(t, "COMPLETED  atlas-cluster-PROJECT-legacy  UPGRADED mongodb+srv://legacy.SIM\n", out.stdout)
 }
 
 // Without --wait all are started or joined at once; a different request is
@@ -99,13 +99,13 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const follow = "Follow them with: the same command and --wait\n"
-	require.Equal(t, output{stdout: "STARTED  provision-flex-PROJECT-orders\n" + follow}, s.run("provision-flex", "-f", s.file("orders")))
-	require.Equal(t, output{stdout: "JOINED   provision-flex-PROJECT-orders\nSTARTED  provision-flex-PROJECT-stock\n" + follow},
+	require.Equal(t, output{stdout: "STARTED  atlas-cluster-PROJECT-orders\n" + follow}, s.run("provision-flex", "-f", s.file("orders")))
+	require.Equal(t, output{stdout: "JOINED   atlas-cluster-PROJECT-orders\nSTARTED  atlas-cluster-PROJECT-stock\n" + follow},
 		s.run("provision-flex", "-f", s.file("orders", "stock")))
 	require.Equal(t, output{stdout: `{
   "clusters": [
     {
-      "workflowId": "provision-flex-PROJECT-orders",
+      "workflowId": "atlas-cluster-PROJECT-orders",
       "runId": "RUN",
       "status": "RUNNING"
     }
@@ -113,14 +113,14 @@ func TestManyAtOnce(t *testing.T) {
 }
 `}, s.run("provision-flex", "-f", s.file("orders"), "-o", "json"))
 
-	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "provision-flex-PROJECT-orders": timeoutSeconds is "1800", requested "60". ` +
+	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): timeoutSeconds is "1800", requested "60". ` +
 		"It was left alone: wait for its end, cancel it, or ask for the same\n"
 	text, err := os.ReadFile(s.file("orders"))
 	require.NoError(t, err)
 	other := string(text) + "timeoutSeconds: 60\n"
-	require.Equal(t, output{code: 2, stdout: "REFUSED  provision-flex-PROJECT-orders  " + conflict,
+	require.Equal(t, output{code: 2, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict,
 		stderr: "starter: nothing was started: a different request runs under each workflow id\n"}, s.runWith(other, "provision-flex", "-f-"))
-	require.Equal(t, output{code: 1, stdout: "REFUSED  provision-flex-PROJECT-orders  " + conflict + "JOINED   provision-flex-PROJECT-stock\n",
+	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
 		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")))
 	require.Empty(t, s.sim.Ledger())
 }
@@ -131,12 +131,12 @@ func TestManyRefusedByTemporal(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
 	const why = "task queue name cannot start with reserved prefix /_sys/\n"
-	require.Equal(t, output{2, "UNKNOWN  provision-flex-PROJECT-orders  " + why + "UNKNOWN  provision-flex-PROJECT-stock   " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
+	require.Equal(t, output{2, "UNKNOWN  atlas-cluster-PROJECT-orders  " + why + "UNKNOWN  atlas-cluster-PROJECT-stock   " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
 		s.run("provision-flex", "-f", s.file("orders", "stock")))
 	require.Equal(t, output{2, `{
   "clusters": [
     {
-      "workflowId": "provision-flex-PROJECT-orders",
+      "workflowId": "atlas-cluster-PROJECT-orders",
       "runId": "",
       "status": ""
     }
@@ -152,13 +152,13 @@ func TestInterruptMany(t *testing.T) {
 	file := s.file("orders", "stock")
 	for _, args := range [][]string{
 		{"provision-flex", "-f", file, "--wait"},
-		{"watch", s.provisionID(), "provision-flex-" + s.project + "-stock"},
+		{"watch", s.provisionID(), "atlas-cluster-" + s.project + "-stock"},
 	} {
 		b := s.start(args...)
-		b.sees("provision-flex-PROJECT-stock: RUNNING")
+		b.sees("atlas-cluster-PROJECT-stock: RUNNING")
 		b.interrupt()
-		require.Equal(t, output{130, "RUNNING  provision-flex-PROJECT-orders\nRUNNING  provision-flex-PROJECT-stock\n",
-			"Following 2 workflows\nprovision-flex-PROJECT-orders: RUNNING\nprovision-flex-PROJECT-stock: RUNNING\n" + follow}, b.end())
+		require.Equal(t, output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n",
+			"Following 2 workflows\natlas-cluster-PROJECT-orders: RUNNING\natlas-cluster-PROJECT-stock: RUNNING\n" + follow}, b.end())
 	}
 }
 
@@ -204,9 +204,9 @@ func TestWatchMany(t *testing.T) {
 	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
 	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
 	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)
-	ids := []string{"provision-flex-" + s.project + "-stock", s.provisionID()}
-	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: provision-flex-PROJECT-none. 'starter list' shows those there are\n"},
-		s.run("watch", ids[0], "provision-flex-"+s.project+"-none"))
+	ids := []string{"atlas-cluster-" + s.project + "-stock", s.provisionID()}
+	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-none. 'starter list' shows those there are\n"},
+		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"))
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
 	}, patience, lookEvery)
@@ -218,8 +218,8 @@ func TestWatchMany(t *testing.T) {
 	s.startWorker()
 	out := byID.end()
 	require.Equal(t, 0, out.code)
-	require.Equal(t, "COMPLETED  provision-flex-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  provision-flex-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", out.stdout)
-	require.Subset(t, lines(out.stderr), []string{"Following 2 workflows", "provision-flex-PROJECT-orders: COMPLETED, IDLE", "provision-flex-PROJECT-stock: COMPLETED, IDLE"})
+	require.Equal(t, "COMPLETED  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", out.stdout)
+	require.Subset(t, lines(out.stderr), []string{"Following 2 workflows", "atlas-cluster-PROJECT-orders: COMPLETED, IDLE", "atlas-cluster-PROJECT-stock: COMPLETED, IDLE"})
 	out = byFilter.end()
 	require.Equal(t, 0, out.code)
 	require.Equal(t, 2, strings.Count(out.stdout, `"status": "COMPLETED"`))
@@ -238,12 +238,12 @@ func TestLook(t *testing.T) {
 	}
 	out := s.run("provision-flex", "-f", s.file(names...))
 	require.Equal(t, 0, out.code, out.stderr)
-	require.Equal(t, 101, strings.Count(out.stdout, "STARTED  provision-flex-PROJECT-c"))
+	require.Equal(t, 101, strings.Count(out.stdout, "STARTED  atlas-cluster-PROJECT-c"))
 
 	c := provisioner.New(s.temporal(), provisioner.Options{})
 	var all []*outcome
 	for _, name := range names {
-		run, err := c.Status(s.ctx(), "provision-flex-"+s.project+"-"+name, "")
+		run, err := c.Status(s.ctx(), "atlas-cluster-"+s.project+"-"+name, "")
 		require.NoError(t, err)
 		all = append(all, &outcome{run: provisioner.Run{RunID: run.RunID}})
 	}
@@ -252,7 +252,7 @@ func TestLook(t *testing.T) {
 		look(s.ctx(), c, all, &sync.Mutex{})
 		for i, o := range all {
 			if i != 7 {
-				assert.Equal(t, "provision-flex-"+s.project+"-"+names[i], o.status.WorkflowID)
+				assert.Equal(t, "atlas-cluster-"+s.project+"-"+names[i], o.status.WorkflowID)
 				assert.Equal(t, provisioner.Running, o.status.State)
 			}
 		}

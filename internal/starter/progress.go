@@ -51,12 +51,11 @@ func what(s provisioner.Status) (doing, why string) {
 		if doing == "" {
 			doing = "waiting until IDLE"
 		}
-	case contract.CreateFlexClusterActivity:
-		doing = "asking Atlas for the cluster"
-	case contract.UpgradeToServerlessActivity:
-		doing = "asking Atlas for the upgrade"
 	default:
 		doing = p.Activity
+		if operation, ok := contract.OperationOfActivity(p.Activity); ok {
+			doing = "asking Atlas to " + operation.Verb
+		}
 	}
 	if p.Attempt > 1 {
 		why = p.LastFailure

@@ -130,7 +130,7 @@ func (a *app) provisionFlex() *cobra.Command {
 		Use:   "provision-flex (--project-id ID --name NAME --provider AWS|AZURE|GCP --region REGION | -f FILE)",
 		Short: "Create a Flex cluster and wait until it is IDLE",
 		Long: `provision-flex starts the workflow that creates a Flex cluster and waits until it
-is IDLE. Its workflow id is provision-flex-<project-id>-<name>: while it runs,
+is IDLE. Its workflow id is atlas-cluster-<project-id>-<name>: while it runs,
 starting the same request again joins it, and a different request is refused.
 Without --wait, starter returns at once and the workflow goes on.
 
@@ -151,7 +151,7 @@ asked in every field.
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(f.files) > 0 {
 			return a.startFiles(cmd.Context(), f.startFlags, func(data []byte) (request, error) {
-				in, err := contract.ParseProvisionFlexCluster(data, "") // its id is never too long for a tag
+				in, err := contract.Parse[contract.ProvisionFlexClusterInput](data, "id") // its own id fits into a tag
 				return a.provisionRequest(in), err
 			})
 		}
@@ -164,17 +164,17 @@ asked in every field.
 			TerminationProtectionEnabled: f.protect, TimeoutSeconds: f.timeoutSeconds(cmd), OwnershipTag: f.ownershipTag(),
 		}
 		r := a.provisionRequest(in)
-		return a.start(cmd.Context(), f.startFlags, in.Validate(r.WorkflowID), r)
+		return a.start(cmd.Context(), f.startFlags, contract.Validate(in, r.WorkflowID), r)
 	}
 	return cmd
 }
 
 func (a *app) provisionRequest(in contract.ProvisionFlexClusterInput) request {
 	return request{
-		WorkflowID: contract.ProvisionFlexClusterID(in.GroupID, in.Name), Workflow: contract.ProvisionFlexCluster,
+		WorkflowID: contract.ClusterWorkflowID(in.GroupID, in.Name), Workflow: contract.ProvisionFlexCluster,
 		TaskQueue: a.env.TaskQueue(), Input: in,
 		start: func(ctx context.Context, c *provisioner.Client) (provisioner.Run, error) {
-			return c.StartProvision(ctx, in)
+			return c.Start(ctx, in)
 		},
 	}
 }
@@ -187,7 +187,7 @@ func (a *app) upgradeToServerless() *cobra.Command {
 		Short: "Upgrade a shared-tier cluster to serverless and wait until it is IDLE",
 		Long: `upgrade-to-serverless starts the workflow that upgrades a shared-tier cluster to
 serverless and waits until it is IDLE. Its workflow id is
-upgrade-to-serverless-<project-id>-<name>: while it runs, starting the same
+atlas-cluster-<project-id>-<name>: while it runs, starting the same
 request again joins it, and a different request is refused. Without --wait,
 starter returns at once and the workflow goes on.
 
@@ -207,7 +207,7 @@ at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(f.files) > 0 {
 			return a.startFiles(cmd.Context(), f.startFlags, func(data []byte) (request, error) {
-				in, err := contract.ParseUpgradeToServerless(data)
+				in, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
 				return a.upgradeRequest(in), err
 			})
 		}
@@ -222,17 +222,17 @@ at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.
 		if cmd.Flags().Changed("continuous-backup") {
 			in.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: &backup}
 		}
-		return a.start(cmd.Context(), f.startFlags, in.Validate(), a.upgradeRequest(in))
+		return a.start(cmd.Context(), f.startFlags, contract.Validate(in, "id"), a.upgradeRequest(in))
 	}
 	return cmd
 }
 
 func (a *app) upgradeRequest(in contract.UpgradeToServerlessInput) request {
 	return request{
-		WorkflowID: contract.UpgradeToServerlessID(in.GroupID, in.Name), Workflow: contract.UpgradeToServerless,
+		WorkflowID: contract.ClusterWorkflowID(in.GroupID, in.Name), Workflow: contract.UpgradeToServerless,
 		TaskQueue: a.env.TaskQueue(), Input: in,
 		start: func(ctx context.Context, c *provisioner.Client) (provisioner.Run, error) {
-			return c.StartUpgrade(ctx, in)
+			return c.Start(ctx, in)
 		},
 	}
 }

@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	provisionLink = "http://localhost:8233/namespaces/default/workflows/provision-flex-PROJECT-orders/RUN/history"
-	upgradeLink   = "http://localhost:8233/namespaces/default/workflows/upgrade-to-serverless-PROJECT-orders/RUN/history"
+	provisionLink = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
+	upgradeLink   = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
 
 	// created is what standard output has of a cluster that a run has made.
 	created = `Cluster    orders (FLEX, MongoDB VERSION) is IDLE: CREATED
 Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
-Workflow   provision-flex-PROJECT-orders
+Workflow   atlas-cluster-PROJECT-orders
 Web UI     ` + provisionLink + "\n"
 
 	createdJSON = `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "COMPLETED",
   "result": {
@@ -54,7 +54,7 @@ Web UI     ` + provisionLink + "\n"
     "tags": [
       {
         "key": "atlas-provisioner-workflow",
-        "value": "provision-flex-PROJECT-orders"
+        "value": "atlas-cluster-PROJECT-orders"
       }
     ],
     "terminationProtectionEnabled": false,
@@ -64,7 +64,7 @@ Web UI     ` + provisionLink + "\n"
 }
 `
 	runningJSON = `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING"
 }
@@ -117,7 +117,7 @@ func TestWait(t *testing.T) {
 			require.Equal(t, 0, out.code)
 			require.Equal(t, test.want, out.stdout)
 			_, rest := s.progress(out.stderr)
-			require.Equal(t, "Following provision-flex-PROJECT-orders\n", rest)
+			require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
 			require.Equal(t, 1, s.sim.Count(atlassim.Created))
 
 			// Once more: the cluster is there.
@@ -125,7 +125,7 @@ func TestWait(t *testing.T) {
 			require.Equal(t, 0, out.code)
 			require.Equal(t, strings.Replace(test.want, "CREATED", "UNCHANGED", 1), out.stdout)
 			_, rest = s.progress(out.stderr)
-			require.Equal(t, "Following provision-flex-PROJECT-orders\n", rest, "a new run, which joins nothing")
+			require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest, "a new run, which joins nothing")
 			require.Equal(t, 1, s.sim.Count(atlassim.Created))
 		})
 	}
@@ -142,13 +142,13 @@ func TestWaitForAnUpgrade(t *testing.T) {
 Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
-Workflow   upgrade-to-serverless-PROJECT-orders
+Workflow   atlas-cluster-PROJECT-orders
 Web UI     `+upgradeLink+`
 Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
 Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
 `, out.stdout)
 	_, rest := s.progress(out.stderr)
-	require.Equal(t, "Following upgrade-to-serverless-PROJECT-orders\n", rest)
+	require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
 }
 
 // Progress tells each thing that happens, from the lack of a worker on.
@@ -164,11 +164,11 @@ func TestProgress(t *testing.T) {
 	t.Cleanup(answer)
 
 	first := s.start(s.flags("provision-flex", "--wait")...)
-	first.sees("Following provision-flex-PROJECT-orders\nwaiting for a worker, Ns")
+	first.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
 	second := s.start(s.flags("provision-flex", "--wait", "-o", "json")...)
-	second.sees("Joined provision-flex-PROJECT-orders\nwaiting for a worker, Ns")
+	second.sees("Joined atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
 	s.startWorker()
-	first.sees("asking Atlas for the cluster, Ns, attempt 1")
+	first.sees("asking Atlas to create the Flex cluster, Ns, attempt 1")
 	answer()
 	first.sees("CREATING, Ns, attempt 1")
 	second.sees("CREATING, Ns, attempt 1")
@@ -178,7 +178,7 @@ func TestProgress(t *testing.T) {
 	require.Equal(t, 0, out.code)
 	require.Equal(t, created, out.stdout)
 	lines, rest := s.progress(out.stderr)
-	require.Equal(t, "Following provision-flex-PROJECT-orders\n", rest)
+	require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
 	for i := 1; i < len(lines); i++ {
 		require.NotEqual(t, lines[i-1], lines[i], "a line is printed when something changes")
 	}
@@ -187,7 +187,7 @@ func TestProgress(t *testing.T) {
 	require.Equal(t, 0, out.code)
 	require.Equal(t, createdJSON, out.stdout)
 	_, rest = s.progress(out.stderr)
-	require.Equal(t, "Joined provision-flex-PROJECT-orders\n", rest)
+	require.Equal(t, "Joined atlas-cluster-PROJECT-orders\n", rest)
 	require.Equal(t, 1, s.sim.Count(atlassim.Created))
 }
 
@@ -195,16 +195,16 @@ func TestProgress(t *testing.T) {
 func TestProgressOfWhatIsRetried(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Method: "POST"}}})
-	const held = `asking Atlas for the cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks`
+	const held = `asking Atlas to create the Flex cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks`
 	b := s.start(s.flags("provision-flex", "--wait", "--timeout", "2h")...)
 	b.sees(held)
 	b.interrupt()
 	require.Equal(t, 130, b.end().code)
 
-	require.Equal(t, output{stdout: "Workflow   provision-flex-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + provisionLink + "\n"},
+	require.Equal(t, output{stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + provisionLink + "\n"},
 		s.run("status", s.provisionID()))
 	require.Equal(t, output{stdout: `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "progress": {
@@ -224,18 +224,18 @@ func TestRequestConflict(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id "provision-flex-PROJECT-orders": tags.team is none, requested "x"; ` +
+	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): tags.team is none, requested "x"; ` +
 		`terminationProtectionEnabled is "false", requested "true". It was left alone: wait for its end, cancel it, or ask for the same` + "\n"
 	other := s.flags("provision-flex", "--tag", "team=x", "--termination-protection")
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(other...))
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(append(other, "--wait")...))
 	require.Equal(t, output{code: 2, stderr: complaint, stdout: `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "failure": {
     "type": "REQUEST_CONFLICT",
-    "message": "a different request runs under workflow id \"provision-flex-PROJECT-orders\": tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
+    "message": "a different request runs under workflow id \"atlas-cluster-PROJECT-orders\" (ProvisionFlexCluster): tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
     "details": {
       "status": 0,
       "errorCode": "",
@@ -276,7 +276,7 @@ func TestFailure(t *testing.T) {
 	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
 		Reason: "Payment Required", Detail: "No payment information was found.", Parameters: []any{"a", "b"}}}})
 	failed := `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "FAILED",
   "failure": {
@@ -305,11 +305,11 @@ func TestFailure(t *testing.T) {
 		require.Equal(t, 1, out.code)
 		require.Equal(t, test.stdout, out.stdout)
 		_, rest := s.progress(out.stderr)
-		require.Equal(t, "Following provision-flex-PROJECT-orders\n"+complaint, rest)
+		require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 		for _, command := range []string{"status", "result"} {
 			require.Equal(t, output{1, test.stdout, complaint}, s.run(append([]string{command, s.provisionID()}, test.flags...)...))
 		}
-		require.Equal(t, output{1, test.stdout, "Following provision-flex-PROJECT-orders\n" + complaint},
+		require.Equal(t, output{1, test.stdout, "Following atlas-cluster-PROJECT-orders\n" + complaint},
 			s.run(append([]string{"watch", s.provisionID()}, test.flags...)...))
 	}
 }
@@ -326,7 +326,7 @@ func TestInvalidInputOfAWorkflow(t *testing.T) {
 	const complaint = "Web UI     " + provisionLink + "\nstarter: INVALID_INPUT: " + message + "\n"
 	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.provisionID()))
 	require.Equal(t, output{code: 1, stderr: complaint, stdout: `{
-  "workflowId": "provision-flex-PROJECT-orders",
+  "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "FAILED",
   "failure": {
@@ -398,7 +398,7 @@ func TestInput(t *testing.T) {
 // Whoever stops waiting is told how to go on, and the workflow does.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch provision-flex-PROJECT-orders\n"
+	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, test := range []struct {
 		args         []string
@@ -410,9 +410,9 @@ func TestInterrupt(t *testing.T) {
 		{[]string{"watch", "-o", "json", s.provisionID()}, "Following", runningJSON},
 	} {
 		b := s.start(test.args...)
-		b.sees(test.says + " provision-flex-PROJECT-orders\nwaiting for a worker, Ns")
+		b.sees(test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
 		b.interrupt()
-		require.Equal(t, output{130, test.stdout, test.says + " provision-flex-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, b.end())
+		require.Equal(t, output{130, test.stdout, test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, b.end())
 	}
 	s.startWorker()
 	require.Equal(t, output{stdout: created}, s.run("result", s.provisionID()))
@@ -490,7 +490,7 @@ func TestWebUI(t *testing.T) {
 		t.Parallel()
 		s := setupWithoutWorker(t, atlassim.Config{})
 		s.env = append(s.env, "TEMPORAL_UI_URL=https://ui.example.com")
-		require.Equal(t, output{stdout: started("Started", "provision-flex", "https://ui.example.com/namespaces/default/workflows/provision-flex-PROJECT-orders/RUN/history")},
+		require.Equal(t, output{stdout: started("Started", "provision-flex", "https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history")},
 			s.run(s.flags("provision-flex")...))
 	})
 }

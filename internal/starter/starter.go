@@ -83,7 +83,7 @@ Exit codes:
 		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
     --provider AWS --region US_EAST_1 --wait
   starter provision-flex -f clusters.yaml --wait
-  starter status provision-flex-32b6e34b3d91647abb20e7b8-orders
+  starter status atlas-cluster-32b6e34b3d91647abb20e7b8-orders
   starter list`,
 		Version:       version.String(),
 		SilenceErrors: true,
@@ -137,7 +137,7 @@ func workflowIDArg(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-var exampleID = contract.ProvisionFlexClusterID("32b6e34b3d91647abb20e7b8", "orders")
+var exampleID = contract.ClusterWorkflowID("32b6e34b3d91647abb20e7b8", "orders")
 
 // connect dials Temporal.
 func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {

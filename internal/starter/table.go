@@ -3,13 +3,13 @@ package starter
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -32,14 +32,11 @@ func (a *app) table(out any, width int, runs []provisioner.Status, now time.Time
 	return a.align(out, width, rows)
 }
 
-// ours is a workflow id as the starter makes it.
-var ours = regexp.MustCompile(`^(?:provision-flex|upgrade-to-serverless)-([a-f0-9]{24})-(.+)$`)
-
 // named is the project and cluster of a run, by its search attributes or else
 // by its id.
 func named(r provisioner.Status) (project, cluster string) {
-	if m := ours.FindStringSubmatch(r.WorkflowID); m != nil && r.ProjectID == "" {
-		return m[1], m[2]
+	if c, ok := contract.ClusterOfWorkflowID(r.WorkflowID); ok && r.ProjectID == "" {
+		return c.GroupID, c.Name
 	}
 	return r.ProjectID, r.ClusterName
 }

@@ -91,16 +91,16 @@ func TestListOnATerminal(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	const (
-		wide   = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   PROJECT  provision-flex-PROJECT-orders\n"
-		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   provision-flex-PROJECT-orders\n"
-		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  provision-flex-PROJECT-orders\n"
+		wide   = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
+		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   atlas-cluster-PROJECT-orders\n"
+		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-orders\n"
 	)
 	s.lists(strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide), "--project-id", s.project)
 	for width, want := range map[uint16]string{200: wide, 103: wide, 102: middle, 77: middle, 76: narrow, 68: narrow, 0: wide} {
 		require.Equal(t, want, s.onTerminal(width, nil, "list", "--project-id", s.project), "%d columns", width)
 	}
 	text := s.onTerminal(60, nil, "list", "--project-id", s.project)
-	require.Regexp(t, "^STATUS   STATE  AGE  WORKFLOW ID\n\033\\[36mRUNNING\033\\[0m  -      Ns  provision-flex-[0-9a-f]{20,}…\n$", text)
+	require.Regexp(t, "^STATUS   STATE  AGE  WORKFLOW ID\n\033\\[36mRUNNING\033\\[0m  -      Ns  atlas-cluster-[0-9a-f]{20,}…\n$", text)
 	plain := strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide)
 	require.Equal(t, plain, s.onTerminal(200, []string{"NO_COLOR=1"}, "list", "--project-id", s.project))
 	require.Equal(t, plain, s.onTerminal(200, []string{"TERM=dumb"}, "list", "--project-id", s.project))
@@ -119,13 +119,13 @@ func TestLiveTable(t *testing.T) {
 	painted := func(text string) {
 		require.Eventually(t, func() bool { return strings.Contains(s.clean(terminal.String()), text) }, patience, 10*time.Millisecond, "%q", text)
 	}
-	painted("\033[36mRUNNING\033[0m  -      Ns  provision-flex-PROJECT-stock\033[K\r\n2 running, 0 completed, 0 failed\033[K\r\n\033[J\r\033[4A")
+	painted("\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-stock\033[K\r\n2 running, 0 completed, 0 failed\033[K\r\n\033[J\r\033[4A")
 	s.startWorker()
 	require.Equal(t, 0, <-code)
 	text := s.clean(terminal.all(t))
 	require.True(t, strings.HasPrefix(text, "Following 2 workflows\nSTATUS   STATE  AGE  WORKFLOW ID\033[K\n"), "%q", text)
-	require.True(t, strings.HasSuffix(text, "\r\033[4A\033[J\033[32mCOMPLETED\033[0m  provision-flex-PROJECT-orders  CREATED mongodb+srv://orders.SIM\n"+
-		"\033[32mCOMPLETED\033[0m  provision-flex-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n"), "%q", text)
+	require.True(t, strings.HasSuffix(text, "\r\033[4A\033[J\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\n"+
+		"\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n"), "%q", text)
 }
 
 // A table that is higher than the terminal leaves out what has ended first.
@@ -184,7 +184,7 @@ func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) 
 	s.startWorker()
 	require.Equal(t, 0, <-code)
 	text := s.clean(terminal.all(t))
-	text, found := strings.CutPrefix(text, "Following provision-flex-PROJECT-orders\n")
+	text, found := strings.CutPrefix(text, "Following atlas-cluster-PROJECT-orders\n")
 	require.True(t, found, "%q", text)
 	text, found = strings.CutSuffix(text, "\r\033[K"+result)
 	require.True(t, found, "%q does not end with a line that is wiped", text)

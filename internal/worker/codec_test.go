@@ -147,10 +147,10 @@ func TestCodecEndpointWithToken(t *testing.T) {
 	require.Equal(t, "plain", decoded(t, answer))
 
 	// As Temporal's own program calls it.
-	_, err := s.encrypting(withKey(t, "one")).StartProvision(s.ctx(), s.request())
+	_, err := s.encrypting(withKey(t, "one")).Start(s.ctx(), s.request())
 	require.NoError(t, err)
 	var cluster map[string]any
-	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(), "--workflow-id", contract.ProvisionFlexClusterID(group, s.name),
+	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(), "--workflow-id", contract.ClusterWorkflowID(group, s.name),
 		"--output", "json", "--codec-endpoint", p.url+"/codec", "--codec-auth", "Bearer token-hush").Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &cluster))

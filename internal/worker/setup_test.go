@@ -82,7 +82,7 @@ func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config, more ..
 // start starts the provisioning of a cluster that no other test has.
 func (s *stack) start() provisioner.Run {
 	s.t.Helper()
-	run, err := s.client.StartProvision(s.ctx(), s.request())
+	run, err := s.client.Start(s.ctx(), s.request())
 	require.NoError(s.t, err)
 	return run
 }

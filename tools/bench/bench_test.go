@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
 func TestBars(t *testing.T) {
@@ -67,7 +69,7 @@ func TestFleet(t *testing.T) {
 	groups := func(clusters []cluster) (out string) {
 		names := map[cluster]bool{}
 		for _, c := range clusters {
-			require.NoError(t, c.input().Validate("id"))
+			require.NoError(t, contract.Validate(c.input(), "id"))
 			require.False(t, names[c])
 			names[c] = true
 			out += c.group[len(c.group)-1:]

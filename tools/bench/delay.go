@@ -73,7 +73,7 @@ func alone(ctx context.Context, b *bench, createFor time.Duration, n int) (delay
 	defer s.stop()
 	c := provisioner.New(s.client, provisioner.Options{})
 	for _, each := range fleet(n, n, false) {
-		run, err := c.StartProvision(ctx, each.input())
+		run, err := c.Start(ctx, each.input())
 		if err != nil {
 			return delays{}, err
 		}
@@ -95,7 +95,7 @@ func beside(ctx context.Context, b *bench, createFor time.Duration, n int) (dela
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for _, each := range fleet(n, n, false) {
-		if _, err := c.StartProvision(ctx, each.input()); err != nil {
+		if _, err := c.Start(ctx, each.input()); err != nil {
 			return delays{}, err
 		}
 		<-tick.C
@@ -149,7 +149,7 @@ func runUpgrade(ctx context.Context, b *bench) (result, error) {
 	c := provisioner.New(s.client, provisioner.Options{})
 	for _, each := range clusters {
 		in := each.input()
-		if _, err := c.StartUpgrade(ctx, contract.UpgradeToServerlessInput{GroupID: in.GroupID, Name: in.Name, ProviderSettings: in.ProviderSettings}); err != nil {
+		if _, err := c.Start(ctx, contract.UpgradeToServerlessInput{GroupID: in.GroupID, Name: in.Name, ProviderSettings: in.ProviderSettings}); err != nil {
 			return result{}, err
 		}
 	}

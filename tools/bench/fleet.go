@@ -57,7 +57,7 @@ func (s *stack) provision(ctx context.Context, clusters []cluster, started *atom
 	g.SetLimit(atOnce)
 	for _, each := range clusters {
 		g.Go(func() error {
-			_, err := c.StartProvision(ctx, each.input())
+			_, err := c.Start(ctx, each.input())
 			if started != nil {
 				started.Add(1)
 			}
@@ -106,7 +106,7 @@ func (s *stack) ended(ctx context.Context) ([]run, error) {
 			return nil, err
 		}
 		for _, e := range page.GetExecutions() {
-			id := strings.TrimPrefix(strings.TrimPrefix(e.GetExecution().GetWorkflowId(), "provision-flex-"), "upgrade-to-serverless-")
+			id := strings.TrimPrefix(e.GetExecution().GetWorkflowId(), "atlas-cluster-")
 			group, name, _ := strings.Cut(id, "-")
 			out = append(out, run{
 				cluster: cluster{group, name}, completed: e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED,

@@ -111,7 +111,7 @@ func (t *turns) runFloor(ctx context.Context, c cluster) error {
 }
 
 func (t *turns) runOurs(ctx context.Context, c cluster) error {
-	return t.execute(ctx, client.StartWorkflowOptions{ID: contract.ProvisionFlexClusterID(c.group, c.name), TaskQueue: contract.TaskQueue}, contract.ProvisionFlexCluster, c.input())
+	return t.execute(ctx, client.StartWorkflowOptions{ID: contract.ClusterWorkflowID(c.group, c.name), TaskQueue: contract.TaskQueue}, contract.ProvisionFlexCluster, c.input())
 }
 
 func (t *turns) execute(ctx context.Context, o client.StartWorkflowOptions, workflow string, args ...any) error {

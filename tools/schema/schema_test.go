@@ -76,11 +76,11 @@ type judge struct {
 func judges(t *testing.T) []judge {
 	return []judge{
 		{contract.ProvisionFlexCluster, compile(t, "ProvisionFlexClusterInput"), func(data []byte) error {
-			_, err := contract.ParseProvisionFlexCluster(data, "id")
+			_, err := contract.Parse[contract.ProvisionFlexClusterInput](data, "id")
 			return err
 		}},
 		{contract.UpgradeToServerless, compile(t, "UpgradeToServerlessInput"), func(data []byte) error {
-			_, err := contract.ParseUpgradeToServerless(data)
+			_, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
 			return err
 		}},
 	}
@@ -244,7 +244,7 @@ func TestDiffer(t *testing.T) {
 	// The workflow's id is no part of the input.
 	data := []byte(object(good()))
 	require.NoError(t, valid(judges(t)[0].schema, data))
-	_, err := contract.ParseProvisionFlexCluster(data, strings.Repeat("x", 256))
+	_, err := contract.Parse[contract.ProvisionFlexClusterInput](data, strings.Repeat("x", 256))
 	require.ErrorContains(t, err, "ownershipTag cannot hold a workflow id of more than 255 characters")
 }
 

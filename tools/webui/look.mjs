@@ -55,7 +55,7 @@ async function picture(name, height = 800) {
 }
 
 const workflows = `${ui}/namespaces/default/workflows`;
-const run = (name) => `provision-flex-${project}-${name}`;
+const run = (name) => `atlas-cluster-${project}-${name}`;
 const open = (name, tab) => page.goto(`${workflows}/${run(name)}`).then(() => page.getByRole('tab', { name: tab }).click());
 
 try {

@@ -1,0 +1,41 @@
+package contract
+
+import "time"
+
+// Phase is how far a run is.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	PhaseValidating Phase = "VALIDATING"
+	PhaseCreating   Phase = "CREATING"
+	PhaseUpgrading  Phase = "UPGRADING"
+	PhaseWaiting    Phase = "WAITING_UNTIL_IDLE"
+	PhaseDone       Phase = "DONE"
+	PhaseFailed     Phase = "FAILED"
+)
+
+// Status is the answer to the query [StatusQuery].
+type Status struct {
+	Phase Phase `json:"phase"`
+	// StateName is the last state of the cluster that reached the workflow; "" before Atlas has answered. While the run
+	// waits, the newest state is in the pending activity's heartbeat ([WaitProgress]).
+	StateName string `json:"stateName,omitempty"`
+	// Since is when the phase began.
+	Since time.Time `json:"since"`
+}
+
+// WaitProgress is the heartbeat of the activity [WaitUntilIdleActivity]: what it last saw, for whoever watches and for
+// the activity's next attempt.
+type WaitProgress struct {
+	// StateName is the last state seen, "" before Atlas has answered.
+	StateName string `json:"stateName,omitempty"`
+	// Since is when that state was first seen.
+	Since time.Time `json:"since,omitzero"`
+	// NotFoundSince is since when Atlas has answered that there is no such cluster; zero while there is one.
+	NotFoundSince time.Time `json:"notFoundSince,omitzero"`
+	// IdleSince is since when the cluster is IDLE but lacks a connection string; zero otherwise.
+	IdleSince time.Time `json:"idleSince,omitzero"`
+	// Errors counts the looks in a row that failed.
+	Errors int `json:"errors,omitempty"`
+}
