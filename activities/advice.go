@@ -9,8 +9,8 @@ import (
 // again closes most advice: a run that failed is not taken up by itself.
 const again = ", then start the workflow again"
 
-// byCode is what to do about a code that needs a person.
-var byCode = map[string]string{
+// adviceByCode is what to do about a code that needs a person.
+var adviceByCode = map[string]string{
 	atlasclient.CodeNoPaymentInformationFound:          "add a payment method to the organization" + again,
 	"ACCOUNT_SUSPENDED":                                "settle the organization's account with MongoDB" + again,
 	atlasclient.CodeIPAddressNotOnAccessList:           "add the worker's address to the API access list of its key or service account" + again,
@@ -29,17 +29,23 @@ var byCode = map[string]string{
 		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
 }
 
-var byStatus = map[int]string{
+// adviceByStatus is for codes that are not known.
+var adviceByStatus = map[int]string{
 	http.StatusUnauthorized: "check the worker's Atlas credential (MONGODB_ATLAS_…)" + again,
 	http.StatusForbidden:    "give the worker's key or service account the role Project Owner in this project" + again,
 }
 
-// advice is the next step for whoever reads the failure.
+// advice is the next step for whoever reads the failure. An answer without a code is not taken for Atlas's own, so that
+// a firewall's 403 does not send anybody to the roles of a project. A 401 to a wrong key can lack the code.
 func advice(e *atlasclient.Error) string {
-	if s, ok := byCode[e.ErrorCode]; ok {
+	if e.ErrorCode == "" && e.Status != http.StatusUnauthorized {
+		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker and " +
+			"Atlas, and check MONGODB_ATLAS_BASE_URL" + again
+	}
+	if s, ok := adviceByCode[e.ErrorCode]; ok {
 		return s
 	}
-	if s, ok := byStatus[e.Status]; ok {
+	if s, ok := adviceByStatus[e.Status]; ok {
 		return s
 	}
 	return "correct the request" + again

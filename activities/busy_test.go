@@ -13,6 +13,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 )
 
 // What has the name but is on its way out, or is being changed by others, is
@@ -29,12 +30,8 @@ func TestBusyCluster(t *testing.T) {
 		message string
 	}{
 		{
-			name: "an earlier run's is being deleted", first: true, busy: deleteIt, attempt: 1, kind: contract.NotYet,
-			message: `cluster "orders": the one that an earlier run made is being deleted; the name is free in half a minute`,
-		},
-		{
-			name: "this run's is being deleted", first: true, busy: deleteIt, attempt: 2, kind: contract.ClusterGone,
-			message: `cluster "orders": it is being deleted, though this run has only just made it: start the workflow again to make a new one`,
+			name: "the cluster of the name is being deleted", first: true, busy: deleteIt, attempt: 1, kind: contract.NotYet,
+			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
 		},
 		{
 			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1, kind: contract.ClusterConflict,
@@ -55,15 +52,15 @@ func TestBusyCluster(t *testing.T) {
 			sim, url := atlassimtest.Start(t, config)
 			atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
 			require.NoError(t, err)
-			a := activities.New(atlas, activities.Pace{})
+			a := activities.New(atlas, reads.New(atlas), activities.Pace{})
 			attempt := func(n int32) error {
 				env := environment(a, func(i *activity.Info) { i.Attempt = n })
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
 					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{WorkflowStarted: started,
-						Request: contract.UpgradeToServerlessInput{GroupID: projectID, Name: "orders", ProviderSettings: asked.ProviderSettings}})
+						Request: contract.UpgradeToServerlessInput{GroupID: projectID, Name: "orders", ProviderSettings: request.ProviderSettings}})
 				} else {
-					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: asked, WorkflowStarted: started})
+					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: request, WorkflowStarted: started})
 				}
 				return err
 			}

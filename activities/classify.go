@@ -12,10 +12,11 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/ratelimit"
 )
 
-// retryable is the one place that decides whether asking again can help: where
-// there was no answer, or none that can be read, or one that passes by itself.
+// retryable is the one place that decides whether asking again can help: where there was no answer, or none that can be
+// read, or one that passes by itself.
 func retryable(e *atlasclient.Error) bool {
 	return e.Err != nil || contract.Transient(e.Status, e.ErrorCode)
 }
@@ -33,42 +34,45 @@ func failureType(e *atlasclient.Error) string {
 	return "HTTP_" + strconv.Itoa(e.Status)
 }
 
-// failure turns what the client reports of a cluster into the failure of an
-// activity, with the last state seen. Where Atlas names a time to wait that is
-// longer than otherwise, it becomes the delay of the next attempt, so that a
-// Retry-After of 0 means soon, not at once and forever.
-func failure(cluster, state string, err error, otherwise time.Duration) error {
-	var busy errBusy
+// failure turns what the client reports of a cluster into the failure of an activity, with the last state seen. delay is
+// that of the next attempt, unless Atlas asks for a longer one.
+func failure(cluster, state string, err error, delay time.Duration) error {
+	var busy ratelimit.BusyError
 	if errors.As(err, &busy) {
-		return notYet(cluster, busy.Error(), state, busy.after)
+		return notYet(cluster, busy.Error(), state, busy.After)
 	}
-	var e *atlasclient.Error
-	if !errors.As(err, &e) {
+	var answer *atlasclient.Error
+	switch {
+	case !errors.As(err, &answer):
 		return err
+	case retryable(answer):
+		return retryableFailure(cluster, state, answer, delay)
 	}
-	options := temporal.ApplicationErrorOptions{NonRetryable: !retryable(e), Details: []any{details(e, state)}}
-	next := advice(e)
-	if retryable(e) {
-		next = "trying again"
-		options.NextRetryDelay = otherwise
-		if e.RetryAfter != nil && *e.RetryAfter > otherwise {
-			options.NextRetryDelay = later(*e.RetryAfter)
-			next += fmt.Sprintf(" after %s, as Atlas asks", *e.RetryAfter)
-		}
+	return atlasFailure(cluster, state, answer, advice(answer), temporal.ApplicationErrorOptions{NonRetryable: true})
+}
+
+// retryableFailure is tried again after the delay. Where Atlas names a longer time to wait, that becomes the delay, so
+// that a Retry-After of 0 means soon, not at once and forever.
+func retryableFailure(cluster, state string, answer *atlasclient.Error, delay time.Duration) error {
+	next := "trying again"
+	if answer.RetryAfter != nil && *answer.RetryAfter > delay {
+		delay = jittered(*answer.RetryAfter)
+		next += fmt.Sprintf(" after %s, as Atlas asks", *answer.RetryAfter)
 	}
+	return atlasFailure(cluster, state, answer, next, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+}
+
+func atlasFailure(cluster, state string, answer *atlasclient.Error, next string, o temporal.ApplicationErrorOptions) error {
+	o.Details = []any{contract.FailureDetails{
+		Status: answer.Status, ErrorCode: answer.ErrorCode, Reason: answer.Reason, Detail: answer.Detail,
+		Method: answer.Method, Path: answer.Path, Parameters: answer.Parameters, StateName: state,
+	}}
 	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("cluster %q: %s: %s", cluster, answer(e), next), failureType(e), options)
+		fmt.Sprintf("cluster %q: %s: %s", cluster, describeAnswer(answer), next), failureType(answer), o)
 }
 
-func details(e *atlasclient.Error, state string) contract.FailureDetails {
-	return contract.FailureDetails{
-		Status: e.Status, ErrorCode: e.ErrorCode, Reason: e.Reason, Detail: e.Detail,
-		Method: e.Method, Path: e.Path, Parameters: e.Parameters, StateName: state,
-	}
-}
-
-// answer says what came back.
-func answer(e *atlasclient.Error) string {
+// describeAnswer says what came back.
+func describeAnswer(e *atlasclient.Error) string {
 	switch {
 	case e.Status == 0:
 		return fmt.Sprintf("no answer from Atlas to %s %s (%v)", e.Method, e.Path, e.Err)
@@ -87,39 +91,38 @@ func answer(e *atlasclient.Error) string {
 	return s
 }
 
-// later adds up to a tenth, and a second at most, so that those who were told
-// the same do not come back as one.
-func later(d time.Duration) time.Duration {
+// jittered adds up to a tenth, and a second at most, so that those who were told the same do not come back as one.
+func jittered(d time.Duration) time.Duration {
 	return d + rand.N(min(d/10, time.Second)+time.Millisecond)
 }
 
-// backoff is the delay after so many failures in a row: a second at first, twice
-// that each time, and the longest at last.
+// backoff is the delay after so many failures in a row: a second at first, twice that each time, and the longest at last.
 func backoff(failures int, longest time.Duration) time.Duration {
-	return later(min(time.Second<<min(failures-1, 10), longest))
+	return jittered(min(time.Second<<min(max(failures-1, 0), 10), longest))
 }
 
 // conflict is the failure for a cluster that is not ours or not as asked.
 func conflict(cluster, message string, differences []contract.Difference) error {
-	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("cluster %q: %s", cluster, message),
-		contract.ClusterConflict, temporal.ApplicationErrorOptions{
-			NonRetryable: true,
-			Details:      []any{contract.FailureDetails{Differences: differences}},
-		})
+	return final(cluster, message, contract.ClusterConflict, contract.FailureDetails{Differences: differences})
 }
 
 // gone is the failure for a cluster that is deleted while we wait.
 func gone(cluster, message, state string) error {
-	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("cluster %q: %s: start the workflow again to make a new one", cluster, message),
-		contract.ClusterGone, temporal.ApplicationErrorOptions{
-			NonRetryable: true,
-			Details:      []any{contract.FailureDetails{StateName: state}},
-		})
+	return final(cluster, message+": start the workflow again to make a new one", contract.ClusterGone,
+		contract.FailureDetails{StateName: state})
 }
 
-// notYet ends an attempt without holding a slot: benign, and tried again after
-// a delay.
+// timedOut is the failure for a wait whose time is up.
+func timedOut(cluster, message, state string) error {
+	return final(cluster, message, contract.Timeout, contract.FailureDetails{StateName: state})
+}
+
+func final(cluster, message, failureType string, details contract.FailureDetails) error {
+	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("cluster %q: %s", cluster, message), failureType,
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{details}})
+}
+
+// notYet ends an attempt without holding a slot: benign, and tried again after a delay.
 func notYet(cluster, message, state string, delay time.Duration) error {
 	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("cluster %q: %s", cluster, message),
 		contract.NotYet, temporal.ApplicationErrorOptions{
@@ -129,9 +132,8 @@ func notYet(cluster, message, state string, delay time.Duration) error {
 		})
 }
 
-// comesBack is how long until Temporal brings an activity back that ended with
-// err, 0 if it does not.
-func comesBack(err error) time.Duration {
+// comesBackAfter is how long until Temporal brings an activity back that ended with err, 0 if it does not.
+func comesBackAfter(err error) time.Duration {
 	var app *temporal.ApplicationError
 	if !errors.As(err, &app) || app.NonRetryable() {
 		return 0

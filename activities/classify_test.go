@@ -92,16 +92,19 @@ func TestRetryAfter(t *testing.T) {
 // Whoever reads a failure learns what to do.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
-	for code, next := range byCode {
+	for code, next := range adviceByCode {
 		require.NotEmpty(t, next, code)
 		if code != atlasclient.CodeVersionGone {
 			require.Regexp(t, `, then start the workflow again$`, next, code)
 		}
 	}
-	require.Equal(t, byCode["GROUP_NOT_FOUND"], advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND"}))
-	require.Equal(t, byStatus[401], advice(&atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR"}))
-	require.Equal(t, byStatus[403], advice(&atlasclient.Error{Status: 403}))
-	require.Equal(t, "correct the request, then start the workflow again", advice(&atlasclient.Error{Status: 400}))
+	require.Equal(t, adviceByCode["GROUP_NOT_FOUND"], advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND"}))
+	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR"}))
+	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401}))
+	require.Equal(t, adviceByStatus[403], advice(&atlasclient.Error{Status: 403, ErrorCode: "FORBIDDEN"}))
+	require.Equal(t, "correct the request, then start the workflow again", advice(&atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR"}))
+	require.Equal(t, "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker and Atlas, "+
+		"and check MONGODB_ATLAS_BASE_URL, then start the workflow again", advice(&atlasclient.Error{Status: 403}))
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -53,8 +53,8 @@ func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 		},
 	}, Pace{})
 	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var sent upgradeSent
-		if details.Get(&sent) == nil && !sent.At.IsZero() {
+		var progress upgradeProgress
+		if details.Get(&progress) == nil && !progress.SentAt.IsZero() {
 			recorded.Store(true)
 		}
 	})

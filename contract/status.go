@@ -36,6 +36,8 @@ type WaitProgress struct {
 	NotFoundSince time.Time `json:"notFoundSince,omitzero"`
 	// IdleSince is since when the cluster is IDLE but lacks a connection string; zero otherwise.
 	IdleSince time.Time `json:"idleSince,omitzero"`
+	// Refusals counts the looks in a row that were refused with a 401 or 403.
+	Refusals int `json:"refusals,omitempty"`
 	// Errors counts the looks in a row that failed.
 	Errors int `json:"errors,omitempty"`
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
@@ -30,9 +31,8 @@ func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.SetTestTimeout(time.Minute)
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&unlimited{}}})
 	flows := &workflows.Workflows{}
-	env.RegisterWorkflow(flows.ProvisionFlexCluster)
-	env.RegisterWorkflow(flows.UpgradeToServerless)
-	env.RegisterActivity(activities.New(nil, activities.Pace{}))
+	flows.Register(env)
+	env.RegisterActivity(activities.New(nil, reads.New(nil), activities.Pace{}))
 	t.Cleanup(func() { env.AssertExpectations(t) })
 	return env
 }

@@ -1,75 +1,35 @@
-// Package workflows holds the two workflows of atlas-provisioner. Both check
-// the input, ask Atlas, wait until the cluster is IDLE, and answer it.
+// Package workflows holds the workflows of atlas-provisioner. Each checks its input, asks Atlas, waits until the cluster
+// is IDLE, and answers it. What they share is in [run]; each has a file of its own with what is particular to it.
 //
 // A change to this package must replay the histories in testdata.
 package workflows
 
 import (
-	"go.temporal.io/sdk/converter"
+	"reflect"
+
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Workflows are the workflows of one worker.
+// Workflows are the workflows of one worker. The exported methods that take an input are workflows: each has the name of
+// its type.
 type Workflows struct {
-	// SearchAttributes says that the server has the contract's search
-	// attributes. Setting one that it lacks would hold the workflow up for
-	// ever. Each run records what it began with.
+	// SearchAttributes says that the server has the contract's search attributes. Setting one that it lacks would hold
+	// the workflow up for ever. Each run records what it began with.
 	SearchAttributes bool
 }
 
-// a only lends its methods' names.
-var a *activities.Activities
-
-// ProvisionFlexCluster creates a Flex cluster and waits until it is IDLE.
-//
-// The input is a [contract.ProvisionFlexClusterInput], taken raw so that one
-// that does not even decode fails as INVALID_INPUT. The failure types are those
-// of package contract.
-func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
-	r, err := begin(ctx, w)
-	if err != nil {
-		return nil, err
+// Register registers the workflow of each operation in the table of operations.
+func (w *Workflows) Register(registry worker.WorkflowRegistry) {
+	methods := reflect.ValueOf(w)
+	for _, operation := range contract.Operations() {
+		method := methods.MethodByName(operation.WorkflowType)
+		registry.RegisterWorkflowWithOptions(method.Interface(), workflow.RegisterOptions{Name: operation.WorkflowType})
 	}
-	in, err := contract.Parse[contract.ProvisionFlexClusterInput](input.Payload().GetData(), r.info.WorkflowExecution.ID)
-	if err != nil {
-		return nil, r.invalid(err)
-	}
-	r.of(in.GroupID, in.Name, contract.ClusterTypeFlex, contract.StateCreating, in.Timeout())
-	r.untagged = !in.HasOwnershipTag()
-
-	where := in.ProviderSettings.BackingProviderName + " " + in.ProviderSettings.RegionName
-	r.enter(contract.PhaseCreating, "Asking Atlas for Flex cluster %q in %s.", in.Name, where)
-	return r.provision(
-		a.CreateFlexCluster,
-		activities.CreateInput{Request: in, WorkflowStarted: r.info.WorkflowStartTime},
-		"Create Flex cluster "+in.Name+" in "+where,
-	)
 }
 
-// UpgradeToServerless upgrades a shared-tier cluster to serverless and waits
-// until that is IDLE.
-//
-// The input is a [contract.UpgradeToServerlessInput], taken raw so that one
-// that does not even decode fails as INVALID_INPUT. The failure types are those
-// of package contract.
-func (w *Workflows) UpgradeToServerless(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
-	r, err := begin(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	in, err := contract.Parse[contract.UpgradeToServerlessInput](input.Payload().GetData(), r.info.WorkflowExecution.ID)
-	if err != nil {
-		return nil, r.invalid(err)
-	}
-	r.of(in.GroupID, in.Name, contract.ClusterTypeServerless, contract.StateUpdating, in.Timeout())
-
-	r.enter(contract.PhaseUpgrading, "Asking Atlas to upgrade cluster %q to serverless.", in.Name)
-	return r.provision(
-		a.UpgradeClusterToServerless,
-		activities.UpgradeInput{Request: in, WorkflowStarted: r.info.WorkflowStartTime},
-		"Upgrade cluster "+in.Name+" to serverless",
-	)
-}
+// activityMethods only lends the names of its methods.
+var activityMethods *activities.Activities

@@ -27,6 +27,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/ratelimit"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
@@ -116,7 +118,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Observe: metrics.observe,
+		Limiter: ratelimit.New(), Observe: metrics.observe,
 	})
 	if err != nil {
 		return err
@@ -139,7 +141,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
 	options.DeploymentOptions = deploymentOptions(config.Deployment)
 	w := worker.New(temporal, config.TaskQueue, options)
-	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
+	register(w, activities.New(atlas, reads.New(atlas), config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
 
 	endpoint, err := newCodecHandler(ctx, config, logger)
 	if err != nil {
@@ -190,8 +192,7 @@ func deploymentOptions(v worker.WorkerDeploymentVersion) (o worker.DeploymentOpt
 
 func register(w worker.Registry, acts *activities.Activities, searchAttributes bool) {
 	flows := &workflows.Workflows{SearchAttributes: searchAttributes}
-	w.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
-	w.RegisterWorkflowWithOptions(flows.UpgradeToServerless, workflow.RegisterOptions{Name: contract.UpgradeToServerless})
+	flows.Register(w)
 	w.RegisterActivity(acts)
 }
 

@@ -15,19 +15,24 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
 )
 
 const group = "32b6e34b3d91647abb20e7b8"
 
-// waiting is a wait that was scheduled and started some time ago.
-func waiting(attempt int32, scheduled, started, left time.Duration) *wait {
+// waiting is a wait that was scheduled and started some time ago, and has seen the cluster.
+func waiting(attemptNumber int32, scheduled, started, left time.Duration) *wait {
 	now := time.Now()
-	info := activity.Info{Attempt: attempt, ScheduledTime: now.Add(-scheduled), StartedTime: now.Add(-started)}
+	info := activity.Info{Attempt: attemptNumber, ScheduledTime: now.Add(-scheduled), StartedTime: now.Add(-started)}
+	shared := reads.New(nil)
 	return &wait{
-		Activities: New(nil, Pace{}), info: info, // the clock's offset is 0: Temporal's clock is ours
-		in:       WaitInput{Name: "orders", Deadline: now.Add(left)},
-		progress: contract.WaitProgress{StateName: contract.StateCreating, Since: now.Add(-scheduled)},
+		activities: New(nil, shared, Pace{}),
+		attempt:    &attempt{info: info}, // Temporal's clock is ours
+		target:     flex,
+		shared:     shared.Enter(group, "orders", reads.Flex, info.ScheduledTime),
+		in:         WaitInput{Name: "orders", ClusterType: contract.ClusterTypeFlex, Deadline: now.Add(left)},
+		progress:   contract.WaitProgress{StateName: contract.StateCreating, Since: now.Add(-scheduled)},
 	}
 }
 
@@ -70,14 +75,13 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// A real failure after fifty NOT_YET attempts is retried in a second, and only
-// failures in a row make that longer.
+// A real failure after fifty NOT_YET attempts is retried in a second, and only failures in a row make that longer.
 func TestBackoffCountsFailuresOnly(t *testing.T) {
 	t.Parallel()
 	w := waiting(51, time.Hour, 0, time.Hour)
 	unavailable := &atlasclient.Error{Status: 503}
 	delay := func() time.Duration {
-		_, err := w.judge(sight{}, unavailable)
+		_, _, err := w.evaluate(observation{}, unavailable)
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, "HTTP_503", f.Type())
@@ -88,79 +92,160 @@ func TestBackoffCountsFailuresOnly(t *testing.T) {
 		require.GreaterOrEqual(t, got, want*time.Second)
 		require.LessOrEqual(t, got, want*time.Second*11/10)
 	}
-	done, err := w.judge(sight{cluster: &atlasclient.Cluster{StateName: "CREATING"}, resp: &atlasclient.Response{}, kind: contract.ClusterTypeFlex}, nil)
-	require.Nil(t, done)
+	creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+	_, over, err := w.evaluate(creating, nil)
+	require.False(t, over)
 	require.NoError(t, err)
 	require.Equal(t, time.Second, delay())
 }
 
-// IDLE means that the target kind is IDLE, with its connection strings.
-func TestJudge(t *testing.T) {
+// Atlas took the request a moment ago, so a look that is refused is asked again a few times, in a row at most.
+func TestRefusedLooks(t *testing.T) {
 	t.Parallel()
-	both := atlasclient.ConnectionStrings{Standard: "mongodb://a", StandardSrv: "mongodb+srv://a"}
-	srv := atlasclient.ConnectionStrings{StandardSrv: "mongodb+srv://a"}
+	for status, code := range map[int]string{401: "", 403: atlasclient.CodeIPAddressNotOnAccessList} {
+		w := waiting(9, time.Hour, 0, time.Hour)
+		refused := func() *temporal.ApplicationError {
+			_, _, err := w.evaluate(observation{}, &atlasclient.Error{Status: status, ErrorCode: code})
+			var f *temporal.ApplicationError
+			require.ErrorAs(t, err, &f)
+			return f
+		}
+		for range maxRefusals {
+			require.False(t, refused().NonRetryable())
+		}
+		creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+		_, _, err := w.evaluate(creating, nil)
+		require.NoError(t, err)
+		for range maxRefusals {
+			require.False(t, refused().NonRetryable())
+		}
+		require.True(t, refused().NonRetryable())
+	}
+	w := waiting(9, time.Hour, 0, time.Hour)
+	_, _, err := w.evaluate(observation{}, &atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR"})
+	var f *temporal.ApplicationError
+	require.ErrorAs(t, err, &f)
+	require.True(t, f.NonRetryable(), "what is wrong with a request stays wrong")
+}
+
+// A read can lag behind a create, however long. Only a cluster that Atlas has shown before is known to be gone.
+func TestAbsence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		notFound := &atlasclient.Error{Status: 404, ErrorCode: atlasclient.CodeClusterNotFound}
+		w := waiting(9, time.Hour, 0, time.Hour)
+		w.progress = contract.WaitProgress{StateName: contract.StateCreating} // by the answer to the create
+		for range 10 {
+			_, over, err := w.evaluate(observation{}, notFound)
+			require.False(t, over)
+			require.NoError(t, err)
+			require.Equal(t, "Atlas does not show it yet", w.describe())
+			time.Sleep(time.Minute)
+		}
+		creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+		_, _, err := w.evaluate(creating, nil)
+		require.NoError(t, err)
+		_, _, err = w.evaluate(observation{}, notFound)
+		require.NoError(t, err)
+		require.Equal(t, "Atlas does not show it", w.describe())
+		time.Sleep(30 * time.Second)
+		_, _, err = w.evaluate(observation{}, notFound)
+		var f *temporal.ApplicationError
+		require.ErrorAs(t, err, &f)
+		require.Equal(t, contract.ClusterGone, f.Type())
+		require.Equal(t, `cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow again to make a new one`, f.Message())
+		var details contract.FailureDetails
+		require.NoError(t, f.Details(&details))
+		require.Empty(t, details.StateName, "a cluster that is gone has no state")
+
+		w.in.Goal = GoalGone
+		_, over, err := w.evaluate(observation{}, notFound)
+		require.NoError(t, err)
+		require.True(t, over)
+	})
+}
+
+// What a look means for each goal.
+func TestGoals(t *testing.T) {
+	t.Parallel()
+	both := contract.ConnectionStrings{Standard: "mongodb://a", StandardSrv: "mongodb+srv://a"}
+	onlySrv := contract.ConnectionStrings{StandardSrv: "mongodb+srv://a"}
+	inRegion := func(region string) contract.Fields {
+		return contract.ProvisionFlexClusterInput{ProviderSettings: contract.ProviderSettings{RegionName: region}}.ClusterFields()
+	}
 	for _, test := range []struct {
-		name     string
-		state    string
-		strings  atlasclient.ConnectionStrings
-		kind     string
-		idleFor  time.Duration
-		done     bool
-		warned   bool
-		failure  string
-		progress string
+		name  string
+		goal  Goal
+		kind  kind
+		saw   contract.Cluster
+		asked contract.Fields
+		want  evaluation
 	}{
-		{name: "creating", state: "CREATING", kind: "FLEX"},
-		{name: "repairing is a wait", state: "REPAIRING", strings: both, kind: "FLEX"},
-		{name: "updating is a wait", state: "UPDATING", strings: both, kind: "FLEX"},
-		{name: "idle", state: "IDLE", strings: both, kind: "FLEX", done: true},
-		{name: "idle without standard", state: "IDLE", strings: srv, kind: "FLEX"},
-		{name: "idle without any", state: "IDLE", kind: "FLEX"},
-		{name: "idle without standard for a minute", state: "IDLE", strings: srv, kind: "FLEX", idleFor: time.Minute, done: true, warned: true},
-		{name: "serverless has no standard", state: "IDLE", strings: srv, kind: "SERVERLESS", done: true},
-		{name: "serverless without any", state: "IDLE", kind: "SERVERLESS"},
-		{name: "idle as it was before the upgrade", state: "IDLE", strings: both, kind: ""},
-		{name: "deleting", state: "DELETING", kind: "FLEX", failure: contract.ClusterGone},
-		{name: "deleting before the switch", state: "DELETING", kind: "", failure: contract.ClusterGone},
+		{name: "creating", kind: flex, saw: contract.Cluster{StateName: "CREATING"}, want: pending},
+		{name: "repairing is a wait", kind: flex, saw: contract.Cluster{StateName: "REPAIRING", ConnectionStrings: both}, want: pending},
+		{name: "updating is a wait", kind: flex, saw: contract.Cluster{StateName: "UPDATING", ConnectionStrings: both}, want: pending},
+		{name: "idle", kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: reached},
+		{name: "idle without standard", kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: incomplete},
+		{name: "idle without any", kind: flex, saw: contract.Cluster{StateName: "IDLE"}, want: incomplete},
+		{name: "serverless has no standard", kind: serverless, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: reached},
+		{name: "serverless without any", kind: serverless, saw: contract.Cluster{StateName: "IDLE"}, want: incomplete},
+		{name: "idle as it was before the upgrade", kind: shared, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending},
+		{name: "deleting", kind: flex, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
+		{name: "deleting before the switch", kind: shared, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
+		{
+			name: "not as asked", goal: GoalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"),
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending,
+		},
+		{
+			name: "as asked", goal: GoalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"), saw: contract.Cluster{
+				StateName: "IDLE", ConnectionStrings: both, ProviderSettings: contract.ProviderSettings{RegionName: "EU_WEST_1"},
+			}, want: reached,
+		},
+		{name: "as asked, but updating", goal: GoalAsAsked, kind: flex, asked: inRegion(""), saw: contract.Cluster{StateName: "UPDATING"}, want: pending},
+		{name: "still there", goal: GoalGone, kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending},
+		{name: "on its way out", goal: GoalGone, kind: flex, saw: contract.Cluster{StateName: "DELETING"}, want: pending},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := waiting(1, time.Minute, time.Minute, time.Hour)
-			if test.idleFor > 0 {
-				w.progress.StateName, w.progress.IdleSince = "IDLE", w.clock.now().Add(-test.idleFor)
+			target := test.kind
+			if target.clusterType == "" {
+				target = serverless // of an upgrade
 			}
-			c := &atlasclient.Cluster{Name: "orders", StateName: test.state, ConnectionStrings: test.strings}
-			done, err := w.judge(sight{c, &atlasclient.Response{}, test.kind}, nil)
-			if test.failure != "" {
-				var f *temporal.ApplicationError
-				require.ErrorAs(t, err, &f)
-				require.Equal(t, test.failure, f.Type())
-				require.True(t, f.NonRetryable())
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, test.done, done != nil)
-			if test.done {
-				require.Equal(t, test.warned, len(done.Warnings) == 1)
-			}
+			test.saw.ClusterType = test.kind.clusterType
+			require.Equal(t, test.want, test.goal.evaluate(test.saw, target, test.asked))
 		})
 	}
 }
 
+// A cluster that lacks a connection string for a minute is taken as it is, with a warning.
+func TestIncomplete(t *testing.T) {
+	t.Parallel()
+	w := waiting(1, time.Minute, time.Minute, time.Hour)
+	saw := observation{&atlasclient.Cluster{Name: "orders", StateName: "IDLE"}, &atlasclient.Response{}, flex}
+	_, over, err := w.evaluate(saw, nil)
+	require.NoError(t, err)
+	require.False(t, over)
+	w.progress.IdleSince = time.Now().Add(-time.Minute)
+	cluster, over, err := w.evaluate(saw, nil)
+	require.NoError(t, err)
+	require.True(t, over)
+	require.Equal(t, []string{"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for the rest"}, cluster.Warnings)
+}
+
 // When the time is up, a cluster that only lacks a connection string is taken.
-func TestExpired(t *testing.T) {
+func TestExpire(t *testing.T) {
 	t.Parallel()
 	w := waiting(1, time.Minute, time.Minute, 0)
-	s := sight{&atlasclient.Cluster{Name: "orders", StateName: "IDLE"}, &atlasclient.Response{}, contract.ClusterTypeFlex}
-	done, err := w.judge(s, nil)
+	saw := observation{&atlasclient.Cluster{Name: "orders", StateName: "IDLE"}, &atlasclient.Response{}, flex}
+	_, over, err := w.evaluate(saw, nil)
 	require.NoError(t, err)
-	require.Nil(t, done)
-	got, err := w.expired(s)
+	require.False(t, over)
+	got, err := w.expire(saw)
 	require.NoError(t, err)
 	require.Len(t, got.Warnings, 1)
 
 	w = waiting(1, time.Minute, time.Minute, 0)
-	_, err = w.expired(sight{})
+	_, err = w.expire(observation{})
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, contract.Timeout, f.Type())
@@ -175,12 +260,12 @@ func setup(t *testing.T, sim atlassim.Config, pace Pace) (*atlassim.Server, *Act
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(temporaltest.Quiet())
 	env := suite.NewTestActivityEnvironment()
-	a := New(atlas, pace)
+	a := New(atlas, reads.New(atlas), pace)
 	env.RegisterActivity(a)
 	return server, a, env
 }
 
-func theirs(name string) atlassim.FlexRequest {
+func clusterOfOthers(name string) atlassim.FlexRequest {
 	return atlassim.FlexRequest{Name: name, ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}
 }
 
@@ -188,7 +273,7 @@ func theirs(name string) atlassim.FlexRequest {
 func TestProgressTravels(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{Fast: time.Nanosecond})
-	require.NoError(t, sim.CreateFlex(group, theirs("orders")))
+	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 	in := WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "CREATING", Deadline: time.Now().Add(time.Hour)}
 	since := time.Now().Add(-10 * time.Minute).UTC()
 	env.SetHeartbeatDetails(contract.WaitProgress{StateName: "CREATING", Since: since, Errors: 3})
@@ -214,7 +299,7 @@ func TestStopEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, hang := range []bool{false, true} {
 		sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{FastEvery: time.Hour})
-		require.NoError(t, sim.CreateFlex(group, theirs("orders")))
+		require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 		if hang {
 			sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: time.Hour})
 		}
@@ -230,12 +315,11 @@ func TestStopEndsAWait(t *testing.T) {
 	}
 }
 
-// What became of it is read where it lives: what was serverless lives on as
-// Flex.
+// A cluster is read where it lives: what was serverless lives on as Flex.
 func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{CreateFor: -1}, Pace{})
-	require.NoError(t, sim.CreateFlex(group, theirs("legacy")))
+	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("legacy")))
 	value, err := env.ExecuteActivity(a.WaitUntilIdle, WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	var c contract.Cluster
@@ -244,18 +328,21 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 	require.Equal(t, "IDLE", c.StateName)
 }
 
-// The name can be taken by something that no read shows yet.
+// The name can be taken by a cluster that Atlas does not show yet, or no more: nothing is known of it, so Atlas is asked
+// again.
 func TestTakenButNotShown(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{HiddenFor: time.Hour}, Pace{NotFoundFor: 50 * time.Millisecond, FastEvery: 10 * time.Millisecond})
-	require.NoError(t, sim.CreateFlex(group, theirs("orders")))
+	sim, a, env := setup(t, atlassim.Config{HiddenFor: time.Hour}, Pace{})
+	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 	_, err := env.ExecuteActivity(a.CreateFlexCluster, CreateInput{
 		Request: contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders",
 			ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}},
 	})
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, err, &f)
-	require.Equal(t, contract.ClusterConflict, f.Type())
+	require.Equal(t, contract.NotYet, f.Type())
+	require.Equal(t, `cluster "orders": Atlas says that the name is taken, but does not show the cluster`, f.Message())
+	require.GreaterOrEqual(t, f.NextRetryDelay(), time.Second)
 }
 
 // A cluster's age is taken by Atlas's clock and a run's by Temporal's, so that
@@ -284,7 +371,7 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
 	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
-		env.SetHeartbeatDetails(upgradeSent{At: time.Now(), Errors: failures})
+		env.SetHeartbeatDetails(upgradeProgress{SentAt: time.Now(), Errors: failures})
 		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 		})
@@ -315,11 +402,9 @@ func TestUpgradeReadsWhatWasNoted(t *testing.T) {
 // A create is asked for again after a second, and less and less often.
 func TestCreateBackoff(t *testing.T) {
 	t.Parallel()
-	for attempt, want := range map[int32]time.Duration{1: time.Second, 4: 8 * time.Second, 40: time.Minute} {
-		c := creation{Activities: New(nil, Pace{}), info: activity.Info{Attempt: attempt}}
-		var f *temporal.ApplicationError
-		require.ErrorAs(t, c.failed(&atlasclient.Error{Status: 503}), &f)
-		require.GreaterOrEqual(t, f.NextRetryDelay(), want)
-		require.LessOrEqual(t, f.NextRetryDelay(), want*11/10+time.Millisecond)
+	for failures, want := range map[int]time.Duration{0: time.Second, 1: time.Second, 4: 8 * time.Second, 40: time.Minute} {
+		delay := backoff(failures, DefaultPace.SlowMax)
+		require.GreaterOrEqual(t, delay, want)
+		require.LessOrEqual(t, delay, want*11/10+time.Millisecond)
 	}
 }

@@ -1,0 +1,150 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+)
+
+// attempt is one attempt of an activity: what Temporal says of it, the server's clock, its heartbeat, and the stop of
+// the worker. It must be closed.
+type attempt struct {
+	ctx   context.Context
+	info  activity.Info
+	clock clock
+	// untilStop is ctx, but ends also when the worker begins to stop, so that what can be done elsewhere is let go of at
+	// once.
+	untilStop context.Context
+
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the background heartbeats have ended
+
+	mu       sync.Mutex
+	details  any       // of the next heartbeat
+	lastBeat time.Time // when the last heartbeat was sent; zero for none
+}
+
+// heartbeatEvery leaves time for two heartbeats within the workflows' heartbeat timeout. The first comes after it, so
+// that an activity that is done sooner costs none. The worker has the SDK throttle heartbeats to the same interval.
+const heartbeatEvery = 4 * time.Second
+
+// newAttempt heartbeats in the background, so that a killed worker is noticed long before the activity's own time limit,
+// and a cancellation arrives.
+func newAttempt(ctx context.Context) *attempt {
+	info := activity.GetInfo(ctx)
+	a := &attempt{ctx: ctx, info: info, clock: clock{time.Until(info.StartedTime)}, done: make(chan struct{})}
+	a.untilStop, a.cancel = context.WithCancel(ctx)
+	closed := make(chan struct{})
+	cancel := a.cancel
+	a.cancel = sync.OnceFunc(func() { close(closed); cancel() })
+	go a.beat(closed, activity.GetWorkerStopChannel(ctx), cancel)
+	return a
+}
+
+// beat ends untilStop when the worker stops, and goes on to heartbeat until the attempt is closed.
+func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFunc) {
+	defer close(a.done)
+	t := time.NewTicker(heartbeatEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-closed:
+			return
+		case <-workerStop:
+			stop()
+			workerStop = nil
+		case <-t.C:
+			a.mu.Lock()
+			a.beatLocked()
+			a.mu.Unlock()
+		}
+	}
+}
+
+func (a *attempt) close() {
+	a.cancel()
+	<-a.done
+}
+
+func (a *attempt) beatLocked() {
+	a.lastBeat = time.Now()
+	activity.RecordHeartbeat(a.ctx, a.details)
+}
+
+// note sets the details of the heartbeats from now on.
+func (a *attempt) note(details any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.details = details
+}
+
+// leave sends a heartbeat with details for the next attempt. The SDK delivers it before it reports the failure of this
+// one.
+func (a *attempt) leave(details any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.details = details
+	a.beatLocked()
+}
+
+// record puts details on record with Temporal before it returns. The SDK holds a heartbeat back that follows another
+// within its throttle interval, so that interval must be over first.
+func (a *attempt) record(details any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.lastBeat.IsZero() {
+		const margin = 200 * time.Millisecond
+		sleep(a.ctx, time.Until(a.lastBeat.Add(heartbeatEvery+margin)))
+	}
+	a.details = details
+	a.beatLocked()
+}
+
+// sending is a context for a request that changes something. The wait for the request budget ends with the worker's stop
+// or a cancellation. But a request that goes takes its course, since its effect would otherwise be unknown. before is
+// called right before it goes.
+func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
+	unlink := context.AfterFunc(a.untilStop, cancel)
+	return atlasclient.BeforeSend(ctx, func() {
+		if !unlink() {
+			cancel() // untilStop has ended: nothing is sent
+			return
+		}
+		before()
+	}), cancel
+}
+
+// interrupted is why an attempt ends that was not let finish: the worker stops, and another one goes on at once, or the
+// activity was cancelled.
+func (a *attempt) interrupted(cluster, state string) error {
+	if a.ctx.Err() != nil {
+		return a.ctx.Err()
+	}
+	return notYet(cluster, "the worker is stopping; another one goes on", state, 0)
+}
+
+// clock tells the time by the Temporal server's clock, so that it can be compared with the start and the deadline of a
+// run, whatever the worker's own clock says.
+type clock struct{ offset time.Duration }
+
+func (c clock) now() time.Time { return time.Now().Add(c.offset) }
+
+// local is a time of the server's by the worker's clock.
+func (c clock) local(t time.Time) time.Time { return t.Add(-c.offset) }
+
+// sleep waits for d, and reports whether it was left to finish: the end of ctx cuts it short.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,119 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// CreateInput is the input of CreateFlexCluster.
+type CreateInput struct {
+	Request contract.ProvisionFlexClusterInput `json:"request"`
+	// WorkflowStarted is when the run began, by Temporal's clock.
+	WorkflowStarted time.Time `json:"workflowStarted"`
+}
+
+// CreateFlexCluster asks Atlas for a Flex cluster, once in effect: when an earlier attempt's answer was lost, the name is
+// taken, and the cluster that has it is this request's own if that can be proved. It does not wait for the cluster.
+//
+// It fails with CLUSTER_CONFLICT when the name is somebody else's or the cluster is not as asked, with NOT_YET while the
+// name is taken by a cluster that goes or that Atlas does not show, and otherwise as Atlas answers.
+func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (contract.Cluster, error) {
+	attempt := newAttempt(ctx)
+	defer attempt.close()
+	request, workflowID := in.Request, attempt.info.WorkflowExecution.ID
+	// The delay grows with the attempts, since each of them failed or was lost.
+	delay := backoff(int(attempt.info.Attempt), a.pace.SlowMax)
+
+	sending, cancel := attempt.sending(func() {})
+	defer cancel()
+	cluster, response, err := a.atlas.CreateFlexCluster(sending, request.GroupID, flexClusterRequest(request, workflowID))
+	switch {
+	case err == nil:
+		made := resultOf(cluster, contract.ClusterTypeFlex, response)
+		made.Outcome = contract.Created
+		return made, nil
+	case attempt.untilStop.Err() != nil && errors.Is(err, context.Canceled):
+		return contract.Cluster{}, attempt.interrupted(request.Name, "")
+	case !atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
+		return contract.Cluster{}, failure(request.Name, "", err, delay)
+	}
+
+	existing, err := a.observe(attempt.untilStop, flex, request.GroupID, request.Name)
+	switch {
+	case attempt.untilStop.Err() != nil:
+		return contract.Cluster{}, attempt.interrupted(request.Name, "")
+	case atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI):
+		return contract.Cluster{}, conflict(request.Name,
+			"the name is taken in this project by a cluster that is not a Flex cluster: choose another name", nil)
+	case flex.isAbsent(err):
+		// A read can lag behind a create, and the cluster can have gone between the two answers.
+		return contract.Cluster{}, notYet(request.Name,
+			"Atlas says that the name is taken, but does not show the cluster", "", min(delay, 5*time.Second))
+	case err != nil:
+		return contract.Cluster{}, failure(request.Name, "", err, delay)
+	}
+	return decideCreate(request, workflowID, existing.result(),
+		madeByThisRun(existing.cluster, existing.response, in.WorkflowStarted, attempt.clock.now()))
+}
+
+func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID string) atlasclient.FlexClusterRequest {
+	tags := atlasTags(request.Tags)
+	if request.HasOwnershipTag() {
+		tags = append(tags, atlasclient.Tag{Key: contract.OwnershipTag, Value: workflowID})
+	}
+	return atlasclient.FlexClusterRequest{
+		Name:                         request.Name,
+		ProviderSettings:             atlasclient.ProviderSettings(request.ProviderSettings),
+		Tags:                         tags,
+		TerminationProtectionEnabled: request.TerminationProtectionEnabled,
+	}
+}
+
+// decideCreate says what becomes of a create whose name is taken by an existing cluster: the run goes on with the
+// cluster, or fails. youngEnough says that the cluster is no older than the run.
+func decideCreate(
+	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, youngEnough bool,
+) (contract.Cluster, error) {
+	differences := contract.Differences(request.ClusterFields(), existing.Fields())
+	owner := ownershipOf(existing, workflowID)
+	switch {
+	case owner == unreadable:
+		return contract.Cluster{}, notYet(request.Name,
+			"a cluster of that name is being deleted; the name is free within a minute", existing.StateName, 5*time.Second)
+	case owner == ours && len(differences) > 0:
+		return contract.Cluster{}, conflict(request.Name, fmt.Sprintf(
+			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s",
+			contract.ListDifferences(differences), again), differences)
+	case owner == ours:
+	case owner == untagged && !request.HasOwnershipTag() && youngEnough && len(differences) == 0:
+		// Without a tag, only a cluster that this run can have made and that is as asked in every field is its own.
+	default:
+		return contract.Cluster{}, nameTaken(request, existing, owner, differences)
+	}
+	existing.Outcome = contract.Unchanged
+	if youngEnough {
+		existing.Outcome = contract.Created
+	}
+	return existing, nil
+}
+
+// nameTaken is the failure for a name that somebody else's cluster has.
+func nameTaken(
+	request contract.ProvisionFlexClusterInput, existing contract.Cluster, owner ownership, differences []contract.Difference,
+) error {
+	whose := owner.whose(existing)
+	if owner == untagged && !request.HasOwnershipTag() {
+		whose = "it is older than this run, or not as asked"
+	}
+	message := fmt.Sprintf("the name is taken in this project by a cluster that this workflow did not make (%s)", whose)
+	if len(differences) > 0 {
+		message += " and that differs: " + contract.ListDifferences(differences)
+	}
+	message += ". It was left untouched: choose another name, or delete that cluster" + again
+	return conflict(request.Name, message, differences)
+}

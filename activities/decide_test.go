@@ -1,0 +1,203 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+const ourID = "atlas-cluster-" + group + "-orders"
+
+var place = contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}
+
+// requireFailure holds the end of an attempt against what is expected: "" is no failure.
+func requireFailure(t *testing.T, err error, failureType, message string) {
+	t.Helper()
+	if failureType == "" {
+		require.NoError(t, err)
+		return
+	}
+	var f *temporal.ApplicationError
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, failureType, f.Type())
+	require.Equal(t, message, f.Message())
+	require.Equal(t, failureType != contract.NotYet, f.NonRetryable())
+}
+
+func TestOwnership(t *testing.T) {
+	t.Parallel()
+	tagged := func(id string) []contract.Tag { return []contract.Tag{{Key: contract.OwnershipTag, Value: id}} }
+	for _, test := range []struct {
+		name    string
+		cluster contract.Cluster
+		want    ownership
+	}{
+		{"ours", contract.Cluster{StateName: "IDLE", Tags: tagged(ourID)}, ours},
+		{"ours, and trimmed by Atlas", contract.Cluster{StateName: "IDLE", Tags: tagged(" " + ourID)}, ours},
+		{"another workflow's", contract.Cluster{StateName: "IDLE", Tags: tagged(ourID + "-2")}, anothers},
+		{"without a tag", contract.Cluster{StateName: "IDLE", Tags: []contract.Tag{{Key: "team", Value: ourID}}}, untagged},
+		{"an empty tag", contract.Cluster{StateName: "IDLE", Tags: tagged("")}, untagged},
+		{"being deleted: Atlas shows no tags", contract.Cluster{StateName: "DELETING"}, unreadable},
+		{"being deleted, whatever it shows", contract.Cluster{StateName: "DELETING", Tags: tagged(ourID)}, unreadable},
+	} {
+		require.Equal(t, test.want, ownershipOf(test.cluster, ourID), test.name)
+	}
+}
+
+// What becomes of a create whose name is taken.
+func TestDecideCreate(t *testing.T) {
+	t.Parallel()
+	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the workflow again"
+	for _, test := range []struct {
+		name         string
+		noTag        bool // the request does without the ownership tag
+		owner        string
+		region       string
+		state        string
+		youngEnough  bool
+		outcome      contract.Outcome
+		failureType  string
+		message      string
+		hasDifferent bool
+	}{
+		{name: "ours, of this run", owner: ourID, youngEnough: true, outcome: contract.Created},
+		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
+		{
+			name: "ours, but not as asked", owner: ourID, region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": this workflow made it, but it is not as asked: providerSettings.regionName is "EU_WEST_1", ` +
+				`requested "US_EAST_1". Change the cluster in Atlas or the request, then start the workflow again`,
+		},
+		{
+			name: "another workflow's, however young", owner: "somebody", youngEnough: true, failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(workflow "somebody" made it). ` + untouched,
+		},
+		{
+			name: "without a tag, however young and like ours", youngEnough: true, failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(it carries no tag atlas-provisioner-workflow). ` + untouched,
+		},
+		{
+			name: "without a tag, and different", region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
+				`requested "US_EAST_1". ` + untouched,
+		},
+		{name: "no tag asked for, young and as asked", noTag: true, youngEnough: true, outcome: contract.Created},
+		{
+			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(it is older than this run, or not as asked). ` + untouched,
+		},
+		{
+			name: "no tag asked for, and different", noTag: true, youngEnough: true, region: "EU_WEST_1",
+			failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
+				`requested "US_EAST_1". ` + untouched,
+		},
+		{
+			name: "no tag asked for, and another workflow's", noTag: true, youngEnough: true, owner: "somebody",
+			failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+				`(workflow "somebody" made it). ` + untouched,
+		},
+		{
+			name: "being deleted, whoever made it", state: contract.StateDeleting, failureType: contract.NotYet,
+			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			hasTag := !test.noTag
+			request := contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, OwnershipTag: &hasTag}
+			existing := contract.Cluster{Name: "orders", StateName: "CREATING", ProviderSettings: place}
+			if test.owner != "" {
+				existing.Tags = []contract.Tag{{Key: contract.OwnershipTag, Value: test.owner}}
+			}
+			if test.region != "" {
+				existing.ProviderSettings.RegionName = test.region
+			}
+			if test.state != "" {
+				existing.StateName = test.state
+			}
+			got, err := decideCreate(request, ourID, existing, test.youngEnough)
+			requireFailure(t, err, test.failureType, test.message)
+			require.Equal(t, test.outcome, got.Outcome)
+			var f *temporal.ApplicationError
+			if test.failureType == contract.ClusterConflict {
+				var details contract.FailureDetails
+				require.ErrorAs(t, err, &f)
+				require.NoError(t, f.Details(&details))
+				require.Equal(t, test.hasDifferent, len(details.Differences) == 1)
+			}
+		})
+	}
+}
+
+// What an upgrade does about what it found.
+func TestDecideUpgrade(t *testing.T) {
+	t.Parallel()
+	found := func(k kind, state string) *observation {
+		return &observation{&atlasclient.Cluster{
+			Name: "orders", StateName: state, ProviderSettings: atlasclient.ProviderSettings(place),
+		}, &atlasclient.Response{}, k}
+	}
+	elsewhere := found(serverless, "IDLE")
+	elsewhere.cluster.ProviderSettings.RegionName = "EU_WEST_1"
+	for _, test := range []struct {
+		name        string
+		found       upgradeFound
+		send        bool
+		outcome     contract.Outcome
+		failureType string
+		message     string
+	}{
+		{name: "a shared-tier cluster", found: upgradeFound{cluster: found(shared, "IDLE")}, send: true},
+		{name: "nothing that Atlas shows: it refuses in better words", send: true},
+		{
+			name: "a cluster that somebody changes", found: upgradeFound{cluster: found(shared, "UPDATING")}, failureType: contract.NotYet,
+			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for after that`,
+		},
+		{
+			name:  "the lost request took effect",
+			found: upgradeFound{cluster: found(shared, "UPDATING"), sent: true, sentAgo: time.Hour}, outcome: contract.Upgraded,
+		},
+		{
+			name:        "IDLE soon after the lost request: it may be IDLE as before",
+			found:       upgradeFound{cluster: found(shared, "IDLE"), sent: true, sentAgo: 29 * time.Second},
+			failureType: contract.NotYet,
+			message:     `cluster "orders": the answer to the upgrade was lost 29s ago; looking whether it took effect`,
+		},
+		{
+			name:  "IDLE long after the lost request: it had no effect",
+			found: upgradeFound{cluster: found(shared, "IDLE"), sent: true, sentAgo: 30 * time.Second}, send: true,
+		},
+		{name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")}, outcome: contract.Unchanged},
+		{name: "an instance of this run", found: upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true}, outcome: contract.Upgraded},
+		{
+			name: "an instance that is not as asked", found: upgradeFound{instance: elsewhere}, failureType: contract.ClusterConflict,
+			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName is "EU_WEST_1", ` +
+				`requested "US_EAST_1". Change the instance in Atlas or the request, then start the workflow again`,
+		},
+		{
+			name: "an instance that is being deleted", found: upgradeFound{instance: found(serverless, "DELETING")},
+			failureType: contract.ClusterConflict,
+			message:     `cluster "orders": a serverless instance of that name is being deleted: start the workflow again in a minute`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			request := contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place}
+			got := decideUpgrade(request, test.found, DefaultPace)
+			requireFailure(t, got.err, test.failureType, test.message)
+			require.Equal(t, test.send, got.send)
+			require.Equal(t, test.outcome, got.cluster.Outcome)
+		})
+	}
+}

@@ -1,0 +1,41 @@
+package activities
+
+import (
+	"fmt"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// ownership says whose a cluster is, by its ownership tag. Every operation that changes a cluster asks for it first.
+type ownership int
+
+const (
+	// ours: the cluster carries the tag of this workflow.
+	ours ownership = iota
+	// anothers: it carries the tag of another workflow.
+	anothers
+	// untagged: it carries no such tag.
+	untagged
+	// unreadable: it is being deleted, and Atlas shows no tags of such a cluster (observed 2026-08-10).
+	unreadable
+)
+
+func ownershipOf(c contract.Cluster, workflowID string) ownership {
+	switch {
+	case c.StateName == contract.StateDeleting:
+		return unreadable
+	case c.OwnedBy(workflowID):
+		return ours
+	case c.Owner() != "":
+		return anothers
+	}
+	return untagged
+}
+
+// whose says in words why a cluster is not this workflow's.
+func (o ownership) whose(c contract.Cluster) string {
+	if o == anothers {
+		return fmt.Sprintf("workflow %q made it", c.Owner())
+	}
+	return "it carries no tag " + contract.OwnershipTag
+}

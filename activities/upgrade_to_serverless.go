@@ -1,0 +1,228 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// UpgradeInput is the input of UpgradeClusterToServerless.
+type UpgradeInput struct {
+	Request contract.UpgradeToServerlessInput `json:"request"`
+	// WorkflowStarted is when the run began, by Temporal's clock.
+	WorkflowStarted time.Time `json:"workflowStarted"`
+}
+
+// upgradeProgress is the heartbeat of an upgrade, for the next attempt.
+type upgradeProgress struct {
+	// SentAt is when a request was sent whose effect is unknown; zero for none.
+	SentAt time.Time `json:"at,omitzero"`
+	// Errors counts the attempts in a row that failed.
+	Errors int `json:"errors,omitempty"`
+}
+
+// UpgradeClusterToServerless asks Atlas to upgrade a shared-tier cluster, once in effect: it looks before it asks, and
+// after an attempt whose answer was lost it watches for the upgrade's first signs before it asks again. It does not wait
+// for the upgrade.
+//
+// It fails with CLUSTER_CONFLICT when an instance of the name is not as asked, and otherwise as Atlas answers; 410
+// VERSION_GONE is an Atlas that has retired the endpoint.
+func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeInput) (contract.Cluster, error) {
+	u := &upgrade{activities: a, request: in.Request, workflowStarted: in.WorkflowStarted}
+	if activity.HasHeartbeatDetails(ctx) {
+		// Without them a request could be sent twice. Another worker may have the key that this one lacks.
+		if err := activity.GetHeartbeatDetails(ctx, &u.progress); err != nil {
+			return contract.Cluster{}, fmt.Errorf("what the attempt before noted cannot be read: %w", err)
+		}
+	}
+	u.attempt = newAttempt(ctx)
+	defer u.attempt.close()
+	u.attempt.note(u.progress)
+
+	cluster, err := u.run()
+	before := u.progress.Errors
+	var answer *atlasclient.Error
+	if errors.As(err, &answer) {
+		u.progress.Errors++
+	} else {
+		u.progress.Errors = 0
+	}
+	if err != nil && u.progress.Errors != before {
+		u.attempt.leave(u.progress)
+	}
+	return cluster, failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
+}
+
+type upgrade struct {
+	activities      *Activities
+	attempt         *attempt
+	request         contract.UpgradeToServerlessInput
+	workflowStarted time.Time
+	progress        upgradeProgress
+}
+
+// run looks, decides, and asks.
+func (u *upgrade) run() (contract.Cluster, error) {
+	found, err := u.look()
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	decision := decideUpgrade(u.request, found, u.activities.pace)
+	if decision.send {
+		return u.send()
+	}
+	return decision.cluster, decision.err
+}
+
+// upgradeFound is what an upgrade found before it asks.
+type upgradeFound struct {
+	// instance is the serverless instance of the name; nil for none.
+	instance *observation
+	// madeByThisRun says that the instance is no older than the run.
+	madeByThisRun bool
+	// cluster is the cluster of the name, where there is no instance; nil where Atlas refuses to show it.
+	cluster *observation
+	// sent says that an earlier attempt sent a request whose effect is unknown, sentAgo before now.
+	sent    bool
+	sentAgo time.Duration
+}
+
+// look reads the instance, and where there is none the cluster that is to become one.
+func (u *upgrade) look() (upgradeFound, error) {
+	found := upgradeFound{sent: !u.progress.SentAt.IsZero(), sentAgo: u.attempt.clock.now().Sub(u.progress.SentAt)}
+	ctx := u.attempt.ctx
+	instance, err := u.activities.observe(ctx, serverless, u.request.GroupID, u.request.Name)
+	if serverless.isAbsent(err) {
+		var cluster observation
+		cluster, err = u.activities.observe(ctx, shared, u.request.GroupID, u.request.Name)
+		var answered *atlasclient.Error
+		switch {
+		case err == nil:
+			found.cluster = &cluster
+			return found, nil
+		case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI): // it switched between the two reads
+			instance, err = u.activities.observe(ctx, serverless, u.request.GroupID, u.request.Name)
+		case errors.As(err, &answered) && !retryable(answered):
+			return found, nil // Atlas refuses the upgrade itself in better words
+		}
+	}
+	if err != nil {
+		return found, err
+	}
+	found.instance = &instance
+	found.madeByThisRun = madeByThisRun(instance.cluster, instance.response, u.workflowStarted, u.attempt.clock.now())
+	return found, nil
+}
+
+// upgradeDecision says what is to be done: ask Atlas for the upgrade, go on with the cluster, or fail.
+type upgradeDecision struct {
+	send    bool
+	cluster contract.Cluster
+	err     error
+}
+
+// decideUpgrade decides by what was found and what is asked.
+func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound, pace Pace) upgradeDecision {
+	switch {
+	case found.instance != nil:
+		cluster, err := decideInstance(request, found)
+		return upgradeDecision{cluster: cluster, err: err}
+	case found.cluster == nil:
+		return upgradeDecision{send: true}
+	}
+	state := found.cluster.cluster.StateName
+	switch {
+	case state == contract.StateUpdating && found.sent:
+		cluster := resultOf(found.cluster.cluster, contract.ClusterTypeServerless, found.cluster.response)
+		cluster.Outcome = contract.Upgraded
+		return upgradeDecision{cluster: cluster}
+	case state == contract.StateUpdating:
+		return upgradeDecision{err: notYet(request.Name,
+			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state, pace.SlowMin)}
+	case found.sent && found.sentAgo < pace.SettleFor:
+		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
+			"the answer to the upgrade was lost %s ago; looking whether it took effect", found.sentAgo.Round(time.Second)),
+			state, 2*pace.FastEvery)}
+	}
+	return upgradeDecision{send: true}
+}
+
+// decideInstance takes the instance that there is already, if it is as asked.
+func decideInstance(request contract.UpgradeToServerlessInput, found upgradeFound) (contract.Cluster, error) {
+	instance := found.instance.result()
+	if instance.StateName == contract.StateDeleting {
+		return contract.Cluster{}, conflict(request.Name,
+			"a serverless instance of that name is being deleted: start the workflow again in a minute", nil)
+	}
+	asked, existing := request, instance
+	if existing.StateName != contract.StateIdle {
+		// Tags vanish and come back while an upgrade runs (observed 2026-08-10).
+		asked.Tags, existing.Tags = nil, nil
+	}
+	if differences := contract.Differences(asked.ClusterFields(), existing.Fields()); len(differences) > 0 {
+		return contract.Cluster{}, conflict(request.Name, "it is serverless already, but not as asked: "+
+			contract.ListDifferences(differences)+". Change the instance in Atlas or the request"+again, differences)
+	}
+	instance.Warnings = append(instance.Warnings, backupWarning(request, found.instance.cluster)...)
+	instance.Outcome = contract.Unchanged
+	if found.madeByThisRun {
+		instance.Outcome = contract.Upgraded
+	}
+	return instance, nil
+}
+
+// send asks for the upgrade. That it was sent is on record with Temporal before it goes, and taken back if Atlas says
+// that it had no effect.
+func (u *upgrade) send() (contract.Cluster, error) {
+	r := u.request
+	r.ProviderSettings.ProviderName = contract.ClusterTypeServerless
+	unsent := u.progress
+	sending, cancel := u.attempt.sending(func() {
+		u.progress.SentAt = u.attempt.clock.now()
+		u.attempt.record(u.progress)
+	})
+	defer cancel()
+	cluster, response, err := u.activities.atlas.UpgradeToServerless(sending, r.GroupID, atlasclient.ServerlessUpgradeRequest{
+		Name:                         r.Name,
+		ProviderSettings:             atlasclient.ProviderSettings(r.ProviderSettings),
+		ServerlessBackupOptions:      (*atlasclient.ServerlessBackupOptions)(r.ServerlessBackupOptions),
+		Tags:                         atlasTags(r.Tags),
+		TerminationProtectionEnabled: r.TerminationProtectionEnabled,
+	})
+	switch {
+	case err == nil:
+		upgrading := resultOf(cluster, contract.ClusterTypeServerless, response)
+		upgrading.Outcome = contract.Upgraded
+		return upgrading, nil
+	case u.progress == unsent && u.attempt.untilStop.Err() != nil:
+		return contract.Cluster{}, u.attempt.interrupted(r.Name, "")
+	case hadNoEffect(err):
+		u.progress.SentAt = time.Time{}
+	}
+	return contract.Cluster{}, err
+}
+
+// hadNoEffect reports whether Atlas said that a request had no effect. A 5xx or 408 does not say so.
+func hadNoEffect(err error) bool {
+	var e *atlasclient.Error
+	return errors.As(err, &e) && e.Err == nil && e.Status < 500 && e.Status != http.StatusRequestTimeout
+}
+
+// backupWarning says that continuous backup is not as asked. It is no conflict: Atlas takes the setting but no longer
+// applies it (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, getServerlessInstance).
+func backupWarning(request contract.UpgradeToServerlessInput, instance *atlasclient.Cluster) []string {
+	asked, options := request.ContinuousBackup(), instance.ServerlessBackupOptions
+	if asked == "" || options == nil || options.ServerlessContinuousBackupEnabled == nil ||
+		asked == fmt.Sprint(*options.ServerlessContinuousBackupEnabled) {
+		return nil
+	}
+	return []string{fmt.Sprintf("serverlessContinuousBackupEnabled is %t, requested %s: Atlas no longer applies it",
+		*options.ServerlessContinuousBackupEnabled, asked)}
+}

@@ -1,0 +1,224 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/ratelimit"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
+)
+
+// WaitInput is the input of WaitUntilIdle.
+type WaitInput struct {
+	GroupID string `json:"groupId"`
+	Name    string `json:"name"`
+	// ClusterType is the kind that the cluster is to become: FLEX or SERVERLESS.
+	ClusterType string `json:"clusterType"`
+	// StateName is the last state seen.
+	StateName string `json:"stateName"`
+	// Deadline is when the run's time is up, by Temporal's clock.
+	Deadline time.Time `json:"deadline"`
+	// Goal is what to wait for, and Asked the fields that [GoalAsAsked] wants.
+	Goal  Goal            `json:"goal,omitempty"`
+	Asked contract.Fields `json:"asked,omitempty"`
+}
+
+// WaitUntilIdle waits until the cluster has reached the goal: by default until it is of the kind asked for and IDLE, with
+// its connection strings.
+//
+// For the first half minute it looks every few seconds. After that each attempt looks once and ends with a benign,
+// retryable NOT_YET, so that a long wait holds no slot and adds no history; Temporal brings it back after 10 s at first
+// and 60 s at last, or later where a worker holds more than 4,800 waits. What it knows travels in the heartbeat
+// ([contract.WaitProgress]). All waits of a project in a worker share their reads.
+//
+// It fails with CLUSTER_GONE when the cluster is deleted meanwhile, with TIMEOUT when the deadline is reached, and
+// otherwise as Atlas answers.
+func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.Cluster, error) {
+	w := &wait{activities: a, in: in, target: kindOf(in.ClusterType), attempt: newAttempt(ctx)}
+	defer w.attempt.close()
+	w.progress.StateName = in.StateName
+	if activity.HasHeartbeatDetails(ctx) {
+		// Details that cannot be read are as good as none.
+		_ = activity.GetHeartbeatDetails(ctx, &w.progress)
+	}
+	before := w.progress
+	w.attempt.note(w.progress)
+	w.shared = a.reads.Enter(in.GroupID, in.Name, w.target.listed, w.attempt.clock.local(w.attempt.info.ScheduledTime))
+	w.shared.Saw(w.progress.StateName)
+
+	cluster, err := w.run()
+	w.shared.Leave(comesBackAfter(err))
+	if err != nil && w.progress != before {
+		w.attempt.leave(w.progress) // or the next attempt would not know
+	}
+	return cluster, err
+}
+
+// wait is one attempt of WaitUntilIdle.
+type wait struct {
+	activities *Activities
+	attempt    *attempt
+	in         WaitInput
+	target     kind
+	shared     *reads.Wait // the waits that it shares its reads with
+	progress   contract.WaitProgress
+}
+
+// run looks until the end of the wait, or until another attempt is to follow.
+func (w *wait) run() (contract.Cluster, error) {
+	ctx := w.attempt.untilStop
+	stopped := func() (contract.Cluster, error) {
+		return contract.Cluster{}, w.attempt.interrupted(w.in.Name, w.progress.StateName)
+	}
+	// What was created a moment ago is not IDLE: the next look of the others is soon enough.
+	if w.attempt.info.Attempt == 1 && w.in.StateName != contract.StateIdle && !w.shared.Alone() &&
+		!w.shared.Sleep(ctx, w.shared.Interval(w.activities.pace.FastEvery)) {
+		return stopped()
+	}
+	for {
+		saw, err := w.look(ratelimit.WithPriority(ctx, ratelimit.Read))
+		if ctx.Err() != nil {
+			return stopped()
+		}
+		cluster, over, err := w.evaluate(saw, err)
+		w.shared.Saw(w.progress.StateName)
+		w.attempt.note(w.progress)
+		if over || err != nil {
+			return cluster, err
+		}
+		delay, last := w.delay()
+		switch {
+		case last:
+			return w.expire(saw)
+		case !w.fast():
+			return contract.Cluster{}, notYet(w.in.Name,
+				fmt.Sprintf("%s; next look in %s", w.describe(), delay.Round(time.Second)), w.progress.StateName, delay)
+		case !w.shared.Sleep(ctx, delay):
+			return stopped()
+		}
+	}
+}
+
+// look asks Atlas about the cluster, as what it is to become and otherwise as what it still is.
+func (w *wait) look(ctx context.Context) (observation, error) {
+	if w.target.listed == reads.Flex {
+		every := w.every()
+		cluster, response, err := w.shared.Look(ctx, min(every, w.shared.Interval(every)))
+		return observation{cluster, response, flex}, err
+	}
+	observe := func(k kind) (observation, error) { return w.activities.observe(ctx, k, w.in.GroupID, w.in.Name) }
+	saw, err := observe(w.target)
+	if !w.target.isAbsent(err) {
+		return saw, err
+	}
+	saw, err = observe(shared) // until the switch only the cluster API knows it
+	switch {
+	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI): // it switched between the two reads
+		return observe(w.target)
+	case atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI): // what was serverless lives on as Flex
+		return observe(flex)
+	}
+	return saw, err
+}
+
+// evaluate makes of a look the end of the wait or the progress of it.
+func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, over bool, failed error) {
+	p, now := &w.progress, w.attempt.clock.now()
+	if w.isAbsent(err) {
+		return w.evaluateAbsence(now)
+	}
+	if err != nil {
+		return contract.Cluster{}, false, w.lookFailed(err)
+	}
+	p.Errors, p.Refusals, p.NotFoundSince = 0, 0, time.Time{}
+	if p.StateName != saw.cluster.StateName || p.Since.IsZero() {
+		p.StateName, p.Since = saw.cluster.StateName, now
+	}
+	cluster = saw.result()
+	switch evaluation := w.in.Goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
+	case lost:
+		return contract.Cluster{}, false, gone(w.in.Name, "it is being deleted", p.StateName)
+	case reached:
+		return cluster, true, nil
+	case incomplete: // IDLE can be answered before the connection string is there
+		if p.IdleSince.IsZero() {
+			p.IdleSince = now
+		}
+		if idleFor := now.Sub(p.IdleSince); idleFor >= w.activities.pace.StandardFor {
+			cluster.Warnings = append(cluster.Warnings, missingStrings(idleFor))
+			return cluster, true, nil
+		}
+	default:
+		p.IdleSince = time.Time{}
+	}
+	return contract.Cluster{}, false, nil
+}
+
+// isAbsent reports whether an answer says that there is no such cluster, of any kind that the wait looks for.
+func (w *wait) isAbsent(err error) bool {
+	return w.target.isAbsent(err) && !atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI)
+}
+
+// evaluateAbsence makes of an answer that there is no such cluster what is known by it. A read can lag behind a create,
+// for however long; so only a cluster that Atlas has shown before is taken to be gone.
+func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bool, failed error) {
+	p := &w.progress
+	p.Errors, p.Refusals = 0, 0
+	if p.NotFoundSince.IsZero() {
+		p.NotFoundSince = now
+	}
+	absentFor := now.Sub(p.NotFoundSince)
+	switch {
+	case p.Since.IsZero() || absentFor < w.activities.pace.NotFoundFor:
+		return contract.Cluster{}, false, nil
+	case w.in.Goal == GoalGone:
+		return contract.Cluster{GroupID: w.in.GroupID, Name: w.in.Name, ClusterType: w.in.ClusterType}, true, nil
+	}
+	return contract.Cluster{}, false, gone(w.in.Name, fmt.Sprintf("Atlas has known no such cluster for %s (last state %s)",
+		absentFor.Round(time.Second), orUnknown(p.StateName)), "")
+}
+
+func missingStrings(after time.Duration) string {
+	return fmt.Sprintf("Atlas answered IDLE but gave no connection string of every kind for %s: read the cluster again for the rest",
+		after.Round(time.Second))
+}
+
+// expire ends a wait whose time is up: with the cluster, if all that it lacks is a connection string, and with TIMEOUT
+// otherwise.
+func (w *wait) expire(saw observation) (contract.Cluster, error) {
+	if !w.progress.IdleSince.IsZero() && saw.cluster != nil {
+		cluster := saw.result()
+		cluster.Warnings = append(cluster.Warnings, missingStrings(w.attempt.clock.now().Sub(w.progress.IdleSince)))
+		return cluster, nil
+	}
+	return contract.Cluster{}, timedOut(w.in.Name, w.describe(), w.progress.StateName)
+}
+
+// describe says in words what the last look saw.
+func (w *wait) describe() string {
+	p := w.progress
+	switch now := w.attempt.clock.now(); {
+	case !p.NotFoundSince.IsZero() && p.Since.IsZero():
+		return "Atlas does not show it yet"
+	case !p.NotFoundSince.IsZero():
+		return "Atlas does not show it"
+	case !p.IdleSince.IsZero():
+		return fmt.Sprintf("IDLE for %s, connection strings still missing", now.Sub(p.IdleSince).Round(time.Second))
+	case p.StateName == contract.StateIdle:
+		return "IDLE as it was before the upgrade"
+	default:
+		return fmt.Sprintf("%s for %s", orUnknown(p.StateName), now.Sub(p.Since).Round(time.Second))
+	}
+}
+
+func orUnknown(state string) string {
+	if state == "" {
+		return "unknown"
+	}
+	return state
+}
