@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -119,10 +120,13 @@ func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
 	}), cancel
 }
 
-// interrupted is why an attempt ends that was not let finish: the worker stops, and another one goes on at once, or the
-// activity was cancelled.
+// interrupted is why an attempt ends that was not let finish: the worker stops, and another one goes on at once, an
+// operator has paused the activity, or it was cancelled.
 func (a *attempt) interrupted(cluster, state string) error {
-	if a.ctx.Err() != nil {
+	switch {
+	case errors.Is(context.Cause(a.ctx), activity.ErrActivityPaused):
+		return notYet(cluster, "the activity is paused", state, 0)
+	case a.ctx.Err() != nil:
 		return a.ctx.Err()
 	}
 	return notYet(cluster, "the worker is stopping; another one goes on", state, 0)

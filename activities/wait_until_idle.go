@@ -111,19 +111,7 @@ func (w *wait) look(ctx context.Context) (observation, error) {
 		cluster, response, err := w.shared.Look(ctx, min(every, w.shared.Interval(every)))
 		return observation{cluster, response, flex}, err
 	}
-	observe := func(k kind) (observation, error) { return w.activities.observe(ctx, k, w.in.GroupID, w.in.Name) }
-	saw, err := observe(w.target)
-	if !w.target.isAbsent(err) {
-		return saw, err
-	}
-	saw, err = observe(shared) // until the switch only the cluster API knows it
-	switch {
-	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI): // it switched between the two reads
-		return observe(w.target)
-	case atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI): // what was serverless lives on as Flex
-		return observe(flex)
-	}
-	return saw, err
+	return w.activities.observeUntilItBecomes(ctx, w.target, w.in.GroupID, w.in.Name)
 }
 
 // evaluate makes of a look the end of the wait or the progress of it.

@@ -28,10 +28,11 @@ func (r *run) failInvalid(err error) error {
 func (r *run) fail(err error) error {
 	var canceled *temporal.CanceledError
 	if errors.As(err, &canceled) {
+		r.note(r.lastRead())
 		r.enter(contract.PhaseFailed, "Cancelled. "+r.leftBehind()+".")
 		return canceled
 	}
-	f := classify(err, r.status)
+	f := classify(err, r.accepted, r.status.StateName)
 	r.note(f.details.StateName)
 	message := r.render(f)
 	text := message
@@ -56,9 +57,10 @@ type failure struct {
 	answer string
 }
 
-// classify says what the end of an activity means for the run. status is that of the run when the activity ended.
-func classify(err error, status contract.Status) failure {
-	f := failure{accepted: status.Phase == contract.PhaseWaiting}
+// classify says what the end of an activity means for the run. accepted says that Atlas had taken the request, and state
+// is the last state of the cluster that the run knew.
+func classify(err error, accepted bool, state string) failure {
+	f := failure{accepted: accepted}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		if app.HasDetails() {
@@ -78,32 +80,34 @@ func classify(err error, status contract.Status) failure {
 		}
 	default:
 		f.failureType = contract.Timeout
-		if f.details.StateName == "" {
-			f.details.StateName = lastState(err, status)
-		}
+	}
+	if f.details.StateName == "" && f.failureType != contract.ClusterGone && (f.accepted || f.failureType == contract.Timeout && f.answer == "") {
+		f.details.StateName = lastState(err, state)
 	}
 	return f
 }
 
-// lastState is the last state that a wait reported before it was cut off.
-func lastState(err error, status contract.Status) string {
+// lastState is the last state that a wait reported before it was cut off, or else the one that the run knew.
+func lastState(err error, state string) string {
 	var timeout *temporal.TimeoutError
 	var p contract.WaitProgress
 	if errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails() &&
 		timeout.LastHeartbeatDetails(&p) == nil && p.StateName != "" {
 		return p.StateName
 	}
-	return status.StateName
+	return state
 }
 
 // render puts a failure into words: what happened, and what to do next.
 func (r *run) render(f failure) string {
 	switch {
+	case f.final && f.accepted && f.failureType != contract.ClusterGone:
+		return f.answer + ". " + r.leftBehind()
 	case f.final:
 		return f.answer
 	case f.answer != "" && !f.accepted:
-		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds): start the workflow again once Atlas answers",
-			f.answer, r.timeout)
+		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout, r.leftBehind(),
+			whatElseToCheck(f.details.Status))
 	}
 	message := fmt.Sprintf("cluster %q was not IDLE within %s (timeoutSeconds): ", r.cluster.Name, r.timeout)
 	switch {
@@ -118,13 +122,32 @@ func (r *run) render(f failure) string {
 	return message + ". " + r.leftBehind()
 }
 
-// leftBehind says what a run that ends early leaves behind.
-func (r *run) leftBehind() string {
-	switch {
-	case r.status.StateName == "":
-		return "Nothing is known to have been made: start the workflow again under the same id to make sure"
-	case !r.plan.canBeTaken:
-		return "The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas"
+// whatElseToCheck is for an answer that was to pass by itself and did not. For a region of GCP that does not exist, public
+// reports have a 500 UNEXPECTED_ERROR that never passes.
+func whatElseToCheck(status int) string {
+	if status < 500 {
+		return ""
 	}
-	return "The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas"
+	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every region that it " +
+		"does not have, and https://status.mongodb.com"
+}
+
+// leftBehind says what a run that ends early leaves behind, and how to go on.
+func (r *run) leftBehind() string {
+	state := r.status.StateName
+	if state == "" && !r.accepted {
+		if r.plan.canBeTaken {
+			return "Nothing is known to have been made: start the workflow again under the same id to make sure"
+		}
+		return "Nothing is known to have been made: without the ownership tag no later run takes up what was made, so look in Atlas " +
+			"before you start the workflow again"
+	}
+	text := "The cluster is left as it is"
+	if state != "" {
+		text += " (" + state + ")"
+	}
+	if r.plan.canBeTaken {
+		return text + ": start the workflow again under the same id to go on waiting, or delete it in Atlas"
+	}
+	return text + ": without the ownership tag no later run takes it up, so wait for it or delete it in Atlas"
 }

@@ -44,22 +44,26 @@ type plan struct {
 
 // run is one run of a workflow.
 type run struct {
-	ctx              workflow.Context
-	info             *workflow.Info
-	operation        contract.Operation
-	cluster          contract.ClusterRef
-	plan             plan
-	timeout          time.Duration
-	deadline         time.Time
-	status           contract.Status
-	searchAttributes bool // the server has them
+	ctx       workflow.Context
+	info      *workflow.Info
+	operation contract.Operation
+	cluster   contract.ClusterRef
+	plan      plan
+	status    contract.Status
+	accepted  bool // Atlas has taken the request
+
+	timeout  time.Duration
+	deadline time.Time
+	runID    string // of the run whose time limit is counted
+
+	usableSearchAttributes func() []string
 }
 
 // execute runs a workflow: it checks the input, asks Atlas as planned, waits until the cluster is IDLE, and answers it.
 func execute[R contract.Request](
 	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, *workflow.Info) plan,
 ) (*contract.Cluster, error) {
-	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), searchAttributes: w.SearchAttributes}
+	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), usableSearchAttributes: w.SearchAttributes}
 	if err := r.answerQueries(); err != nil {
 		return nil, err
 	}
@@ -69,8 +73,12 @@ func execute[R contract.Request](
 	}
 	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, r.info)
 	r.timeout = request.Timeout()
-	r.deadline = r.info.WorkflowStartTime.Add(r.timeout)
-	r.recordSearchAttributes()
+	r.begin()
+	r.upsert(
+		searchAttribute{contract.SearchAttributeProjectID, r.cluster.GroupID},
+		searchAttribute{contract.SearchAttributeClusterName, r.cluster.Name},
+		searchAttribute{contract.SearchAttributeClusterState, r.plan.firstState},
+	)
 	r.enter(r.operation.Phase, r.plan.asking+".")
 	cluster, err := r.askAndWait()
 	if err != nil {
@@ -92,20 +100,23 @@ func (r *run) answerQueries() error {
 // askAndWait asks Atlas by one activity and waits by another.
 func (r *run) askAndWait() (*contract.Cluster, error) {
 	var asked, idle contract.Cluster
-	if err := r.executeActivity(r.plan.activity, r.plan.input, r.askOptions()).Get(r.ctx, &asked); err != nil {
+	ask := func() any { return r.plan.input }
+	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(), &asked); err != nil {
 		return nil, err
 	}
 	if asked.Ready() && (r.plan.answerFresh || asked.Outcome == contract.Unchanged) {
 		return &asked, nil
 	}
-	r.status.StateName = asked.StateName
+	r.accepted, r.status.StateName = true, asked.StateName
 	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is IDLE: newer answers, since when, and "+
 		"the next look stand under Pending Activities.")
-	wait := activities.WaitInput{
-		GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
-		StateName: asked.StateName, Deadline: r.deadline,
+	wait := func() any {
+		return activities.WaitInput{
+			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
+			StateName: asked.StateName, Deadline: r.deadline,
+		}
 	}
-	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions()).Get(r.ctx, &idle); err != nil {
+	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions(), &idle); err != nil {
 		return nil, err
 	}
 	idle.Outcome, idle.Warnings = asked.Outcome, union(asked.Warnings, idle.Warnings)
@@ -138,13 +149,23 @@ func (r *run) waitOptions() workflow.ActivityOptions {
 // errNoTimeLeft stands for an activity that there was no time to begin.
 var errNoTimeLeft = errors.New("no time left")
 
-// executeActivity runs an activity within what is left of the run's time.
-func (r *run) executeActivity(activity, input any, options workflow.ActivityOptions) workflow.Future {
+// executeActivity runs an activity within what is left of the run's time. Where the run was reset after the activity had
+// failed, it runs it again: an operator who resets a run wants it to be tried from there.
+func (r *run) executeActivity(activity any, input func() any, options workflow.ActivityOptions, out any) error {
+	for {
+		r.beginAnewAfterReset()
+		err := r.executeOnce(activity, input(), options, out)
+		var canceled *temporal.CanceledError
+		if err == nil || errors.As(err, &canceled) || !r.beginAnewAfterReset() {
+			return err
+		}
+	}
+}
+
+func (r *run) executeOnce(activity, input any, options workflow.ActivityOptions, out any) error {
 	left := r.deadline.Sub(workflow.Now(r.ctx))
 	if left <= 0 {
-		future, settable := workflow.NewFuture(r.ctx)
-		settable.SetError(errNoTimeLeft)
-		return future
+		return errNoTimeLeft
 	}
 	// Where the server knows priority and fairness: creates go before looks, and projects take turns
 	// (https://docs.temporal.io/develop/task-queue-priority-fairness).
@@ -157,7 +178,29 @@ func (r *run) executeActivity(activity, input any, options workflow.ActivityOpti
 	options.RetryPolicy = &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: lostInterval,
 	}
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(r.ctx, options), activity, input)
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(r.ctx, options), activity, input).Get(r.ctx, out)
+}
+
+// lastRead reads the state of the cluster when the run was cancelled, so that the state that it leaves is true: "" where
+// there is no cluster, or none is known.
+func (r *run) lastRead() string {
+	const limit = 5 * time.Second
+	ctx, _ := workflow.NewDisconnectedContext(r.ctx)
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToCloseTimeout: 2 * limit,
+		StartToCloseTimeout:    limit,
+		Priority:               temporal.Priority{PriorityKey: askPriority, FairnessKey: r.cluster.GroupID},
+		Summary:                "Read the state in which cluster " + r.cluster.Name + " is left",
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+	var state string
+	err := workflow.ExecuteActivity(ctx, activityMethods.ReadState, activities.ReadInput{
+		GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
+	}).Get(ctx, &state)
+	if err != nil {
+		workflow.GetLogger(r.ctx).Info("The state of the cluster is not known at the end of the run", "error", err)
+	}
+	return state
 }
 
 // enter begins a phase, with a sentence on it for the Web UI.

@@ -1,0 +1,88 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// surroundings are what a run cannot know by its history alone. They are recorded where they change.
+type surroundings struct {
+	// RunID changes where an operator has reset the run: the new run replays the events before that point.
+	RunID string `json:"runId"`
+	// SearchAttributes are the names of those that the server takes.
+	SearchAttributes []string `json:"searchAttributes,omitempty"`
+}
+
+func (s surroundings) equal(t surroundings) bool {
+	return s.RunID == t.RunID && slices.Equal(s.SearchAttributes, t.SearchAttributes)
+}
+
+// look records the surroundings, if they have changed, and answers them. A workflow task that sets a search attribute
+// which the server refuses is given out again: by then the worker knows better, and the answer is recorded anew.
+func (r *run) look() surroundings {
+	var s surroundings
+	recorded := workflow.MutableSideEffectWithOptions(r.ctx, "surroundings",
+		workflow.MutableSideEffectOptions{Summary: "Note the id of the run, and the search attributes that the server takes"},
+		func(workflow.Context) any {
+			now := surroundings{RunID: r.info.WorkflowExecution.RunID}
+			if r.usableSearchAttributes != nil {
+				now.SearchAttributes = r.usableSearchAttributes()
+			}
+			return now
+		},
+		func(a, b any) bool { return a.(surroundings).equal(b.(surroundings)) })
+	if err := recorded.Get(&s); err != nil {
+		workflow.GetLogger(r.ctx).Warn("What was recorded cannot be read", "error", err)
+	}
+	return s
+}
+
+// begin counts the time limit from here.
+func (r *run) begin() {
+	r.runID = r.look().RunID
+	r.deadline = workflow.Now(r.ctx).Add(r.timeout)
+}
+
+// beginAnewAfterReset counts the time limit anew where an operator has reset the run, and reports whether that is here.
+func (r *run) beginAnewAfterReset() bool {
+	if r.look().RunID == r.runID {
+		return false
+	}
+	r.begin()
+	return true
+}
+
+// searchAttribute is a Keyword and the value that it gets; "" takes its value away.
+type searchAttribute struct{ name, value string }
+
+// note notes the state in which the cluster is; "" where there is none.
+func (r *run) note(state string) {
+	r.status.StateName = state
+	r.upsert(searchAttribute{contract.SearchAttributeClusterState, state})
+}
+
+// upsert sets those of the search attributes that the server takes.
+func (r *run) upsert(attributes ...searchAttribute) {
+	usable := r.look().SearchAttributes
+	var updates []temporal.SearchAttributeUpdate
+	for _, attribute := range attributes {
+		key := temporal.NewSearchAttributeKeyKeyword(attribute.name)
+		switch {
+		case !slices.Contains(usable, attribute.name):
+		case attribute.value == "":
+			updates = append(updates, key.ValueUnset())
+		default:
+			updates = append(updates, key.ValueSet(attribute.value))
+		}
+	}
+	if len(updates) == 0 {
+		return
+	}
+	if err := workflow.UpsertTypedSearchAttributes(r.ctx, updates...); err != nil {
+		workflow.GetLogger(r.ctx).Warn("Search attributes were not set", "error", err)
+	}
+}
