@@ -38,7 +38,7 @@ func TestReplay(t *testing.T) {
 	}
 	require.ElementsMatch(t, outcomes, recorded)
 	for _, name := range outcomes {
-		for _, searchAttributes := range []bool{true, false} {
+		for _, searchAttributes := range []func() []string{nil, func() []string { return []string{contract.SearchAttributeProjectID} }} {
 			flows := &workflows.Workflows{SearchAttributes: searchAttributes}
 			require.NoError(t, replay(name, flows.ProvisionFlexCluster, flows.UpgradeToServerless), name)
 		}

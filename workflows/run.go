@@ -26,18 +26,12 @@ const (
 	lostInterval = 10 * time.Second
 )
 
-var (
-	projectID    = temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeProjectID)
-	clusterName  = temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterName)
-	clusterState = temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState)
-)
-
 // run is what the two workflows share.
 type run struct {
-	ctx        workflow.Context
-	info       *workflow.Info
-	status     contract.Status
-	searchable bool
+	ctx      workflow.Context
+	info     *workflow.Info
+	status   contract.Status
+	settable func() []string // the search attributes that the server takes
 
 	groupID, name, clusterType string
 	untagged                   bool // no later run will know the cluster for its own
@@ -47,7 +41,7 @@ type run struct {
 
 // begin answers the status query from the first moment on.
 func begin(ctx workflow.Context, w *Workflows) (*run, error) {
-	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), searchable: w.SearchAttributes}
+	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), settable: w.SearchAttributes}
 	r.status = contract.Status{Phase: contract.PhaseValidating, Since: workflow.Now(ctx)}
 	err := workflow.SetQueryHandlerWithOptions(ctx, contract.StatusQuery,
 		func() (contract.Status, error) { return r.status, nil },
@@ -60,15 +54,11 @@ func begin(ctx workflow.Context, w *Workflows) (*run, error) {
 func (r *run) of(groupID, name, clusterType, state string, timeout time.Duration) {
 	r.groupID, r.name, r.clusterType = groupID, name, clusterType
 	r.timeout, r.deadline = timeout, r.info.WorkflowStartTime.Add(timeout)
-	// Another worker, or the same one later, may know of other attributes, but
-	// a run must not change its mind: it records the answer it began with.
-	recorded := workflow.SideEffectWithOptions(r.ctx,
-		workflow.SideEffectOptions{Summary: "Note whether the server has the search attributes"},
-		func(workflow.Context) any { return r.searchable })
-	if err := recorded.Get(&r.searchable); err != nil {
-		r.searchable = false
-	}
-	r.upsert(projectID.ValueSet(groupID), clusterName.ValueSet(name), clusterState.ValueSet(state))
+	r.upsert(
+		searchAttribute{contract.SearchAttributeProjectID, groupID},
+		searchAttribute{contract.SearchAttributeClusterName, name},
+		searchAttribute{contract.SearchAttributeClusterState, state},
+	)
 }
 
 // provision asks Atlas by one activity and waits by another.
@@ -143,14 +133,43 @@ func (r *run) enter(phase contract.Phase, format string, args ...any) {
 // saw notes the state in which the run leaves the cluster.
 func (r *run) saw(state string) {
 	r.status.StateName = state
-	r.upsert(clusterState.ValueSet(state))
+	r.upsert(searchAttribute{contract.SearchAttributeClusterState, state})
 }
 
-func (r *run) upsert(attributes ...temporal.SearchAttributeUpdate) {
-	if !r.searchable {
+// searchAttribute is a Keyword and the value that it gets; "" takes its value away.
+type searchAttribute struct{ name, value string }
+
+// upsert sets those of the search attributes that the server takes. A workflow task that sets another is refused, and
+// given out again: by then the worker knows better, and the answer that the run goes by is recorded anew.
+func (r *run) upsert(attributes ...searchAttribute) {
+	recorded := workflow.MutableSideEffectWithOptions(r.ctx, "search-attributes",
+		workflow.MutableSideEffectOptions{Summary: "Note which search attributes the server takes"},
+		func(workflow.Context) any {
+			if r.settable == nil {
+				return []string{}
+			}
+			return r.settable()
+		},
+		func(a, b any) bool { return slices.Equal(a.([]string), b.([]string)) })
+	var settable []string
+	if err := recorded.Get(&settable); err != nil {
 		return
 	}
-	if err := workflow.UpsertTypedSearchAttributes(r.ctx, attributes...); err != nil {
+	var updates []temporal.SearchAttributeUpdate
+	for _, attribute := range attributes {
+		key := temporal.NewSearchAttributeKeyKeyword(attribute.name)
+		switch {
+		case !slices.Contains(settable, attribute.name):
+		case attribute.value == "":
+			updates = append(updates, key.ValueUnset())
+		default:
+			updates = append(updates, key.ValueSet(attribute.value))
+		}
+	}
+	if len(updates) == 0 {
+		return
+	}
+	if err := workflow.UpsertTypedSearchAttributes(r.ctx, updates...); err != nil {
 		workflow.GetLogger(r.ctx).Warn("Search attributes were not set", "error", err)
 	}
 }
@@ -192,7 +211,7 @@ func (r *run) failed(err error) error {
 	if details.StateName != "" {
 		r.saw(details.StateName)
 	} else {
-		r.upsert(clusterState.ValueUnset()) // there is no cluster to have one
+		r.upsert(searchAttribute{contract.SearchAttributeClusterState, ""}) // there is no cluster to have one
 	}
 	says := message
 	if !strings.Contains(message, kind) { // Atlas's own codes stand in its answer

@@ -14,10 +14,9 @@ import (
 
 // Workflows are the workflows of one worker.
 type Workflows struct {
-	// SearchAttributes says that the server has the contract's search
-	// attributes. Setting one that it lacks would hold the workflow up for
-	// ever. Each run records what it began with.
-	SearchAttributes bool
+	// SearchAttributes answers the names of the search attributes that the server takes now; nil for none. A run
+	// records each answer that differs from the one before.
+	SearchAttributes func() []string
 }
 
 // a only lends its methods' names.

@@ -82,7 +82,7 @@ func TestHealthWithoutTemporal(t *testing.T) {
 	s := setupOn(t, bare, atlassim.Config{CreateFor: time.Hour})
 	p := s.run()
 	require.Equal(t, map[string]any{
-		"level": "warn", "msg": "The namespace lacks search attributes, so none are set. Add them, then restart the worker",
+		"level": "warn", "msg": "The namespace lacks search attributes, so they are not set. Add them, then restart the worker",
 		"add": "temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default",
 	}, p.logs.lines(t)[0])
 	s.start()

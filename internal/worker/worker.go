@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
@@ -22,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
@@ -124,6 +123,9 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	config.Temporal.MetricsHandler = metrics.temporal
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
+	attributes := &searchAttributes{logger: logger}
+	config.Temporal.ConnectionOptions.DialOptions = append(config.Temporal.ConnectionOptions.DialOptions,
+		grpc.WithChainUnaryInterceptor(attributes.intercept))
 	temporal, err := client.DialContext(ctx, config.Temporal)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -139,7 +141,8 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
 	options.DeploymentOptions = deploymentOptions(config.Deployment)
 	w := worker.New(temporal, config.TaskQueue, options)
-	register(w, activities.New(atlas, config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
+	attributes.check(ctx, temporal, config.Temporal.Namespace)
+	register(w, activities.New(atlas, config.Pace), attributes.Usable)
 
 	endpoint, err := newCodecHandler(ctx, config, logger)
 	if err != nil {
@@ -188,38 +191,11 @@ func deploymentOptions(v worker.WorkerDeploymentVersion) (o worker.DeploymentOpt
 	return o
 }
 
-func register(w worker.Registry, acts *activities.Activities, searchAttributes bool) {
+func register(w worker.Registry, acts *activities.Activities, searchAttributes func() []string) {
 	flows := &workflows.Workflows{SearchAttributes: searchAttributes}
 	w.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
 	w.RegisterWorkflowWithOptions(flows.UpgradeToServerless, workflow.RegisterOptions{Name: contract.UpgradeToServerless})
 	w.RegisterActivity(acts)
-}
-
-// hasSearchAttributes asks whether the namespace has the contract's search
-// attributes. It does not add them: that is for whoever runs Temporal. It asks
-// by counting, which whoever may start workflows may do; the list of attributes
-// is for operators, and Temporal Cloud gives it to no worker.
-func hasSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *zap.Logger) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	add := "temporal operator search-attribute create --type Keyword"
-	lacks := false
-	for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
-		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: name + " = ''"})
-		var unknown *serviceerror.InvalidArgument
-		switch {
-		case errors.As(err, &unknown):
-			lacks = true
-			add += " --name " + name
-		case err != nil:
-			logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
-			return false
-		}
-	}
-	if lacks {
-		logger.Warn("The namespace lacks search attributes, so none are set. Add them, then restart the worker", zap.String("add", add+" --namespace "+namespace))
-	}
-	return !lacks
 }
 
 func newLogger(config Config, out io.Writer) *zap.Logger {
