@@ -85,7 +85,9 @@ func attributesServer(t *testing.T, types map[string]enumspb.IndexedValueType) *
 	// The frontend learns of them some seconds later.
 	require.Eventually(t, func() bool {
 		for name := range types {
-			_, err := s.Client().CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: name + " IS NULL"})
+			_,
+				err := s.Client().CountWorkflow(t.Context(),
+				&workflowservice.CountWorkflowExecutionsRequest{Query: name + " IS NULL"})
 			if err != nil {
 				return false
 			}
@@ -100,7 +102,8 @@ func attributesServer(t *testing.T, types map[string]enumspb.IndexedValueType) *
 func (s *stack) history(workflowID string) (events *historypb.History, refused int) {
 	s.t.Helper()
 	events = &historypb.History{}
-	for i := s.on.Client().GetWorkflowHistory(s.ctx(), workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+	for i := s.on.Client().GetWorkflowHistory(s.ctx(), workflowID, "", false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
 		event, err := i.Next()
 		require.NoError(s.t, err)
 		events.Events = append(events.Events, event)
@@ -111,7 +114,8 @@ func (s *stack) history(workflowID string) (events *historypb.History, refused i
 	}
 	replayer := worker.NewWorkflowReplayer()
 	flows := &workflows.Workflows{}
-	replayer.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
+	replayer.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster,
+		workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
 	require.NoError(s.t, replayer.ReplayWorkflowHistory(temporaltest.Quiet(), events))
 	return events, refused
 }
@@ -168,7 +172,8 @@ func TestSearchAttributeOfAnotherType(t *testing.T) {
 				require.NoError(t, err)
 				_, refused := s.history(id)
 				require.Zero(t, refused)
-				require.Equal(t, map[string]string{"AtlasProjectId": group, "AtlasClusterName": s.name}, s.attributesOf(id))
+				require.Equal(t, map[string]string{"AtlasProjectId": group, "AtlasClusterName": s.name},
+					s.attributesOf(id))
 			}
 			require.Equal(t, []map[string]any{{
 				"level": "warn", "msg": "A search attribute has another type than Keyword, so it is not set. " +
@@ -209,7 +214,8 @@ func TestSearchAttributeOfAnUnknownType(t *testing.T) {
 	warnings := l.warnings(t)
 	require.Len(t, warnings, 2)
 	for _, warning := range warnings {
-		require.Equal(t, "Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker", warning["msg"])
+		require.Equal(t,
+			"Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker", warning["msg"])
 		require.Contains(t, warning["error"], "search attribute "+warning["attribute"].(string)+" of type ")
 	}
 }
@@ -226,12 +232,16 @@ func TestSearchAttributeRemoved(t *testing.T) {
 	id := s.start().WorkflowID
 	s.asked("GET")
 	remove := func() {
-		_, err := on.Client().OperatorService().RemoveSearchAttributes(s.ctx(), &operatorservice.RemoveSearchAttributesRequest{
-			Namespace: "default", SearchAttributes: []string{contract.SearchAttributeClusterState},
-		})
+		_,
+			err := on.Client().OperatorService().RemoveSearchAttributes(s.ctx(),
+			&operatorservice.RemoveSearchAttributesRequest{
+				Namespace: "default", SearchAttributes: []string{contract.SearchAttributeClusterState},
+			})
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { // the servers learn of it some seconds later
-			_, err := on.Client().CountWorkflow(s.ctx(), &workflowservice.CountWorkflowExecutionsRequest{Query: "AtlasClusterState = ''"})
+			_,
+				err := on.Client().CountWorkflow(s.ctx(),
+				&workflowservice.CountWorkflowExecutionsRequest{Query: "AtlasClusterState = ''"})
 			return err != nil
 		}, patience, 100*time.Millisecond)
 	}
@@ -257,7 +267,8 @@ func TestSearchAttributeRemoved(t *testing.T) {
 		}
 	}
 	require.Equal(t, []map[string]any{{
-		"level": "warn", "msg": "Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
+		"level":     "warn",
+		"msg":       "Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
 		"attribute": "AtlasClusterState",
 		"error":     "BadSearchAttributes: Namespace default has no mapping defined for search attribute AtlasClusterState",
 	}}, warnings)
@@ -271,7 +282,8 @@ func TestSearchAttributeRefusedTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
-		attributes := &searchAttributes{logger: zap.New(core), usable: map[string]usability{"AtlasProjectId": {}, "AtlasClusterState": {}}}
+		attributes := &searchAttributes{logger: zap.New(core),
+			usable: map[string]usability{"AtlasProjectId": {}, "AtlasClusterState": {}}}
 		refuse := func() {
 			task := &workflowservice.RespondWorkflowTaskCompletedRequest{Commands: []*commandpb.Command{{
 				Attributes: &commandpb.Command_UpsertWorkflowSearchAttributesCommandAttributes{
@@ -282,7 +294,8 @@ func TestSearchAttributeRefusedTwice(t *testing.T) {
 			}}}
 			err := attributes.intercept(t.Context(), "", task, nil, nil,
 				func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
-					return status.Error(codes.InvalidArgument, "BadSearchAttributes: no mapping defined for search attribute AtlasClusterState")
+					return status.Error(codes.InvalidArgument,
+						"BadSearchAttributes: no mapping defined for search attribute AtlasClusterState")
 				})
 			require.Error(t, err)
 		}
