@@ -27,6 +27,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/metrics"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
@@ -109,18 +111,22 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if config.AllowHTTP {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only")
 	}
-	metrics, err := newMetrics(logger)
+	watcher, limits := &waitWatcher{}, &rateLimits{}
+	measured, err := metrics.New(metrics.Sources{RateLimits: limits.snapshot, Waiting: watcher.waiting}, logger)
 	if err != nil {
 		return err
 	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Observe: metrics.observe,
+		Observe: func(o atlasclient.Observation) {
+			measured.Observe(o)
+			limits.saw(o)
+		},
 	})
 	if err != nil {
 		return err
 	}
-	config.Temporal.MetricsHandler = metrics.temporal
+	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
 	attributes := &searchAttributes{logger: logger}
@@ -138,18 +144,23 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	fatal := make(chan error, 1)
 	options := Options()
 	options.OnFatalError = func(err error) { fatal <- err }
-	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
+	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.CountRuns{}, watcher}
 	options.DeploymentOptions = deploymentOptions(config.Deployment)
 	w := worker.New(temporal, config.TaskQueue, options)
 	attributes.check(ctx, temporal, config.Temporal.Namespace)
 	register(w, activities.New(atlas, config.Pace), attributes.Usable)
 
-	endpoint, err := newCodecHandler(ctx, config, logger)
-	if err != nil {
-		return err
+	health := &health{temporal: temporal, metrics: measured.Handler()}
+	if config.CodecServer.Enabled() {
+		server, err := codecserver.New(ctx, codecserver.Options{
+			Config: config.CodecServer, Temporal: config.Temporal, Codec: config.Codec, Logger: logger,
+		})
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		health.codec = server
 	}
-	defer endpoint.close()
-	health := &health{temporal: temporal, metrics: metrics.handler, codec: endpoint}
 	stopHTTP, err := health.serve(config.HTTPAddress, logger)
 	if err != nil {
 		return err
