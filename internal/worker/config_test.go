@@ -12,6 +12,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
 // cleanEnv is an environment that does not read the configuration file of the developer who runs the tests.
@@ -79,7 +80,7 @@ func TestReadConfig(t *testing.T) {
 				"TEMPORAL_CODEC_ORIGINS=https://a.example.com, http://localhost:8233,", "TEMPORAL_CODEC_TOKEN=t"},
 			func(c *Config) {
 				c.HTTPAddress, c.Codec = ":8080", withKey(t, "one")
-				c.CodecEndpoint = CodecEndpoint{Origins: []string{"https://a.example.com", "http://localhost:8233"},
+				c.CodecServer = codecserver.Config{Origins: []string{"https://a.example.com", "http://localhost:8233"},
 					Token: "t"}
 			}},
 		{"debug", []string{token, "LOG_LEVEL=debug"}, func(c *Config) { c.LogLevel = zapcore.DebugLevel }},

@@ -3,12 +3,10 @@ package worker
 import (
 	"context"
 	"maps"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -17,9 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.uber.org/zap"
 
-	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -193,46 +189,4 @@ func (s scrape) check(t *testing.T) {
 	problems, err := promlint.NewWithMetricFamilies(own).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
-}
-
-// Old rate limits are not shown, and only the newest 100 are.
-func TestRateLimitsKept(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m, err := newMetrics(zap.NewNop())
-		require.NoError(t, err)
-		shown := func() map[string]float64 {
-			w := httptest.NewRecorder()
-			m.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-			return parse(t, w.Body.String()).series(t, "atlas_rate_limit_remaining", "group_id", "resource")
-		}
-		see := func(project, endpoint string, remaining int) {
-			m.observe(atlasclient.Observation{Method: "GET", Endpoint: endpoint, GroupID: project,
-				RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: remaining}})
-		}
-		see("a", "/groups/{groupId}/flexClusters/{name}", 7)
-		see("a", "/groups/{groupId}/clusters/tenantUpgradeToServerless", 0)
-		time.Sleep(2 * time.Minute)
-		see("a", "/groups/{groupId}/flexClusters", 5)
-		require.Equal(t, map[string]float64{"a|flexClusters": 5, "a|clusters": 0}, shown())
-		time.Sleep(2 * time.Minute)
-		require.Equal(t, map[string]float64{"a|flexClusters": 5}, shown())
-		for i := range rateLimitsKept {
-			time.Sleep(time.Millisecond)
-			see(strings.Repeat("b", i+1), "/groups/{groupId}/flexClusters", 1)
-		}
-		require.Len(t, shown(), rateLimitsKept)
-		require.NotContains(t, shown(), "a|flexClusters", "the oldest")
-	})
-}
-
-// A text from Atlas becomes a label only if it has the form of one of Atlas's names.
-func TestLabel(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"CREATED": "CREATED", "HTTP_409": "HTTP_409", "": "", "orders": "OTHER", "A B": "OTHER",
-		strings.Repeat("A", 65): "OTHER",
-	} {
-		require.Equal(t, want, label(in))
-	}
 }
