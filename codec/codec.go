@@ -1,17 +1,14 @@
-// Package codec encrypts what Temporal stores of a run: its input and result,
-// what its activities take, answer and report, the details of its failures, and
-// the summaries that the Web UI shows. Workflow ids, types, search attributes
-// and the messages of failures stay readable.
+// Package codec encrypts what Temporal stores of a run: its input and result, the inputs, results and heartbeats of
+// its activities, the details of its failures, and the summaries that the Web UI shows. Workflow ids, types, search
+// attributes and the messages of failures stay readable.
 //
-// A payload is encrypted whole with AES-256-GCM under a random nonce of its own
-// and carries the id of its key, in the form of Temporal's own samples, so that
-// services in other languages can use those with the same key. The samples bind
-// no additional data, so neither does this: another key id or a changed byte
-// fails all the same. One key is good for 2³² payloads.
+// Each payload is encrypted with AES-256-GCM and a random nonce, and carries the id of its key. The form is that of
+// Temporal's samples, so that services in other languages can use the samples with the same key. The samples
+// authenticate no additional data, and neither does this package: a payload with a changed key id or a changed byte
+// cannot be decrypted all the same. One key is good for 2³² payloads.
 //
-// A payload that is not encrypted is read as it is, so that a run that began
-// before goes on. Whoever can write to Temporal's database could put one there:
-// this keeps secrets, it does not prove who wrote them.
+// A payload that is not encrypted is read as it is, so that runs that started before encryption was turned on go on.
+// So the codec keeps payloads secret, but does not prove who wrote them.
 package codec
 
 import (
@@ -35,25 +32,24 @@ const (
 // KeySize is the length of a key in bytes.
 const KeySize = 32
 
-// Key is a key of AES-256.
+// Key is an AES-256 key.
 type Key struct {
-	// ID goes with each payload, in the clear.
+	// ID is stored with each payload, unencrypted.
 	ID     string
 	Secret [KeySize]byte
 }
 
-// Codec encrypts with its first key and decrypts with each of its keys. The
-// zero Codec encrypts nothing, and refuses to decrypt with a [*DecodeError] that
-// names the key that it would need. It is a [converter.PayloadCodec], safe for
-// concurrent use.
+// Codec encrypts with its first key and decrypts with each of its keys. The zero Codec encrypts nothing; where it meets
+// an encrypted payload it fails with a [*DecodeError] that names the missing key. It is a [converter.PayloadCodec],
+// safe for concurrent use.
 type Codec struct {
-	first string
+	first string // the id of the key that encrypts
 	keys  map[string]cipher.AEAD
 }
 
 var _ converter.PayloadCodec = Codec{}
 
-// New makes a codec of keys, whose ids differ.
+// New makes a codec with these keys. Two keys of one id are an error.
 func New(keys ...Key) (Codec, error) {
 	c := Codec{keys: map[string]cipher.AEAD{}}
 	for i, key := range keys {
@@ -74,7 +70,7 @@ func New(keys ...Key) (Codec, error) {
 	return c, nil
 }
 
-// Encrypts tells whether the codec has a key.
+// Encrypts tells whether the codec has a key to encrypt with.
 func (c Codec) Encrypts() bool { return len(c.keys) > 0 }
 
 // Encode encrypts payloads.
@@ -96,8 +92,7 @@ func (c Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 	return out, nil
 }
 
-// Decode decrypts those payloads that are encrypted. It fails with a
-// [*DecodeError].
+// Decode decrypts the payloads that are encrypted and returns the others as they are. Its error is a [*DecodeError].
 func (c Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	out := make([]*commonpb.Payload, len(payloads))
 	for i, p := range payloads {
@@ -108,11 +103,13 @@ func (c Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 		id := string(p.GetMetadata()[MetadataKeyID])
 		key, ok := c.keys[id]
 		if !ok {
-			return nil, &DecodeError{KeyID: id, problem: "which is not configured: add it to " + EnvKeys + " or the file that " + EnvKeysFile + " names"}
+			return nil, &DecodeError{KeyID: id, problem: "which is not configured: add it to " + EnvKeys +
+				" or the file that " + EnvKeysFile + " names"}
 		}
 		plain, err := key.Open(nil, nil, p.GetData(), nil)
 		if err != nil {
-			return nil, &DecodeError{KeyID: id, problem: "and cannot be decrypted: it was changed since, or the key of that id is another one here"}
+			return nil, &DecodeError{KeyID: id, problem: "and cannot be decrypted: it was changed since, " +
+				"or the key of that id is another one here"}
 		}
 		out[i] = &commonpb.Payload{}
 		if err := proto.Unmarshal(plain, out[i]); err != nil {
@@ -122,14 +119,14 @@ func (c Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error)
 	return out, nil
 }
 
-// DecodeError says why a payload cannot be decrypted.
+// DecodeError tells why a payload cannot be decrypted.
 type DecodeError struct {
-	// KeyID is the key that the payload names.
+	// KeyID is the id of the key that the payload was encrypted with.
 	KeyID   string
 	problem string
 }
 
-// Error says what to do next. It holds neither key nor content.
+// Error tells what to do next. It holds neither the key nor the payload.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("a payload is encrypted with the key %q, %s", e.KeyID, e.problem)
 }

@@ -9,42 +9,49 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// Configure makes a Temporal client, and every worker of that client, use the
-// codec, for payloads and for the details of failures alike.
+// Configure makes a Temporal client, and every worker of that client, use the codec for payloads and for the details
+// of failures.
 func (c Codec) Configure(o *client.Options) {
 	o.DataConverter = c.DataConverter()
-	o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: o.DataConverter})
+	o.FailureConverter = temporal.NewDefaultFailureConverter(
+		temporal.DefaultFailureConverterOptions{DataConverter: o.DataConverter})
 }
 
-// DataConverter is Temporal's default data converter with the codec around it.
+// DataConverter is Temporal's default data converter, followed by the codec.
 func (c Codec) DataConverter() converter.DataConverter {
-	return dataConverter{around(c), c}
+	return dataConverter{DataConverter: withCodec(c), codec: c}
 }
 
-func around(c converter.PayloadCodec) converter.DataConverter {
+func withCodec(c converter.PayloadCodec) converter.DataConverter {
 	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)
 }
 
+// dataConverter uses the codec, and in workflow code the one that [workflowCodec] describes.
 type dataConverter struct {
 	converter.DataConverter
 	codec Codec
 }
 
-// WithWorkflowContext makes the converter that workflow code gets.
+// WithWorkflowContext returns the converter for workflow code.
 func (d dataConverter) WithWorkflowContext(converter.WorkflowContext) converter.DataConverter {
-	return around(blocking{d.codec})
+	return withCodec(workflowCodec{d.codec})
 }
 
-// WithContext makes the converter that everything else gets.
+// WithContext returns the converter for everything else.
 func (d dataConverter) WithContext(context.Context) converter.DataConverter { return d }
 
-// blocking is a codec for workflow code. A payload that this worker cannot
-// decrypt is no failure of the run, as an error would have it: a panic fails
-// the workflow task only, which is tried again until a worker has the key.
-type blocking struct{ Codec }
+// workflowCodec is the codec for workflow code. An error would fail the run where this worker lacks the key of a
+// payload. A panic fails the workflow task only, which Temporal tries again until a worker has the key.
+type workflowCodec struct{ codec Codec }
 
-func (b blocking) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
-	out, err := b.Codec.Decode(payloads)
+// Encode encrypts payloads.
+func (c workflowCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	return c.codec.Encode(payloads)
+}
+
+// Decode decrypts payloads, or panics.
+func (c workflowCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	out, err := c.codec.Decode(payloads)
 	if err != nil {
 		panic(err)
 	}

@@ -13,15 +13,14 @@ import (
 const (
 	// EnvKeys holds keys as ID:BASE64, with commas between them.
 	EnvKeys = "TEMPORAL_PAYLOAD_KEYS"
-	// EnvKeysFile names a file that holds a key as ID:BASE64 on each line. Empty
-	// lines and those that begin with # say nothing.
+	// EnvKeysFile names a file that holds a key as ID:BASE64 on each line. Empty lines and lines that begin with # are
+	// ignored.
 	EnvKeysFile = "TEMPORAL_PAYLOAD_KEYS_FILE"
 )
 
-// FromEnv makes the codec that the environment describes; lookup is
-// [os.LookupEnv] or the like. The first key encrypts, and where there is none
-// nothing is encrypted. The file is read once: restart to rotate. The error
-// joins one line for each mistake, without the value.
+// FromEnv makes the codec that the environment describes; lookup is [os.LookupEnv] or a function like it. The first key
+// encrypts; without a key nothing is encrypted. The file is read once, so a program must be restarted to rotate keys.
+// The error has one line for each mistake, without the value.
 func FromEnv(lookup func(string) (string, bool)) (Codec, error) {
 	inline, _ := lookup(EnvKeys)
 	file, _ := lookup(EnvKeysFile)
@@ -40,14 +39,14 @@ func FromEnv(lookup func(string) (string, bool)) (Codec, error) {
 	return Codec{}, nil
 }
 
-// keyID keeps a key that stands where its id should from being taken for one:
-// 32 bytes in base64 end with a "=".
+// keyID matches the id of a key. It does not match a key, which ends with "=" in base64, so that a key that is written
+// in the place of its id is never stored or logged.
 var keyID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func parse(name, unit string, entries []string) (Codec, error) {
 	var keys []Key
 	var mistakes []error
-	at := map[string]int{}
+	seen := map[string]int{} // the number of the entry that has an id
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
 		if entry == "" || strings.HasPrefix(entry, "#") {
@@ -63,10 +62,10 @@ func parse(name, unit string, entries []string) (Codec, error) {
 			wrong("must be ID:KEY, with an id of 64 letters, digits, dots, hyphens and underscores at most")
 		case err != nil || len(secret) != KeySize:
 			wrong("must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it")
-		case at[id] != 0:
-			wrong(fmt.Sprintf("has the id of %s %d", unit, at[id]))
+		case seen[id] != 0:
+			wrong(fmt.Sprintf("has the id of %s %d", unit, seen[id]))
 		default:
-			at[id] = i + 1
+			seen[id] = i + 1
 			keys = append(keys, Key{ID: id, Secret: [KeySize]byte(secret)})
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 )
 
-// entry is a key as the environment has it.
+// entry is a key in the form of the environment variable.
 func entry(id string) string {
 	k := key(id)
 	return id + ":" + base64.StdEncoding.EncodeToString(k.Secret[:])
@@ -29,7 +29,8 @@ func lookup(variables map[string]string) func(string) (string, bool) {
 func TestFromEnv(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
-	require.NoError(t, os.WriteFile(file, []byte("# the newest first\r\n\n  "+entry("two")+" \r\n"+entry("one")), 0o600))
+	require.NoError(t,
+		os.WriteFile(file, []byte("# the newest first\r\n\n  "+entry("two")+" \r\n"+entry("one")), 0o600))
 	for _, test := range []struct {
 		name  string
 		env   map[string]string
@@ -39,24 +40,26 @@ func TestFromEnv(t *testing.T) {
 		{"nothing", nil, "", nil},
 		{"empty", map[string]string{"TEMPORAL_PAYLOAD_KEYS": "", "TEMPORAL_PAYLOAD_KEYS_FILE": ""}, "", nil},
 		{"one", map[string]string{"TEMPORAL_PAYLOAD_KEYS": entry("one")}, "one", []string{"one"}},
-		{"two", map[string]string{"TEMPORAL_PAYLOAD_KEYS": entry("one") + ", " + entry("two") + ","}, "one", []string{"one", "two"}},
+		{"two", map[string]string{"TEMPORAL_PAYLOAD_KEYS": entry("one") + ", " + entry("two") + ","}, "one",
+			[]string{"one", "two"}},
 		{"file", map[string]string{"TEMPORAL_PAYLOAD_KEYS_FILE": file}, "two", []string{"one", "two"}},
 	} {
 		c, err := codec.FromEnv(lookup(test.env))
 		require.NoError(t, err, test.name)
 		require.Equal(t, test.first != "", c.Encrypts(), test.name)
 		if test.first != "" {
-			require.Equal(t, test.first, string(encode(t, c, plain("x"))[0].GetMetadata()["encryption-key-id"]), test.name)
+			require.Equal(t, test.first, string(encode(t, c, plain("x"))[0].GetMetadata()["encryption-key-id"]),
+				test.name)
 		}
 		for _, id := range test.reads {
-			back, err := c.Decode(encode(t, of(t, id), plain("x")))
+			back, err := c.Decode(encode(t, codecWith(t, id), plain("x")))
 			require.NoError(t, err, test.name)
-			same(t, []*commonpb.Payload{plain("x")}, back)
+			requireEqual(t, []*commonpb.Payload{plain("x")}, back)
 		}
 	}
 }
 
-// Every mistake is told, by its place, and none shows what may be a key.
+// The error names the place of every mistake, and never shows what may be a key.
 func TestFromEnvMistakes(t *testing.T) {
 	t.Parallel()
 	const (
@@ -76,20 +79,26 @@ func TestFromEnvMistakes(t *testing.T) {
 		env  map[string]string
 		want []string
 	}{
-		{"both", map[string]string{"TEMPORAL_PAYLOAD_KEYS": hush, "TEMPORAL_PAYLOAD_KEYS_FILE": file}, []string{"TEMPORAL_PAYLOAD_KEYS and TEMPORAL_PAYLOAD_KEYS_FILE are both set: keep one"}},
+		{"both", map[string]string{"TEMPORAL_PAYLOAD_KEYS": hush, "TEMPORAL_PAYLOAD_KEYS_FILE": file},
+			[]string{"TEMPORAL_PAYLOAD_KEYS and TEMPORAL_PAYLOAD_KEYS_FILE are both set: keep one"}},
 		{"no id", keys(hush), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + form}},
 		{"an empty id", keys(":" + hush), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + form}},
 		{"the wrong way round", keys(hush + ":one"), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + form}},
 		{"a long id", keys(strings.Repeat("i", 65) + ":" + hush), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + form}},
 		{"no key", keys("one"), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + size}},
-		{"a short key", keys("one:" + base64.StdEncoding.EncodeToString([]byte("hush"))), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + size}},
+		{"a short key", keys("one:" + base64.StdEncoding.EncodeToString([]byte("hush"))),
+			[]string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + size}},
 		{"not base64", keys("one:hush-hush-hush-hush-hush-hush-h"), []string{"TEMPORAL_PAYLOAD_KEYS entry 1 " + size}},
 		{"several", keys(entry("one") + "," + hush + ",two:hush," + entry("one")), []string{
-			"TEMPORAL_PAYLOAD_KEYS entry 2 " + form, "TEMPORAL_PAYLOAD_KEYS entry 3 " + size, "TEMPORAL_PAYLOAD_KEYS entry 4 has the id of entry 1"}},
+			"TEMPORAL_PAYLOAD_KEYS entry 2 " + form, "TEMPORAL_PAYLOAD_KEYS entry 3 " + size,
+			"TEMPORAL_PAYLOAD_KEYS entry 4 has the id of entry 1"}},
 		{"commas only", keys(" ,,"), []string{"TEMPORAL_PAYLOAD_KEYS holds no key"}},
-		{"a file with mistakes", from(file), []string{"TEMPORAL_PAYLOAD_KEYS_FILE line 4 " + form, "TEMPORAL_PAYLOAD_KEYS_FILE line 5 has the id of line 2"}},
+		{"a file with mistakes", from(file),
+			[]string{"TEMPORAL_PAYLOAD_KEYS_FILE line 4 " + form,
+				"TEMPORAL_PAYLOAD_KEYS_FILE line 5 has the id of line 2"}},
 		{"an empty file", from(empty), []string{"TEMPORAL_PAYLOAD_KEYS_FILE holds no key"}},
-		{"no file", from(folder + "/none"), []string{"TEMPORAL_PAYLOAD_KEYS_FILE cannot be read: open " + folder + "/none: no such file or directory"}},
+		{"no file", from(folder + "/none"),
+			[]string{"TEMPORAL_PAYLOAD_KEYS_FILE cannot be read: open " + folder + "/none: no such file or directory"}},
 	} {
 		c, err := codec.FromEnv(lookup(test.env))
 		require.EqualError(t, err, strings.Join(test.want, "\n"), test.name)

@@ -38,8 +38,8 @@ func TestReplay(t *testing.T) {
 	}
 	require.ElementsMatch(t, outcomes, recorded)
 	for _, name := range outcomes {
-		for _, searchAttributes := range []bool{true, false} {
-			flows := &workflows.Workflows{SearchAttributes: searchAttributes}
+		for _, names := range [][]string{nil, {contract.SearchAttributeProjectID}} {
+			flows := &workflows.Workflows{SearchAttributes: func() []string { return names }}
 			require.NoError(t, replay(name, flows.Register), name)
 		}
 	}

@@ -71,26 +71,43 @@ server_name = "temporal.internal"
 		serverName, err    string
 	}{
 		{name: "nothing", address: "localhost:7233", namespace: "default"},
-		{name: "empty", env: env.Env{"TEMPORAL_ADDRESS=", "TEMPORAL_NAMESPACE="}, address: "localhost:7233", namespace: "default"},
-		{name: "variables", env: env.Env{"TEMPORAL_ADDRESS=temporal:7233", "TEMPORAL_NAMESPACE=n"}, address: "temporal:7233", namespace: "n"},
-		{name: "an API key speaks TLS", env: env.Env{"TEMPORAL_ADDRESS=a:1", "TEMPORAL_API_KEY=secret"}, address: "a:1", namespace: "default", tls: true, credentials: true},
-		{name: "TLS", env: env.Env{"TEMPORAL_TLS=true", "TEMPORAL_TLS_SERVER_NAME=s"}, address: "localhost:7233", namespace: "default", tls: true, serverName: "s"},
-		{name: "no file", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file + ".none"}, address: "localhost:7233", namespace: "default"},
-		{name: "the default profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file}, address: "default.example.com:7233", namespace: "default"},
-		{name: "a profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=cloud"}, address: "a.b.tmprl.cloud:7233", namespace: "a.b", tls: true, credentials: true},
-		{name: "a variable wins", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=cloud", "TEMPORAL_NAMESPACE=n"}, address: "a.b.tmprl.cloud:7233", namespace: "n", tls: true, credentials: true},
-		{name: "part of a profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=partly"}, address: "localhost:7233", namespace: "partly"},
-		{name: "a profile's TLS", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=tls"}, address: "localhost:7233", namespace: "default", tls: true, serverName: "temporal.internal"},
+		{name: "empty", env: env.Env{"TEMPORAL_ADDRESS=", "TEMPORAL_NAMESPACE="}, address: "localhost:7233",
+			namespace: "default"},
+		{name: "variables", env: env.Env{"TEMPORAL_ADDRESS=temporal:7233", "TEMPORAL_NAMESPACE=n"},
+			address: "temporal:7233", namespace: "n"},
+		{name: "an API key speaks TLS", env: env.Env{"TEMPORAL_ADDRESS=a:1", "TEMPORAL_API_KEY=secret"},
+			address: "a:1", namespace: "default", tls: true, credentials: true},
+		{name: "TLS", env: env.Env{"TEMPORAL_TLS=true", "TEMPORAL_TLS_SERVER_NAME=s"}, address: "localhost:7233",
+			namespace: "default", tls: true, serverName: "s"},
+		{name: "no file", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file + ".none"}, address: "localhost:7233",
+			namespace: "default"},
+		{name: "the default profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file},
+			address: "default.example.com:7233", namespace: "default"},
+		{name: "a profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=cloud"},
+			address: "a.b.tmprl.cloud:7233", namespace: "a.b", tls: true, credentials: true},
+		{name: "a variable wins",
+			env:     env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=cloud", "TEMPORAL_NAMESPACE=n"},
+			address: "a.b.tmprl.cloud:7233", namespace: "n", tls: true, credentials: true},
+		{name: "part of a profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=partly"},
+			address: "localhost:7233", namespace: "partly"},
+		{name: "a profile's TLS", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=tls"},
+			address: "localhost:7233", namespace: "default", tls: true, serverName: "temporal.internal"},
 
-		{name: "no such profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=test"}, err: "unable to find profile test in config data"},
-		{name: "a broken file", env: env.Env{"TEMPORAL_CONFIG_FILE=" + broken}, err: "failed parsing config: toml: line 2 is wrong (not shown, since it may hold a key)"},
-		{name: "a folder", env: env.Env{"TEMPORAL_CONFIG_FILE=" + filepath.Dir(file)}, err: "failed reading file at " + filepath.Dir(file) + ": read " + filepath.Dir(file) + ": is a directory"},
-		{name: "half a certificate", env: env.Env{"TEMPORAL_TLS_CLIENT_KEY_DATA=secret"}, err: "invalid TLS config: if either client cert or key data is present, other must be present too"},
-		{name: "no certificate", env: env.Env{"TEMPORAL_TLS_CLIENT_KEY_DATA=secret", "TEMPORAL_TLS_CLIENT_CERT_DATA=cert"}, err: "invalid TLS config: failed loading client cert/key data: tls: failed to find any PEM data in certificate input"},
+		{name: "no such profile", env: env.Env{"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_PROFILE=test"},
+			err: "unable to find profile test in config data"},
+		{name: "a broken file", env: env.Env{"TEMPORAL_CONFIG_FILE=" + broken},
+			err: "failed parsing config: toml: line 2 is wrong (not shown, since it may hold a key)"},
+		{name: "a folder", env: env.Env{"TEMPORAL_CONFIG_FILE=" + filepath.Dir(file)},
+			err: "failed reading file at " + filepath.Dir(file) + ": read " + filepath.Dir(file) + ": is a directory"},
+		{name: "half a certificate", env: env.Env{"TEMPORAL_TLS_CLIENT_KEY_DATA=secret"},
+			err: "invalid TLS config: if either client cert or key data is present, other must be present too"},
+		{name: "no certificate",
+			env: env.Env{"TEMPORAL_TLS_CLIENT_KEY_DATA=secret", "TEMPORAL_TLS_CLIENT_CERT_DATA=cert"},
+			err: "invalid TLS config: failed loading client cert/key data: tls: failed to find any PEM data in certificate input"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			// Before the rest, so that the test's own wins.
+			// It comes first, so that a setting of the test wins.
 			o, err := append(env.Env{"TEMPORAL_CONFIG_FILE=" + os.DevNull}, test.env...).TemporalOptions()
 			if test.err != "" {
 				require.EqualError(t, err, cannot+test.err)

@@ -15,15 +15,15 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-// The real program ends on either signal with code 0, in time, whatever is
-// under way; at a second signal it ends at once.
+// The real program ends with code 0 and within the bound on SIGTERM and on SIGINT, whatever it is doing. A second
+// signal ends it at once.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "worker")
 	out, err := exec.Command("go", "build", "-o", binary, "../../cmd/worker").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	// launch starts it with one run to do, and waits until Atlas is asked so.
+	// launch starts the program and one workflow, and waits until Atlas gets a request of the given method.
 	launch := func(t *testing.T, sim atlassim.Config, asked string) (*exec.Cmd, *logs) {
 		t.Helper()
 		s := setup(t, sim)
@@ -79,7 +79,7 @@ func TestSignals(t *testing.T) {
 		}()
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 		l.line(t, "The worker stops")
-		// Again and again: one that comes too soon still counts as the first.
+		// The signal is sent repeatedly: one that arrives too soon counts as the first.
 		require.Eventually(t, func() bool {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			select {

@@ -24,7 +24,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -39,15 +38,18 @@ import (
 
 const webUI = "https://temporal.example.com"
 
-// payloadKey is a key with an id, as the environment has it.
+// payloadKey is a key with its id, in the form of the environment variable.
 func payloadKey(id string) string {
 	return id + ":" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte(id[:1]), codec.KeySize))
 }
 
-// encrypted is a payload under the key of an id, as the endpoint takes it.
+// encrypted is a payload encrypted with the key of the id, in the form that the endpoint accepts.
 func encrypted(t *testing.T, id, text string) string {
 	t.Helper()
-	out, err := withKey(t, id).Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(text)}})
+	out,
+		err := withKey(t,
+		id).Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")},
+		Data: []byte(text)}})
 	require.NoError(t, err)
 	return payloadsJSON(t, out...)
 }
@@ -59,7 +61,7 @@ func payloadsJSON(t *testing.T, payloads ...*commonpb.Payload) string {
 	return string(b)
 }
 
-// encrypting is a service with a codec.
+// encrypting is a client that encrypts with a codec.
 func (s *stack) encrypting(c codec.Codec) *provisioner.Client {
 	s.t.Helper()
 	o := client.Options{HostPort: s.on.FrontendHostPort(), Logger: temporaltest.Quiet()}
@@ -70,7 +72,7 @@ func (s *stack) encrypting(c codec.Codec) *provisioner.Client {
 	return provisioner.New(temporal, provisioner.Options{TaskQueue: s.queue, DataConverter: o.DataConverter})
 }
 
-// call is a request to the codec endpoint. Its headers come in pairs.
+// call sends a request to the codec endpoint. The headers are pairs of name and value.
 func (p *program) call(method, path, body string, headers ...string) (*http.Response, string) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(body))
@@ -94,11 +96,12 @@ func decoded(t *testing.T, body string) string {
 	return string(p.GetPayloads()[0].GetData())
 }
 
-// Who sends the token is served, from the origins that are named.
+// A caller that sends the token gets an answer, if it comes from one of the configured origins.
 func TestCodecEndpointWithToken(t *testing.T) {
 	t.Parallel()
 	one := payloadKey("one")
-	s := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+one, "TEMPORAL_CODEC_ORIGINS="+webUI+", http://localhost:8233", "TEMPORAL_CODEC_TOKEN=token-hush")
+	s := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+one,
+		"TEMPORAL_CODEC_ORIGINS="+webUI+", http://localhost:8233", "TEMPORAL_CODEC_TOKEN=token-hush")
 	p := s.run()
 	body := encrypted(t, "one", `"orders"`)
 	const tokenNeeded = "send the token of TEMPORAL_CODEC_TOKEN as Authorization: Bearer\n"
@@ -108,21 +111,35 @@ func TestCodecEndpointWithToken(t *testing.T) {
 		status                   int
 		want                     string // "" for the payload, decoded
 	}{
-		{"from the Web UI", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin", webUI}, 200, ""},
-		{"from the other Web UI", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin", "http://localhost:8233"}, 200, ""},
-		{"from a terminal", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 200, ""},
+		{"from the Web UI", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin", webUI}, 200, ""},
+		{"from the other Web UI", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin",
+				"http://localhost:8233"}, 200, ""},
+		{"from a terminal", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 200, ""},
 		{"no token", "POST", "/codec/decode", body, []string{"X-Namespace", "default"}, 401, tokenNeeded},
-		{"wrong token", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hus"}, 401, tokenNeeded},
-		{"bare token", "POST", "/codec/encode", body, []string{"X-Namespace", "default", "Authorization", "token-hush"}, 401, tokenNeeded},
-		{"wrong origin", "POST", "/codec/decode", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin", "https://evil.example.com"}, 403,
+		{"wrong token", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hus"}, 401, tokenNeeded},
+		{"bare token", "POST", "/codec/encode", body,
+			[]string{"X-Namespace", "default", "Authorization", "token-hush"}, 401, tokenNeeded},
+		{"wrong origin", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush", "Origin",
+				"https://evil.example.com"}, 403,
 			"the origin \"https://evil.example.com\" is not one of TEMPORAL_CODEC_ORIGINS\n"},
-		{"wrong namespace", "POST", "/codec/decode", body, []string{"X-Namespace", "other", "Authorization", "Bearer token-hush"}, 403, "X-Namespace is \"other\", and this worker is of \"default\"\n"},
+		{"wrong namespace", "POST", "/codec/decode", body,
+			[]string{"X-Namespace", "other", "Authorization", "Bearer token-hush"}, 403,
+			"X-Namespace is \"other\", and this worker is of \"default\"\n"},
 		{"no namespace", "POST", "/codec/decode", body, []string{"Authorization", "Bearer token-hush"}, 200, ""},
 		{"GET", "GET", "/codec/decode", "", nil, 405, "POST payloads to /codec/encode or /codec/decode\n"},
-		{"elsewhere", "POST", "/codec/other", body, []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 404, "404 page not found\n"},
-		{"another key", "POST", "/codec/decode", encrypted(t, "two", "x"), []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
+		{"elsewhere", "POST", "/codec/other", body,
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 404, "404 page not found\n"},
+		{"another key", "POST", "/codec/decode", encrypted(t, "two", "x"),
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
 			"a payload is encrypted with the key \"two\", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names\n"},
-		{"too much", "POST", "/codec/decode", strings.Repeat(" ", maxCodecBody+1), []string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400, "http: request body too large\n"},
+		{"too much", "POST", "/codec/decode", strings.Repeat(" ", 16<<20+1),
+			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
+			"http: request body too large\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			resp, answer := p.call(test.method, test.path, test.body, test.headers...)
@@ -140,17 +157,20 @@ func TestCodecEndpointWithToken(t *testing.T) {
 		})
 	}
 
-	resp, answer := p.call("POST", "/codec/encode", payloadsJSON(t, &commonpb.Payload{Data: []byte("plain")}), "X-Namespace", "default", "Authorization", "Bearer token-hush")
+	resp,
+		answer := p.call("POST", "/codec/encode", payloadsJSON(t, &commonpb.Payload{Data: []byte("plain")}),
+		"X-Namespace", "default", "Authorization", "Bearer token-hush")
 	require.Equal(t, 200, resp.StatusCode)
 	require.NotContains(t, answer, base64.StdEncoding.EncodeToString([]byte("plain")))
 	_, answer = p.call("POST", "/codec/decode", answer, "X-Namespace", "default", "Authorization", "Bearer token-hush")
 	require.Equal(t, "plain", decoded(t, answer))
 
-	// As Temporal's own program calls it.
+	// Temporal's own program calls the endpoint like this.
 	_, err := s.encrypting(withKey(t, "one")).Start(s.ctx(), s.request())
 	require.NoError(t, err)
 	var cluster map[string]any
-	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(), "--workflow-id", contract.ClusterWorkflowID(group, s.name),
+	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(),
+		"--workflow-id", contract.ClusterWorkflowID(group, s.name),
 		"--output", "json", "--codec-endpoint", p.url+"/codec", "--codec-auth", "Bearer token-hush").Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &cluster))
@@ -161,25 +181,32 @@ func TestCodecEndpointWithToken(t *testing.T) {
 	require.NotContains(t, p.logs.String(), strings.TrimPrefix(one, "one:"))
 }
 
-// A browser asks first, without the credentials that it would send.
+// A browser sends a preflight request first, without credentials.
 func TestCodecEndpointPreflight(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+payloadKey("one"), "TEMPORAL_CODEC_ORIGINS="+webUI, "TEMPORAL_CODEC_TOKEN=token-hush")
+	s := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+payloadKey("one"), "TEMPORAL_CODEC_ORIGINS="+webUI,
+		"TEMPORAL_CODEC_TOKEN=token-hush")
 	p := s.run()
-	resp, _ := p.call("OPTIONS", "/codec/decode", "", "Origin", webUI, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type,x-namespace")
+	resp,
+		_ := p.call("OPTIONS", "/codec/decode", "", "Origin", webUI, "Access-Control-Request-Method", "POST",
+		"Access-Control-Request-Headers", "authorization,content-type,x-namespace")
 	require.Equal(t, 204, resp.StatusCode)
 	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": webUI, "Access-Control-Allow-Credentials": "true", "Access-Control-Allow-Methods": "POST",
-		"Access-Control-Allow-Headers": "Authorization, Authorization-Extras, Content-Type, X-Namespace", "Vary": "Origin",
+		"Access-Control-Allow-Origin": webUI, "Access-Control-Allow-Credentials": "true",
+		"Access-Control-Allow-Methods": "POST",
+		"Access-Control-Allow-Headers": "Authorization, Authorization-Extras, Content-Type, X-Namespace",
+		"Vary":                         "Origin",
 	} {
 		require.Equal(t, want, resp.Header.Get(name), name)
 	}
-	resp, _ = p.call("OPTIONS", "/codec/decode", "", "Origin", "https://evil.example.com", "Access-Control-Request-Method", "POST")
+	resp,
+		_ = p.call("OPTIONS", "/codec/decode", "", "Origin", "https://evil.example.com",
+		"Access-Control-Request-Method", "POST")
 	require.Equal(t, 403, resp.StatusCode)
 	require.Empty(t, resp.Header.Get("Access-Control-Allow-Origin"))
 }
 
-// Keys alone open no endpoint.
+// The endpoint is off where only keys are configured.
 func TestCodecEndpointOff(t *testing.T) {
 	t.Parallel()
 	p := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+payloadKey("one")).run()
@@ -189,18 +216,20 @@ func TestCodecEndpointOff(t *testing.T) {
 	}
 }
 
-// gate is a Temporal that asks for credentials, in front of the real one: the
-// worker's open everything, the reader's DescribeNamespace.
-func gate(t *testing.T, open bool, options ...grpc.ServerOption) (address string, stop func()) {
+// authorizingTemporal is a proxy in front of the dev server that checks credentials: the worker's permit everything,
+// the reader's permit DescribeNamespace.
+func authorizingTemporal(t *testing.T, open bool, options ...grpc.ServerOption) (address string, stop func()) {
 	t.Helper()
-	forward, err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: server.Client().WorkflowService()})
+	forward,
+		err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: server.Client().WorkflowService()})
 	require.NoError(t, err)
 	g := grpc.NewServer(append(options, grpc.UnaryInterceptor(
 		func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			md, _ := metadata.FromIncomingContext(ctx)
 			_, describes := req.(*workflowservice.DescribeNamespaceRequest)
 			switch who := strings.Join(md.Get("authorization"), " and "); {
-			case open, who == "Bearer worker-hush", describes && who == "Bearer reader" && strings.Join(md.Get("authorization-extras"), " and ") == "extra":
+			case open, who == "Bearer worker-hush",
+				describes && who == "Bearer reader" && strings.Join(md.Get("authorization-extras"), " and ") == "extra":
 				return handler(ctx, req)
 			}
 			return nil, serviceerror.ToStatus(serviceerror.NewPermissionDenied("Request unauthorized.", "")).Err()
@@ -213,8 +242,7 @@ func gate(t *testing.T, open bool, options ...grpc.ServerOption) (address string
 	return listener.Addr().String(), g.Stop
 }
 
-// Without a token, Temporal decides, by the caller's credentials and never by
-// the worker's own.
+// Without a token, Temporal decides who may call, by the caller's credentials and never by the worker's own.
 func TestCodecEndpointAsksTemporal(t *testing.T) {
 	t.Parallel()
 	const denied = "you may not read namespace \"default\", by Temporal: Request unauthorized.\n"
@@ -224,9 +252,11 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address, stop := gate(t, false)
+			address, stop := authorizingTemporal(t, false)
 			one := payloadKey("one")
-			s := setup(t, atlassim.Config{}, append(own, "TEMPORAL_ADDRESS="+address, "TEMPORAL_PAYLOAD_KEYS="+one, "TEMPORAL_CODEC_ORIGINS="+webUI)...)
+			s := setup(t, atlassim.Config{},
+				append(own, "TEMPORAL_ADDRESS="+address, "TEMPORAL_PAYLOAD_KEYS="+one,
+					"TEMPORAL_CODEC_ORIGINS="+webUI)...)
 			p := s.run()
 			body := encrypted(t, "one", "x")
 			for _, test := range []struct {
@@ -240,7 +270,9 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 				{nil, 403, denied},
 			} {
 				for _, path := range []string{"/codec/decode", "/codec/encode"} {
-					resp, answer := p.call("POST", path, body, append(test.headers, "X-Namespace", "default", "Origin", webUI)...)
+					resp,
+						answer := p.call("POST", path, body,
+						append(test.headers, "X-Namespace", "default", "Origin", webUI)...)
 					require.Equal(t, test.status, resp.StatusCode, answer)
 					if test.want != "" {
 						require.Equal(t, test.want, answer)
@@ -249,7 +281,9 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 			}
 			require.NotContains(t, p.logs.String(), "everybody")
 			stop()
-			resp, answer := p.call("POST", "/codec/decode", body, "X-Namespace", "default", "Authorization", "Bearer reader", "Authorization-Extras", "extra")
+			resp,
+				answer := p.call("POST", "/codec/decode", body, "X-Namespace", "default", "Authorization",
+				"Bearer reader", "Authorization-Extras", "extra")
 			require.Equal(t, 503, resp.StatusCode)
 			require.Contains(t, answer, "no word from Temporal on whether you may read namespace \"default\": ")
 			require.NotContains(t, p.logs.String(), "hush")
@@ -257,8 +291,7 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 	}
 }
 
-// A Temporal that asks nobody for credentials, such as the dev server, lets the
-// endpoint ask nobody either: the log says so.
+// Where Temporal checks no credentials, as the dev server, the endpoint checks none either, and the log warns.
 func TestCodecEndpointOnAnOpenServer(t *testing.T) {
 	t.Parallel()
 	one := payloadKey("one")
@@ -271,19 +304,7 @@ func TestCodecEndpointOnAnOpenServer(t *testing.T) {
 	require.Equal(t, "x", decoded(t, answer))
 }
 
-// Temporal that goes away after the worker has found it, and before it has said
-// who may read, ends the worker's start.
-func TestCodecEndpointWithoutTemporal(t *testing.T) {
-	t.Parallel()
-	_, err := newCodecHandler(t.Context(), Config{
-		Temporal:      client.Options{HostPort: "127.0.0.1:1", Namespace: "default", Logger: temporaltest.Quiet()},
-		CodecEndpoint: CodecEndpoint{Origins: []string{webUI}},
-	}, zap.NewNop())
-	require.ErrorContains(t, err, `the codec endpoint cannot ask Temporal who may read: no word from Temporal on whether you may read namespace "default": `)
-}
-
-// Where the worker's client certificate is what lets callers in, Temporal
-// cannot tell them apart.
+// Where Temporal goes by the worker's client certificate, it cannot tell callers apart, so the endpoint is refused.
 func TestCodecEndpointBehindACertificate(t *testing.T) {
 	t.Parallel()
 	model := httptest.NewUnstartedServer(nil)
@@ -298,10 +319,15 @@ func TestCodecEndpointBehindACertificate(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(block), 0o600))
 	}
-	// Any certificate does, so that the model's serves on both sides.
-	address, _ := gate(t, true, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert})))
-	s := setup(t, atlassim.Config{}, "TEMPORAL_ADDRESS="+address, "TEMPORAL_TLS_SERVER_CA_CERT_PATH="+filepath.Join(folder, "cert"),
-		"TEMPORAL_TLS_CLIENT_CERT_PATH="+filepath.Join(folder, "cert"), "TEMPORAL_TLS_CLIENT_KEY_PATH="+filepath.Join(folder, "key"),
+	// The server accepts any client certificate, so that one certificate serves both sides.
+	address,
+		_ := authorizingTemporal(t, true,
+		grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate},
+			ClientAuth: tls.RequireAnyClientCert})))
+	s := setup(t, atlassim.Config{}, "TEMPORAL_ADDRESS="+address,
+		"TEMPORAL_TLS_SERVER_CA_CERT_PATH="+filepath.Join(folder, "cert"),
+		"TEMPORAL_TLS_CLIENT_CERT_PATH="+filepath.Join(folder, "cert"),
+		"TEMPORAL_TLS_CLIENT_KEY_PATH="+filepath.Join(folder, "key"),
 		"TEMPORAL_PAYLOAD_KEYS="+payloadKey("one"), "TEMPORAL_CODEC_ORIGINS="+webUI)
 	var l logs
 	require.Equal(t, 1, Run(s.ctx(), nil, s.env, &l, &l))
@@ -309,7 +335,7 @@ func TestCodecEndpointBehindACertificate(t *testing.T) {
 	require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended",
 		"error": "the codec endpoint would let in everybody: Temporal goes by this worker's client certificate, whoever calls. Set TEMPORAL_CODEC_TOKEN",
 	}, lines[len(lines)-1])
-	// With a token it is served.
+	// With a token the endpoint is served.
 	s.env = append(s.env, "TEMPORAL_CODEC_TOKEN=token")
 	s.run()
 }

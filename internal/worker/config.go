@@ -16,6 +16,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
 // The variables that the worker reads beside Temporal's own.
@@ -30,8 +31,6 @@ const (
 	envDeployment   = "TEMPORAL_DEPLOYMENT_NAME"
 	envBuildID      = "TEMPORAL_WORKER_BUILD_ID"
 	envHTTPAddress  = "WORKER_HTTP_ADDRESS"
-	envCodecOrigins = "TEMPORAL_CODEC_ORIGINS"
-	envCodecToken   = "TEMPORAL_CODEC_TOKEN"
 	envLogLevel     = "LOG_LEVEL"
 	envLogFormat    = "LOG_FORMAT"
 )
@@ -57,8 +56,8 @@ type Config struct {
 	// Codec is of TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE. Default
 	// none, which encrypts nothing.
 	Codec codec.Codec
-	// CodecEndpoint is served at HTTPAddress. Default off.
-	CodecEndpoint CodecEndpoint
+	// CodecServer is served at HTTPAddress. Default off.
+	CodecServer codecserver.Config
 	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics
 	// are served, such as ":8080". Default "", which serves none.
 	HTTPAddress string
@@ -107,7 +106,7 @@ func ReadConfig(e env.Env) (Config, error) {
 			wrong(envHTTPAddress, "must be host:port or :port, got %q", c.HTTPAddress)
 		}
 	}
-	if err := readCodec(e, &c); err != nil {
+	if err := c.readCodec(e); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	if c.LogLevel, err = zapcore.ParseLevel(e.Get(envLogLevel, "info")); err != nil {
@@ -117,6 +116,26 @@ func ReadConfig(e env.Env) (Config, error) {
 		wrong(envLogFormat, "must be json or console, got %q", c.LogFormat)
 	}
 	return c, errors.Join(mistakes...)
+}
+
+// readCodec reads the payload keys and who may call the codec server.
+func (c *Config) readCodec(e env.Env) error {
+	var keys, server error
+	c.Codec, keys = codec.FromEnv(e.LookupEnv)
+	c.CodecServer, server = codecserver.ReadConfig(e)
+	mistakes := []error{keys, server}
+	for _, name := range []string{codecserver.EnvOrigins, codecserver.EnvToken} {
+		switch {
+		case e.Get(name, "") == "":
+		case c.HTTPAddress == "":
+			mistakes = append(mistakes, fmt.Errorf("%s is set without %s, where the codec endpoint would be",
+				name, envHTTPAddress))
+		case keys == nil && !c.Codec.Encrypts():
+			mistakes = append(mistakes, fmt.Errorf("%s is set without %s or %s: there is nothing to decode",
+				name, codec.EnvKeys, codec.EnvKeysFile))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // readDeployment takes both halves of a worker's version or neither.

@@ -13,21 +13,23 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-// A run that began on one build ends on it, while new runs go to the next: the
-// steps of docs/deploys.md on a real server.
+// A run ends on the build that it started on, while new runs start on the next one. The test follows the steps of
+// docs/deploys.md.
 func TestRollingDeploy(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug")
 	const deployment = "atlas-provisioner"
 	temporal := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(s.ctx(), s.on.CLI, append(args, "--address", s.on.FrontendHostPort())...).CombinedOutput()
+		out,
+			err := exec.CommandContext(s.ctx(), s.on.CLI,
+			append(args, "--address", s.on.FrontendHostPort())...).CombinedOutput()
 		return string(out), err
 	}
 	build := func(id string) *program {
 		s.env = append(s.env, "TEMPORAL_DEPLOYMENT_NAME="+deployment, "TEMPORAL_WORKER_BUILD_ID="+id)
 		return s.run()
 	}
-	// The server knows a build once a worker of it has polled.
+	// The server knows a build once one of its workers has polled.
 	done := func(want, command string, args ...string) {
 		t.Helper()
 		args = append(strings.Fields("worker deployment "+command+" --deployment-name "+deployment), args...)
@@ -40,7 +42,8 @@ func TestRollingDeploy(t *testing.T) {
 	}
 	start := func(name string) (workflowID string) {
 		s.name = name
-		s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"}) // it waits until the faults are cleared
+		s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503,
+			Method: "GET"}) // it waits until the faults are cleared
 		return s.start().WorkflowID
 	}
 
@@ -57,10 +60,12 @@ func TestRollingDeploy(t *testing.T) {
 	two.waits(second)
 	done("draining", "describe-version", "--build-id", "one")
 
-	// A run that stands still on a bad build is moved by hand.
+	// An operator moves a run off a build that does not work.
 	third := start("t-third")
 	two.waits(third)
-	out, err := temporal("workflow", "update-options", "--workflow-id", third, "--versioning-override-behavior", "pinned",
+	out,
+		err := temporal("workflow", "update-options", "--workflow-id", third, "--versioning-override-behavior",
+		"pinned",
 		"--versioning-override-deployment-name", deployment, "--versioning-override-build-id", "one")
 	require.NoError(t, err, out)
 	one.waits(third)
@@ -77,7 +82,8 @@ func TestRollingDeploy(t *testing.T) {
 		_, err := s.client.Result(s.ctx(), id, "")
 		require.NoError(t, err)
 		builds := map[string]bool{}
-		for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+		for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false,
+			enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
 			event, err := i.Next()
 			require.NoError(t, err)
 			if task := event.GetWorkflowTaskCompletedEventAttributes(); task != nil {
@@ -91,7 +97,7 @@ func TestRollingDeploy(t *testing.T) {
 	}
 }
 
-// waits waits until the program looks after the run's cluster.
+// waits waits until this worker runs the wait of the workflow.
 func (p *program) waits(workflowID string) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool {

@@ -23,7 +23,7 @@ import (
 type health struct {
 	temporal client.Client
 	metrics  http.Handler
-	codec    *codecHandler // nil for none
+	codec    http.Handler // nil for none
 	ready    atomic.Bool
 }
 

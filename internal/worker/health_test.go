@@ -14,7 +14,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
 )
 
-// Before the worker has started it is alive and not ready.
+// A worker that has not started yet is alive and not ready.
 func TestHealthBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	handler := (&health{temporal: server.Client()}).handler()
@@ -41,8 +41,7 @@ func TestHealthBeforeTheStart(t *testing.T) {
 	}
 }
 
-// Ready while it works; not ready, but alive, while it stops. A create that
-// hangs makes the stop last.
+// A worker is ready while it works, and alive but not ready while it stops. A create that hangs prolongs the stop.
 func TestHealthWhileStopping(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}})
@@ -67,8 +66,8 @@ func TestHealthWhileStopping(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused", "the end of it")
 }
 
-// A worker that has lost Temporal is alive and not ready, and still stops in
-// time. It is one on a server without the search attributes, which says so.
+// A worker that has lost Temporal is alive and not ready, and still stops within the bound. The server has no search
+// attributes, which the log tells.
 func TestHealthWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	bare, err := temporaltest.Start(false)
@@ -82,8 +81,9 @@ func TestHealthWithoutTemporal(t *testing.T) {
 	s := setupOn(t, bare, atlassim.Config{CreateFor: time.Hour})
 	p := s.run()
 	require.Equal(t, map[string]any{
-		"level": "warn", "msg": "The namespace lacks search attributes, so none are set. Add them, then restart the worker",
-		"add": "temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default",
+		"level": "warn",
+		"msg":   "The namespace lacks search attributes, so they are not set. Add them, then restart the worker",
+		"add":   "temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default",
 	}, p.logs.lines(t)[0])
 	s.start()
 	s.asked("GET")
@@ -129,14 +129,20 @@ func TestHealthcheck(t *testing.T) {
 		{"by port", []string{"WORKER_HTTP_ADDRESS=:" + port}, nil, output{}},
 		{"on all interfaces", []string{"WORKER_HTTP_ADDRESS=0.0.0.0:" + port}, nil, output{}},
 		{"a URL", nil, []string{p.url + "/healthz"}, output{}},
-		{"a URL rather than the variable", []string{"WORKER_HTTP_ADDRESS=127.0.0.1:1"}, []string{p.url + "/readyz"}, output{}},
-		{"not ready", []string{"WORKER_HTTP_ADDRESS=" + strings.TrimPrefix(draining.URL, "http://")}, nil, output{1, "", "worker: 503 Service Unavailable\nthe worker is not ready\n"}},
-		{"no such page", nil, []string{p.url + "/elsewhere"}, output{1, "", "worker: 404 Not Found\n404 page not found\n"}},
+		{"a URL rather than the variable", []string{"WORKER_HTTP_ADDRESS=127.0.0.1:1"}, []string{p.url + "/readyz"},
+			output{}},
+		{"not ready", []string{"WORKER_HTTP_ADDRESS=" + strings.TrimPrefix(draining.URL, "http://")}, nil,
+			output{1, "", "worker: 503 Service Unavailable\nthe worker is not ready\n"}},
+		{"no such page", nil, []string{p.url + "/elsewhere"},
+			output{1, "", "worker: 404 Not Found\n404 page not found\n"}},
 		{"no reason", nil, []string{bare.URL}, output{1, "", "worker: 418 I'm a teapot\n"}},
-		{"nobody there", []string{"WORKER_HTTP_ADDRESS=127.0.0.1:1"}, nil, output{1, "", `worker: Get "http://127.0.0.1:1/readyz": ` + refused("127.0.0.1:1")}},
+		{"nobody there", []string{"WORKER_HTTP_ADDRESS=127.0.0.1:1"}, nil,
+			output{1, "", `worker: Get "http://127.0.0.1:1/readyz": ` + refused("127.0.0.1:1")}},
 		{"no address", nil, nil, output{2, "", "worker: WORKER_HTTP_ADDRESS is not set to an address\n"}},
-		{"no port", []string{"WORKER_HTTP_ADDRESS=localhost"}, nil, output{2, "", "worker: WORKER_HTTP_ADDRESS is not set to an address\n"}},
-		{"no URL", nil, []string{"http://[::1"}, output{2, "", `worker: parse "http://[::1": missing ']' in host` + "\n"}},
+		{"no port", []string{"WORKER_HTTP_ADDRESS=localhost"}, nil,
+			output{2, "", "worker: WORKER_HTTP_ADDRESS is not set to an address\n"}},
+		{"no URL", nil, []string{"http://[::1"},
+			output{2, "", `worker: parse "http://[::1": missing ']' in host` + "\n"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.Equal(t, test.want, run(t, test.env, append([]string{"healthcheck"}, test.args...)...))

@@ -3,12 +3,10 @@ package worker
 import (
 	"context"
 	"maps"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -17,15 +15,13 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.uber.org/zap"
 
-	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// scrape is what a worker answered, by metric.
+// scrape is the answer of /metrics, by name of the metric.
 type scrape map[string]*dto.MetricFamily
 
 func parse(t *testing.T, text string) scrape {
@@ -36,8 +32,7 @@ func parse(t *testing.T, text string) scrape {
 	return families
 }
 
-// series are the values of a metric by the label values asked for, which name
-// each series; of a histogram, the counts.
+// series returns the values of a metric (the counts of a histogram) by its label values, joined with "|".
 func (s scrape) series(t *testing.T, name string, labels ...string) map[string]float64 {
 	t.Helper()
 	out := map[string]float64{}
@@ -55,8 +50,7 @@ func (s scrape) series(t *testing.T, name string, labels ...string) map[string]f
 	return out
 }
 
-// Every request and every run is counted, once, and no label tells one cluster
-// from another.
+// Every request and every run is counted once, and no label holds the name of a cluster.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{RateLimit: 100, RefillPerMinute: 1, Faults: []atlassim.Fault{
@@ -75,7 +69,10 @@ func TestMetrics(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s.name = "t-theirs"
-	require.NoError(t, s.sim.CreateFlex(group, atlassim.FlexRequest{Name: s.name, ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}))
+	require.NoError(t,
+		s.sim.CreateFlex(group,
+			atlassim.FlexRequest{Name: s.name,
+				ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}))
 	var failure *provisioner.Failure
 	_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
 	require.ErrorAs(t, err, &failure)
@@ -91,10 +88,13 @@ func TestMetrics(t *testing.T) {
 		requests[e.Method+" "+endpoint+"|"+status]++
 	}
 	const create, get = "POST /groups/{groupId}/flexClusters", "GET /groups/{groupId}/flexClusters/{name}"
-	require.Equal(t, map[string]float64{create + "|none": 1, create + "|503": 1, create + "|201": 2, create + "|400": 1, get + "|200": requests[get+"|200"]}, requests)
+	require.Equal(t,
+		map[string]float64{create + "|none": 1, create + "|503": 1, create + "|201": 2, create + "|400": 1,
+			get + "|200": requests[get+"|200"]}, requests)
 	got := now()
 	require.Equal(t, requests, got.series(t, "atlas_requests_total", "endpoint", "status"))
-	require.Equal(t, map[string]float64{create: 5, get: requests[get+"|200"]}, got.series(t, "atlas_request_duration_seconds", "endpoint"))
+	require.Equal(t, map[string]float64{create: 5, get: requests[get+"|200"]},
+		got.series(t, "atlas_request_duration_seconds", "endpoint"))
 	bucket := group + "|flexClusters"
 	require.Equal(t, map[string]float64{bucket: 100}, got.series(t, "atlas_rate_limit", "group_id", "resource"))
 	remaining := got.series(t, "atlas_rate_limit_remaining", "group_id", "resource")[bucket]
@@ -102,16 +102,19 @@ func TestMetrics(t *testing.T) {
 	require.Less(t, remaining, 100.0)
 
 	require.Equal(t, map[string]float64{"CREATED|IDLE": 2, "CLUSTER_CONFLICT|": 1}, got.clusters(t))
-	require.Equal(t, map[string]float64{contract.ProvisionFlexCluster: 2}, got.series(t, "atlas_cluster_time_to_idle_seconds", "workflow_type"))
+	require.Equal(t, map[string]float64{contract.ProvisionFlexCluster: 2},
+		got.series(t, "atlas_cluster_time_to_idle_seconds", "workflow_type"))
 	require.Empty(t, got["atlas_clusters_waiting"].GetMetric())
 
-	// One that waits is seen with its last state, and not once it is done.
+	// A cluster that is waited for is counted by its last state, until the wait ends.
 	s.name = "t-waits"
 	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"})
 	run := s.start()
 	states := func(want map[string]float64) {
 		t.Helper()
-		require.Eventually(t, func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) }, patience, 20*time.Millisecond)
+		require.Eventually(t,
+			func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) }, patience,
+			20*time.Millisecond)
 	}
 	states(map[string]float64{"CREATING": 1})
 	require.NoError(t, s.sim.SetState(group, s.name, "REPAIRING"))
@@ -124,7 +127,7 @@ func TestMetrics(t *testing.T) {
 	states(map[string]float64{})
 	require.Equal(t, map[string]float64{"CREATED|IDLE": 2, "CLUSTER_CONFLICT|": 1, "CANCELED|": 1}, now().clusters(t))
 
-	// What fails on the way to Temporal and in a workflow task, which alerts tell.
+	// Failing requests to Temporal and failing workflow tasks, which alerts are made of.
 	s.name = "t-terminated"
 	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 503, Method: "GET"})
 	terminated := s.start().WorkflowID
@@ -145,11 +148,10 @@ func (s scrape) clusters(t *testing.T) map[string]float64 {
 	return s.series(t, "atlas_clusters_total", "outcome", "state")
 }
 
-// check holds what is true of every scrape.
+// check compares the names and labels of a scrape with testdata/metrics.txt.
 func (s scrape) check(t *testing.T) {
 	t.Helper()
-	// testdata/metrics.txt is what dashboards and alerts may use; tools/monitoring
-	// holds ours to it.
+	// Dashboards and alerts may use what testdata/metrics.txt lists; tools/monitoring checks ours against it.
 	file, err := os.ReadFile("testdata/metrics.txt")
 	require.NoError(t, err)
 	known := map[string]bool{}
@@ -187,44 +189,4 @@ func (s scrape) check(t *testing.T) {
 	problems, err := promlint.NewWithMetricFamilies(own).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
-}
-
-// A rate limit that is old is not shown, and no more than so many are.
-func TestRateLimitsKept(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m, err := newMetrics(zap.NewNop())
-		require.NoError(t, err)
-		shown := func() map[string]float64 {
-			w := httptest.NewRecorder()
-			m.handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-			return parse(t, w.Body.String()).series(t, "atlas_rate_limit_remaining", "group_id", "resource")
-		}
-		see := func(project, endpoint string, remaining int) {
-			m.observe(atlasclient.Observation{Method: "GET", Endpoint: endpoint, GroupID: project, RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: remaining}})
-		}
-		see("a", "/groups/{groupId}/flexClusters/{name}", 7)
-		see("a", "/groups/{groupId}/clusters/tenantUpgradeToServerless", 0)
-		time.Sleep(2 * time.Minute)
-		see("a", "/groups/{groupId}/flexClusters", 5)
-		require.Equal(t, map[string]float64{"a|flexClusters": 5, "a|clusters": 0}, shown())
-		time.Sleep(2 * time.Minute)
-		require.Equal(t, map[string]float64{"a|flexClusters": 5}, shown())
-		for i := range rateLimitsKept {
-			time.Sleep(time.Millisecond)
-			see(strings.Repeat("b", i+1), "/groups/{groupId}/flexClusters", 1)
-		}
-		require.Len(t, shown(), rateLimitsKept)
-		require.NotContains(t, shown(), "a|flexClusters", "the oldest")
-	})
-}
-
-// What Atlas says is a label only if it looks like a name of its own.
-func TestLabel(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"CREATED": "CREATED", "HTTP_409": "HTTP_409", "": "", "orders": "OTHER", "A B": "OTHER", strings.Repeat("A", 65): "OTHER",
-	} {
-		require.Equal(t, want, label(in))
-	}
 }

@@ -37,15 +37,14 @@ func TestMain(m *testing.M) {
 
 const (
 	group = "32b6e34b3d91647abb20e7b8"
-	// patience bounds what a test waits for. It is far beyond what is needed:
-	// no test passes or fails by speed, but for the one bound of the contract.
+	// patience bounds how long a test waits for something. It is far more than is needed, so that a slow machine fails
+	// no test.
 	patience = 2 * time.Minute
-	// stopBound is that one: how long a stop may take.
+	// stopBound is how long a worker may take to stop, by the contract.
 	stopBound = 10 * time.Second
 )
 
-// stack is a simulator and the environment of a worker that is set on it, with
-// a task queue of its own.
+// stack is a simulator and the environment of a worker that uses it, with its own task queue.
 type stack struct {
 	t      *testing.T
 	sim    *atlassim.Server
@@ -72,14 +71,15 @@ func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config, more ..
 	var url string
 	s.sim, url = atlassimtest.Start(t, sim)
 	s.env = append([]string{
-		"TEMPORAL_ADDRESS=" + on.FrontendHostPort(), "TEMPORAL_CONFIG_FILE=" + os.DevNull, "TEMPORAL_TASK_QUEUE=" + s.queue,
+		"TEMPORAL_ADDRESS=" + on.FrontendHostPort(), "TEMPORAL_CONFIG_FILE=" + os.DevNull,
+		"TEMPORAL_TASK_QUEUE=" + s.queue,
 		"MONGODB_ATLAS_BASE_URL=" + url, "MONGODB_ATLAS_ACCESS_TOKEN=token-of-the-tests",
 		"WORKER_HTTP_ADDRESS=127.0.0.1:0",
 	}, more...)
 	return s
 }
 
-// start starts the provisioning of a cluster that no other test has.
+// start starts a provision of a cluster whose name no other test uses.
 func (s *stack) start() provisioner.Run {
 	s.t.Helper()
 	run, err := s.client.Start(s.ctx(), s.request())
@@ -100,7 +100,7 @@ func (s *stack) ctx() context.Context {
 	return ctx
 }
 
-// asked waits until Atlas has been asked so.
+// asked waits until the simulator has got a request of the method.
 func (s *stack) asked(method string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -122,7 +122,7 @@ type program struct {
 	code chan int
 }
 
-// run begins a run of the worker, and waits until it works.
+// run starts the worker and waits until it works.
 func (s *stack) run() *program {
 	s.t.Helper()
 	p := s.begin()
@@ -131,8 +131,7 @@ func (s *stack) run() *program {
 	return p
 }
 
-// begin begins a run of the worker, which lasts until stop is called or the
-// test ends.
+// begin starts the worker, which runs until stop is called or the test ends.
 func (s *stack) begin() *program {
 	s.t.Helper()
 	p := &program{t: s.t, logs: &logs{}, code: make(chan int, 1)}
@@ -153,14 +152,14 @@ func (s *stack) begin() *program {
 	return p
 }
 
-// end stops the worker, and answers its exit code and how long that took.
+// end stops the worker and returns its exit code and how long the stop took.
 func (p *program) end() (code int, took time.Duration) {
 	begun := time.Now()
 	p.stop()
 	return <-p.code, time.Since(begun)
 }
 
-// get answers the status and body of a path of the health endpoints.
+// get requests a path of the health endpoints and returns status and body.
 func (p *program) get(path string) (int, string) {
 	p.t.Helper()
 	resp, err := http.Get(p.url + path)
@@ -175,7 +174,7 @@ func (p *program) get(path string) (int, string) {
 // logs collects what a worker logs.
 type logs struct{ temporaltest.Buffer }
 
-// lines are the lines so far, without their times.
+// lines returns the lines so far, without their times.
 func (l *logs) lines(t *testing.T) (out []map[string]any) {
 	t.Helper()
 	for text := range strings.Lines(l.String()) {
@@ -192,7 +191,7 @@ func (l *logs) lines(t *testing.T) (out []map[string]any) {
 	return out
 }
 
-// line waits for the line that begins so.
+// line waits for a line whose message begins with the text.
 func (l *logs) line(t *testing.T, message string) map[string]any {
 	t.Helper()
 	full := regexp.MustCompile(`"msg":"` + regexp.QuoteMeta(message) + `.*\n`)
@@ -200,12 +199,13 @@ func (l *logs) line(t *testing.T, message string) map[string]any {
 		t.Fatalf("no line %q in the log:\n%s", message, l)
 	}
 	lines := l.lines(t)
-	i := slices.IndexFunc(lines, func(line map[string]any) bool { return strings.HasPrefix(line["msg"].(string), message) })
+	i := slices.IndexFunc(lines,
+		func(line map[string]any) bool { return strings.HasPrefix(line["msg"].(string), message) })
 	require.NotEqual(t, -1, i)
 	return lines[i]
 }
 
-// golden holds text against a file in testdata.
+// golden compares a text with a file in testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
@@ -22,14 +20,16 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/ratelimit"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/metrics"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
@@ -112,20 +112,29 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if config.AllowHTTP {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only")
 	}
-	metrics, err := newMetrics(logger)
+	limiter := ratelimit.New()
+	var shared *reads.Reads
+	measured, err := metrics.New(metrics.Sources{
+		RateLimits: limiter.Snapshot,
+		Waiting:    func() map[string]int { return shared.Snapshot() },
+	}, logger)
 	if err != nil {
 		return err
 	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Limiter: ratelimit.New(), Observe: metrics.observe,
+		Limiter: limiter, Observe: measured.Observe,
 	})
 	if err != nil {
 		return err
 	}
-	config.Temporal.MetricsHandler = metrics.temporal
+	shared = reads.New(atlas)
+	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
+	attributes := &searchAttributes{logger: logger}
+	config.Temporal.ConnectionOptions.DialOptions = append(config.Temporal.ConnectionOptions.DialOptions,
+		grpc.WithChainUnaryInterceptor(attributes.intercept))
 	temporal, err := client.DialContext(ctx, config.Temporal)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -138,17 +147,23 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	fatal := make(chan error, 1)
 	options := Options()
 	options.OnFatalError = func(err error) { fatal <- err }
-	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.clusters}
+	options.Interceptors = []interceptor.WorkerInterceptor{&metrics.CountRuns{}}
 	options.DeploymentOptions = deploymentOptions(config.Deployment)
 	w := worker.New(temporal, config.TaskQueue, options)
-	register(w, activities.New(atlas, reads.New(atlas), config.Pace), hasSearchAttributes(ctx, temporal, config.Temporal.Namespace, logger))
+	attributes.check(ctx, temporal, config.Temporal.Namespace)
+	register(w, activities.New(atlas, shared, config.Pace), attributes.Usable)
 
-	endpoint, err := newCodecHandler(ctx, config, logger)
-	if err != nil {
-		return err
+	health := &health{temporal: temporal, metrics: measured.Handler()}
+	if config.CodecServer.Enabled() {
+		server, err := codecserver.New(ctx, codecserver.Options{
+			Config: config.CodecServer, Temporal: config.Temporal, Codec: config.Codec, Logger: logger,
+		})
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		health.codec = server
 	}
-	defer endpoint.close()
-	health := &health{temporal: temporal, metrics: metrics.handler, codec: endpoint}
 	stopHTTP, err := health.serve(config.HTTPAddress, logger)
 	if err != nil {
 		return err
@@ -190,37 +205,10 @@ func deploymentOptions(v worker.WorkerDeploymentVersion) (o worker.DeploymentOpt
 	return o
 }
 
-func register(w worker.Registry, acts *activities.Activities, searchAttributes bool) {
+func register(w worker.Registry, acts *activities.Activities, searchAttributes func() []string) {
 	flows := &workflows.Workflows{SearchAttributes: searchAttributes}
 	flows.Register(w)
 	w.RegisterActivity(acts)
-}
-
-// hasSearchAttributes asks whether the namespace has the contract's search
-// attributes. It does not add them: that is for whoever runs Temporal. It asks
-// by counting, which whoever may start workflows may do; the list of attributes
-// is for operators, and Temporal Cloud gives it to no worker.
-func hasSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *zap.Logger) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	add := "temporal operator search-attribute create --type Keyword"
-	lacks := false
-	for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
-		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: name + " = ''"})
-		var unknown *serviceerror.InvalidArgument
-		switch {
-		case errors.As(err, &unknown):
-			lacks = true
-			add += " --name " + name
-		case err != nil:
-			logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
-			return false
-		}
-	}
-	if lacks {
-		logger.Warn("The namespace lacks search attributes, so none are set. Add them, then restart the worker", zap.String("add", add+" --namespace "+namespace))
-	}
-	return !lacks
 }
 
 func newLogger(config Config, out io.Writer) *zap.Logger {

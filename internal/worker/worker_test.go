@@ -25,7 +25,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
-// output is what a run that ended by itself left behind.
+// output is the exit code and output of a program that has ended.
 type output struct {
 	code           int
 	stdout, stderr string
@@ -48,11 +48,13 @@ func TestHelp(t *testing.T) {
 	require.Equal(t, out, run(t, nil, "help"))
 	require.Equal(t, output{stdout: "worker " + version.Version + "\n"}, run(t, nil, "--version"))
 	for _, args := range [][]string{{"start"}, {"--bogus"}, {"--version", "x"}, {"healthcheck", "a", "b"}, {""}} {
-		require.Equal(t, output{code: 2, stderr: `worker: "` + strings.Join(args, " ") + "\" is not known\n\n" + out.stdout}, run(t, nil, args...))
+		require.Equal(t,
+			output{code: 2, stderr: `worker: "` + strings.Join(args, " ") + "\" is not known\n\n" + out.stdout},
+			run(t, nil, args...))
 	}
 }
 
-// An environment that cannot be used is told before anything is dialled.
+// The worker reports an environment that it cannot use before it connects to anything.
 func TestBadEnvironment(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +80,7 @@ LOG_LEVEL must be debug, info, warn or error, got "loud"
 `}, out)
 }
 
-// What keeps a worker from starting is told in one line.
+// The log tells in one line why a worker cannot start.
 func TestCannotStart(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,7 +92,8 @@ func TestCannotStart(t *testing.T) {
 	}{
 		{"no Temporal", "TEMPORAL_ADDRESS=127.0.0.1:1",
 			`no answer from Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, 0},
-		{"no namespace", "TEMPORAL_NAMESPACE=nowhere", `the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: Namespace nowhere is not found.`, 1},
+		{"no namespace", "TEMPORAL_NAMESPACE=nowhere",
+			`the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: Namespace nowhere is not found.`, 1},
 		{"address in use", "WORKER_HTTP_ADDRESS=" + taken.Addr().String(),
 			"WORKER_HTTP_ADDRESS cannot be served at: listen tcp " + taken.Addr().String() + ": bind: address already in use", 0},
 	} {
@@ -101,7 +104,8 @@ func TestCannotStart(t *testing.T) {
 			require.Equal(t, 1, Run(s.ctx(), nil, s.env, &l, &l))
 			lines := l.lines(t)
 			require.Len(t, lines, test.warnings+1)
-			require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended", "error": test.want}, lines[test.warnings])
+			require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended", "error": test.want},
+				lines[test.warnings])
 		})
 	}
 }
@@ -117,15 +121,20 @@ func TestLog(t *testing.T) {
 		require.NoError(t, err)
 		code, _ := p.end()
 		require.Equal(t, 0, code)
-		// The SDK says of a poll that was under way that it was given up.
-		lines := slices.DeleteFunc(p.logs.lines(t), func(line map[string]any) bool { return line["Error"] == "worker stopping" })
+		// The SDK logs that it gave up the polls that were open.
+		lines := slices.DeleteFunc(p.logs.lines(t),
+			func(line map[string]any) bool { return line["Error"] == "worker stopping" })
 		require.Equal(t, []map[string]any{
-			{"level": "info", "msg": "The health endpoints are served", "address": strings.TrimPrefix(p.url, "http://")},
-			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue, "WorkerID": lines[1]["WorkerID"]}, // the SDK's
-			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue, "namespace": "default",
-				"temporal": s.on.FrontendHostPort(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
+			{"level": "info", "msg": "The health endpoints are served",
+				"address": strings.TrimPrefix(p.url, "http://")},
+			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue,
+				"WorkerID": lines[1]["WorkerID"]}, // the SDK's
+			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue,
+				"namespace": "default",
+				"temporal":  s.on.FrontendHostPort(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
 			{"level": "info", "msg": "The worker stops: it takes no more work, and lets waits go on elsewhere"},
-			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue, "WorkerID": lines[1]["WorkerID"]},
+			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue,
+				"WorkerID": lines[1]["WorkerID"]},
 			{"level": "info", "msg": "The worker has stopped"},
 		}, lines)
 	})
@@ -134,7 +143,8 @@ func TestLog(t *testing.T) {
 		s := setup(t, atlassim.Config{}, "LOG_FORMAT=console", "WORKER_HTTP_ADDRESS=")
 		l := s.runUntil("The worker runs")
 		for line := range strings.Lines(l) {
-			require.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)\tinfo\t[^{]+(\t\{.*\})?\n$`), line)
+			require.Regexp(t,
+				regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)\tinfo\t[^{]+(\t\{.*\})?\n$`), line)
 		}
 		require.Contains(t, l, "\tinfo\tStarted Worker\t{")
 	})
@@ -148,7 +158,9 @@ func TestLog(t *testing.T) {
 	})
 	t.Run("error", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, Method: "POST"}}}, "LOG_LEVEL=error", "WORKER_HTTP_ADDRESS=")
+		s := setup(t,
+			atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, Method: "POST"}}},
+			"LOG_LEVEL=error", "WORKER_HTTP_ADDRESS=")
 		l := s.runUntil("Activity error.")
 		for line := range strings.Lines(l) {
 			require.Contains(t, line, `{"level":"error",`)
@@ -160,25 +172,26 @@ func TestLog(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{}, "MONGODB_ATLAS_ALLOW_HTTP=true")
 		p := s.run()
-		require.Equal(t, map[string]any{"level": "warn", "msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only"},
+		require.Equal(t,
+			map[string]any{"level": "warn",
+				"msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only"},
 			p.logs.lines(t)[0])
 	})
 }
 
-// runUntil runs a worker with a run to do until it has logged something, and
-// answers its log.
+// runUntil runs a worker and one workflow until the log holds the message, and returns the log.
 func (s *stack) runUntil(message string) string {
 	s.t.Helper()
 	p := s.begin()
 	s.start()
-	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, patience, 5*time.Millisecond)
+	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, patience,
+		5*time.Millisecond)
 	code, _ := p.end()
 	require.Equal(s.t, 0, code)
 	return p.logs.String()
 }
 
-// A secret is in no line of the log, at the level that says most, whatever the
-// credential and whatever goes wrong.
+// No line of the log holds a secret, at level debug, with each kind of credential, while requests fail.
 func TestNoSecretInTheLog(t *testing.T) {
 	t.Parallel()
 	const secret = "4f1c-secret-of-the-tests"
@@ -187,18 +200,21 @@ func TestNoSecretInTheLog(t *testing.T) {
 		sim  atlassim.Config
 		env  []string
 	}{
-		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: secret}, []string{"MONGODB_ATLAS_CLIENT_ID=mdb_sa_id_1", "MONGODB_ATLAS_CLIENT_SECRET=" + secret}},
-		{"API key", atlassim.Config{PublicKey: "abcdefgh", PrivateKey: secret}, []string{"MONGODB_ATLAS_PUBLIC_API_KEY=abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY=" + secret}},
+		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: secret},
+			[]string{"MONGODB_ATLAS_CLIENT_ID=mdb_sa_id_1", "MONGODB_ATLAS_CLIENT_SECRET=" + secret}},
+		{"API key", atlassim.Config{PublicKey: "abcdefgh", PrivateKey: secret},
+			[]string{"MONGODB_ATLAS_PUBLIC_API_KEY=abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY=" + secret}},
 		{"access token", atlassim.Config{AccessToken: secret}, []string{"MONGODB_ATLAS_ACCESS_TOKEN=" + secret}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.sim.Faults = []atlassim.Fault{
-				{Kind: atlassim.FaultReset, Times: 1}, {Kind: atlassim.FaultHTML, Status: 503, Times: 1}, {Kind: atlassim.FaultGarbage, Times: 1},
+				{Kind: atlassim.FaultReset, Times: 1}, {Kind: atlassim.FaultHTML, Status: 503, Times: 1},
+				{Kind: atlassim.FaultGarbage, Times: 1},
 			}
 			s := setup(t, test.sim, append([]string{"MONGODB_ATLAS_ACCESS_TOKEN=", "LOG_LEVEL=debug"}, test.env...)...)
-			// What goes over the wire is made of the secret, and as good.
-			wire := newTap(t, strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL="))
+			// What is sent is made from the secret and must not be logged either.
+			wire := newRecordingProxy(t, strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL="))
 			s.env = append(s.env, "MONGODB_ATLAS_BASE_URL="+wire.url)
 			p := s.run()
 			cluster, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
@@ -218,38 +234,39 @@ func TestNoSecretInTheLog(t *testing.T) {
 	}
 }
 
-// tap stands between the worker and the simulator and notes each credential.
-type tap struct {
+// recordingProxy stands between the worker and the simulator and keeps each credential that is sent.
+type recordingProxy struct {
 	url string
 	mu  sync.Mutex
 	all map[string]bool
 }
 
-func newTap(t *testing.T, to string) *tap {
+func newRecordingProxy(t *testing.T, to string) *recordingProxy {
 	t.Helper()
 	target, err := url.Parse(to)
 	require.NoError(t, err)
-	tap := &tap{all: map[string]bool{}}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
-		panic(http.ErrAbortHandler) // as the simulator does
-	}}
+	recordingProxy := &recordingProxy{all: map[string]bool{}}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+			panic(http.ErrAbortHandler) // as the simulator does
+		}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
 			if m := regexp.MustCompile(`response="([0-9a-f]+)"`).FindStringSubmatch(credential); m != nil {
 				credential = m[1]
 			}
-			tap.mu.Lock()
-			tap.all[credential] = true
-			tap.mu.Unlock()
+			recordingProxy.mu.Lock()
+			recordingProxy.all[credential] = true
+			recordingProxy.mu.Unlock()
 		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	tap.url = server.URL
-	return tap
+	recordingProxy.url = server.URL
+	return recordingProxy
 }
 
-func (t *tap) credentials() (out []string) {
+func (t *recordingProxy) credentials() (out []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.all {
@@ -258,8 +275,7 @@ func (t *tap) credentials() (out []string) {
 	return out
 }
 
-// A worker that is told to stop does so in time, whatever is under way. What is
-// let go of goes on elsewhere.
+// A worker that is told to stop ends within the bound, whatever it is doing, and its workflows go on running.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -269,8 +285,11 @@ func TestStop(t *testing.T) {
 	}{
 		{"nothing", atlassim.Config{}, ""},
 		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
-		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}}, "POST"},
-		{"a hanging look", atlassim.Config{CreateFor: time.Hour, Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "GET"}}}, "GET"},
+		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}},
+			"POST"},
+		{"a hanging look",
+			atlassim.Config{CreateFor: time.Hour,
+				Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "GET"}}}, "GET"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -294,17 +313,19 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A create that Atlas answers in time is no loss.
+// A stopping worker reports a create that Atlas answers in time.
 func TestStopLetsACreateFinish(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: time.Second, Method: "POST"}}})
+	s := setup(t,
+		atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: time.Second, Method: "POST"}}})
 	p := s.run()
 	id := s.start().WorkflowID
 	s.asked("POST")
 	code, _ := p.end()
 	require.Equal(t, 0, code)
 	var events []string
-	for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+	for i := s.on.Client().GetWorkflowHistory(s.ctx(), id, "", false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
 		event, err := i.Next()
 		require.NoError(t, err)
 		events = append(events, event.GetEventType().String())
@@ -312,7 +333,7 @@ func TestStopLetsACreateFinish(t *testing.T) {
 	require.Contains(t, events, "ActivityTaskCompleted")
 }
 
-// A Temporal that does not answer holds no stop up either.
+// A worker stops within the bound although Temporal does not answer.
 func TestStopWhileTemporalIsSilent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -322,39 +343,42 @@ func TestStopWhileTemporalIsSilent(t *testing.T) {
 	}{
 		{"nothing", atlassim.Config{}, ""},
 		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
-		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}}, "POST"},
+		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}},
+			"POST"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t, test.sim)
-			line := newLine(t, s.on.FrontendHostPort())
-			s.env = append(s.env, "TEMPORAL_ADDRESS="+line.address)
+			proxy := newSilentProxy(t, s.on.FrontendHostPort())
+			s.env = append(s.env, "TEMPORAL_ADDRESS="+proxy.address)
 			p := s.run()
 			if test.asked != "" {
 				s.start()
 				s.asked(test.asked)
 			}
-			line.silent.Store(true)
+			proxy.silent.Store(true)
 			code, took := p.end()
 			require.Equal(t, 0, code)
 			require.Less(t, took, stopBound)
-			require.Equal(t, "warn", p.logs.line(t, "The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")["level"])
+			require.Equal(t, "warn",
+				p.logs.line(t,
+					"The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")["level"])
 		})
 	}
 }
 
-// line is a connection to a server that can go silent without a reset.
-type line struct {
+// silentProxy forwards connections to a server, and can stop forwarding without closing them.
+type silentProxy struct {
 	address string
 	silent  atomic.Bool
 }
 
-func newLine(t *testing.T, to string) *line {
+func newSilentProxy(t *testing.T, to string) *silentProxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
-	l := &line{address: listener.Addr().String()}
+	l := &silentProxy{address: listener.Addr().String()}
 	carry := func(from, to net.Conn) {
 		defer to.Close()
 		defer from.Close()
@@ -386,7 +410,7 @@ func newLine(t *testing.T, to string) *line {
 	return l
 }
 
-// A stop that comes before the start is no failure.
+// A worker that is told to stop before it has started ends without an error.
 func TestStopBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
