@@ -46,6 +46,8 @@ type Options struct {
 	// Transport carries the requests. Default: one with enough idle
 	// connections that a busy worker reuses them.
 	Transport http.RoundTripper
+	// Limiter is asked before each request goes out. nil: no limit.
+	Limiter Limiter
 	// Observe is told of each request once it is over, for metrics. It must be
 	// safe for concurrent use, and quick. nil tells nobody.
 	Observe func(Observation)
@@ -56,6 +58,7 @@ type Client struct {
 	base    string
 	http    *http.Client
 	timeout time.Duration
+	limiter Limiter
 	observe func(Observation)
 }
 
@@ -86,6 +89,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base:    base,
 		timeout: o.Timeout,
+		limiter: o.Limiter,
 		observe: o.Observe,
 		http:    &http.Client{Transport: transport, CheckRedirect: stay},
 	}, nil
@@ -160,14 +164,47 @@ type call struct {
 // path is the endpoint under the API's root with its params, each escaped.
 func (c call) path() string { return path(c.endpoint, c.params...) }
 
-// do is the path that every endpoint goes through. It decodes a 2xx answer
-// into into, unless that is nil, and turns everything else into an [*Error].
-func (c *Client) do(ctx context.Context, call call, into any) (*Response, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the time limit of %s ran out: %w", c.timeout, context.DeadlineExceeded))
-	defer cancel()
+// resource is the first path segment after the project, such as flexClusters.
+func (c call) resource() string {
+	_, resource, _ := strings.Cut(c.endpoint, "{groupId}/")
+	if end := strings.IndexAny(resource, "/:"); end >= 0 {
+		resource = resource[:end]
+	}
+	return resource
+}
 
-	seen := Observation{Method: call.method, Endpoint: call.endpoint, GroupID: call.params[0]}
-	defer c.tell(&seen, time.Now())
+// do is the path that every request goes through. It decodes a 2xx answer into into, unless that is nil, and turns
+// everything else into an [*Error]. Only what the limiter says, and the end of ctx before anything is sent, come back as
+// they are.
+func (c *Client) do(ctx context.Context, call call, into any) (*Response, error) {
+	release := func(Observation) {}
+	if c.limiter != nil {
+		var err error
+		if release, err = c.limiter.Acquire(ctx, call.params[0], call.resource()); err != nil {
+			return nil, err
+		}
+	}
+	observation := Observation{Method: call.method, Endpoint: call.endpoint, GroupID: call.params[0]}
+	if err := beforeSend(ctx); err != nil {
+		release(observation)
+		return nil, err
+	}
+	begun := time.Now()
+	defer func() {
+		observation.Duration = time.Since(begun)
+		release(observation)
+		if c.observe != nil {
+			c.observe(observation)
+		}
+	}()
+	return c.send(ctx, call, into, &observation)
+}
+
+// send sends a request, and notes in the observation what came back.
+func (c *Client) send(ctx context.Context, call call, into any, seen *Observation) (*Response, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout,
+		fmt.Errorf("the time limit of %s ran out: %w", c.timeout, context.DeadlineExceeded))
+	defer cancel()
 
 	failed := &Error{Method: call.method, Path: call.path()}
 	req, err := c.request(ctx, call)
@@ -178,7 +215,8 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 	if err != nil {
 		var own *Error // the token endpoint's
 		if errors.As(err, &own) {
-			seen = Observation{Method: own.Method, Endpoint: own.Path, Status: own.Status}
+			seen.Method, seen.Endpoint, seen.GroupID = own.Method, own.Path, ""
+			seen.Status, seen.RetryAfter = own.Status, own.RetryAfter
 			return nil, own
 		}
 		return nil, failed.because(reason(ctx, err))
@@ -186,7 +224,7 @@ func (c *Client) do(ctx context.Context, call call, into any) (*Response, error)
 	defer resp.Body.Close()
 
 	failed.read(resp)
-	seen.Status, seen.RateLimit = failed.Status, failed.RateLimit
+	seen.Status, seen.RateLimit, seen.RetryAfter = failed.Status, failed.RateLimit, failed.RetryAfter
 	_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
 	defer failed.redact(credential)
 	body, err := readBounded(ctx, resp.Body)

@@ -19,11 +19,6 @@ type Observation struct {
 	Duration time.Duration
 	// RateLimit is what is left to ask for, nil where the answer does not say.
 	RateLimit *RateLimit
-}
-
-func (c *Client) tell(o *Observation, begun time.Time) {
-	if c.observe != nil {
-		o.Duration = time.Since(begun)
-		c.observe(*o)
-	}
+	// RetryAfter is what Atlas asks to wait, nil where it does not ask.
+	RetryAfter *time.Duration
 }
