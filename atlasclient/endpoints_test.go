@@ -31,7 +31,7 @@ const (
 		"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}
 	}`
 	// What a create that has only just begun answers.
-	bareAnswer = `{"id": "0123456789abcdef01234567", "stateName": "CREATING", "connectionStrings": {}, "tags": null}`
+	bareAnswer = `{"id": "0123456789abcdef01234567", "name": "orders", "stateName": "CREATING", "connectionStrings": {}, "tags": null}`
 )
 
 var (
@@ -51,7 +51,7 @@ var (
 		ProviderSettings:        atlasclient.ProviderSettings{ProviderName: "SERVERLESS", BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 		ServerlessBackupOptions: &atlasclient.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(false)},
 	}
-	bareCluster = &atlasclient.Cluster{ID: "0123456789abcdef01234567", StateName: "CREATING"}
+	bareCluster = &atlasclient.Cluster{ID: "0123456789abcdef01234567", Name: "orders", StateName: "CREATING"}
 )
 
 // endpoint is a call, and what it looks like on the wire.
@@ -171,7 +171,7 @@ func TestEndpointsFail(t *testing.T) {
 			method, target, _ := strings.Cut(test.wire.want, " ")
 			path, _, _ := strings.Cut(target, "?")
 			require.Equal(t, &atlasclient.Error{
-				Status: 409, ErrorCode: "NO_CAPACITY", Reason: "Conflict", Detail: "Full.", Method: method, Path: path,
+				Status: 409, ErrorCode: "NO_CAPACITY", Reason: "Conflict", Detail: "Full.", FromAtlas: true, Method: method, Path: path,
 			}, err)
 			require.EqualError(t, err, method+" "+path+": 409 NO_CAPACITY: Full.")
 		})
@@ -183,28 +183,36 @@ func TestList(t *testing.T) {
 	page := func(number int, answer string) step {
 		return step{want: fmt.Sprintf("GET %s?includeCount=true&itemsPerPage=500&pageNum=%d", flex, number), answer: answer}
 	}
-	full := strings.Repeat(`{"name":"a"},`, 499) + `{"name":"b"}` // as many as a page can hold
+	// entries are clusters from the one with the number first to the one before end.
+	entries := func(first, end int) string {
+		var all []string
+		for i := first; i < end; i++ {
+			all = append(all, fmt.Sprintf(`{"name":"c%d","stateName":"IDLE"}`, i))
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	}
 	for _, test := range []struct {
 		name  string
 		pages []step
 		want  int
 	}{
 		{"none", []step{page(1, `{"results":[],"totalCount":0}`)}, 0},
-		{"one page", []step{page(1, `{"results":[{},{}],"totalCount":2}`)}, 2},
+		{"one page", []step{page(1, `{"results":`+entries(0, 2)+`,"totalCount":2}`)}, 2},
 		{"three pages", []step{
-			page(1, `{"results":[{},{}],"totalCount":5}`), page(2, `{"results":[{},{}],"totalCount":5}`), page(3, `{"results":[{}],"totalCount":5}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":5}`), page(2, `{"results":`+entries(2, 4)+`,"totalCount":5}`),
+			page(3, `{"results":`+entries(4, 5)+`,"totalCount":5}`),
 		}, 5},
 		{"an empty page is the last, whatever the count", []step{
-			page(1, `{"results":[{},{}],"totalCount":9}`), page(2, `{"results":[],"totalCount":9}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":9}`), page(2, `{"results":[],"totalCount":9}`),
 		}, 2},
 		{"one appears meanwhile", []step{
-			page(1, `{"results":[{},{}],"totalCount":3}`), page(2, `{"results":[{},{}],"totalCount":4}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":3}`), page(2, `{"results":`+entries(1, 3)+`,"totalCount":4}`),
 		}, 4},
 		{"the count is only an estimate: a full page has a next one", []step{
-			page(1, `{"results":[`+full+`],"totalCount":498}`), page(2, `{"results":[{}],"totalCount":498}`),
+			page(1, `{"results":`+entries(0, 500)+`,"totalCount":498}`), page(2, `{"results":`+entries(500, 501)+`,"totalCount":498}`),
 		}, 501},
 		{"no count", []step{
-			page(1, `{"results":[`+full+`]}`), page(2, `{"results":[`+full+`]}`), page(3, `{"results":[]}`),
+			page(1, `{"results":`+entries(0, 500)+`}`), page(2, `{"results":`+entries(500, 1000)+`}`), page(3, `{"results":[]}`),
 		}, 1000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,7 +229,7 @@ func TestList(t *testing.T) {
 		t.Parallel()
 		failing := page(2, "")
 		failing.status = 503
-		got, resp, err := setup(t, page(1, `{"results":[{}],"totalCount":2}`), failing).ListFlexClusters(t.Context(), group)
+		got, resp, err := setup(t, page(1, `{"results":`+entries(0, 1)+`,"totalCount":2}`), failing).ListFlexClusters(t.Context(), group)
 		require.Nil(t, got)
 		require.Nil(t, resp)
 		require.EqualError(t, err, "GET "+flex+": 503")
@@ -297,7 +305,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := setup(t, step{want: "GET " + root + "/serverless/orders", with: test.header, answer: `{}`})
+			c := setup(t, step{want: "GET " + root + "/serverless/orders", with: test.header, answer: ordersAnswer})
 			_, resp, err := c.GetServerlessInstance(t.Context(), group, "orders")
 			require.NoError(t, err)
 			require.Equal(t, test.want, resp.Warnings)
@@ -317,7 +325,7 @@ func TestDate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := setup(t, step{want: getOrders, with: map[string]string{"Date": test.header}, answer: `{}`})
+			c := setup(t, step{want: getOrders, with: map[string]string{"Date": test.header}, answer: ordersAnswer})
 			_, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 			require.NoError(t, err)
 			require.True(t, test.want.Equal(resp.Date), resp.Date)
@@ -327,7 +335,7 @@ func TestDate(t *testing.T) {
 		t.Parallel()
 		c := setup(t, step{want: getOrders, instead: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Date"] = nil // net/http would add it
-			_, _ = w.Write([]byte(`{}`))
+			_, _ = w.Write([]byte(ordersAnswer))
 		}})
 		_, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 		require.NoError(t, err)

@@ -130,7 +130,7 @@ func FuzzErrorParse(f *testing.F) {
 		code, detail = valid(code), valid(detail)
 		said, err := json.Marshal(map[string]any{"errorCode": code, "detail": detail, "reason": code, "parameters": []any{detail, 7, nil}})
 		require.NoError(t, err)
-		want := &Error{Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""}}
+		want := &Error{Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""}, FromAtlas: code != ""}
 		got := &Error{Status: 400}
 		got.parse(said)
 		require.Equal(t, want, got)
