@@ -41,8 +41,8 @@ type Cluster struct {
 	Name           string `json:"name"`
 	StateName      string `json:"stateName"`
 	MongoDBVersion string `json:"mongoDBVersion"`
-	// CreateDate is in UTC, and zero where Atlas gave none that can be read.
-	CreateDate                   time.Time         `json:"createDate"`
+	// CreateDate is in UTC, and zero where Atlas gave none that can be read. It has a reader of its own.
+	CreateDate                   time.Time         `json:"-"`
 	ConnectionStrings            ConnectionStrings `json:"connectionStrings"`
 	ProviderSettings             ProviderSettings  `json:"providerSettings"`
 	Tags                         []Tag             `json:"tags"`
@@ -61,23 +61,22 @@ func (c *Cluster) UnmarshalJSON(body []byte) error {
 		return fmt.Errorf("a cluster of more than %d KiB", maxCluster>>10)
 	}
 	type cluster Cluster // without this method
-	answer := struct {
-		*cluster
-		CreateDate json.RawMessage `json:"createDate"` // goes before the cluster's
-	}{cluster: (*cluster)(c)}
-	if err := json.Unmarshal(body, &answer); err != nil {
+	if err := json.Unmarshal(body, (*cluster)(c)); err != nil {
 		return err
 	}
-	c.CreateDate = readDate(answer.CreateDate)
+	var dates struct {
+		CreateDate any `json:"createDate"`
+	}
+	if err := json.Unmarshal(body, &dates); err != nil {
+		return err
+	}
+	c.CreateDate = readDate(dates.CreateDate)
 	return nil
 }
 
 // readDate reads a date of ISO 8601. Fractions of a second are taken in each form.
-func readDate(value json.RawMessage) time.Time {
-	var text string
-	if json.Unmarshal(value, &text) != nil {
-		return time.Time{}
-	}
+func readDate(value any) time.Time {
+	text, _ := value.(string)
 	text = strings.TrimSpace(text)
 	for _, form := range []string{
 		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05",

@@ -34,7 +34,7 @@ func CheckBaseURL(raw string, allowHTTP bool) error {
 // hasAPIPath reports whether a base URL goes on into the API, as a URL that was copied from the documentation does. The
 // client adds the path of the API itself.
 func hasAPIPath(path string) bool {
-	segments := strings.Split(strings.ToLower(strings.Trim(path, "/")), "/")
+	segments := strings.FieldsFunc(strings.ToLower(path), func(r rune) bool { return r == '/' })
 	api := slices.Index(segments, "api")
 	if api < 0 {
 		return false
@@ -66,7 +66,7 @@ func CheckProxy(getenv func(string) string) error {
 
 // validProxy reports whether Go understands a proxy. As in Go, the scheme can be left out.
 func validProxy(value string) bool {
-	if !strings.Contains(value, "://") {
+	if !strings.Contains(value, "/") {
 		value = "http://" + value
 	}
 	u, err := url.Parse(value)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -106,6 +107,41 @@ func TestTokenRenewal(t *testing.T) {
 			require.Equal(t, i+1, sim.TokensIssued())
 		}
 	})
+}
+
+// The life of a token can be written in several ways. Where it cannot be read, the token serves until it is rejected.
+func TestTokenLife(t *testing.T) {
+	t.Parallel()
+	for expires, life := range map[string]time.Duration{
+		`3600`: time.Hour, `3599.7`: time.Hour, `3.6e3`: time.Hour, `"3600"`: time.Hour, `"3599.7"`: time.Hour,
+		`1e300`: 365 * 24 * time.Hour,
+		`0`:     0, `-1`: 0, `null`: 0, `""`: 0, `"soon"`: 0, `"NaN"`: 0, `true`: 0, `[3600]`: 0, `{}`: 0,
+	} {
+		t.Run(expires, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fetched := 0
+				c := newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
+					guard(account, func(w http.ResponseWriter, r *http.Request) {
+						fetched++
+						answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(w, r)
+					}, answers(200, ordersAnswer)))})
+				require.NoError(t, get(c, t.Context()))
+				if life == 0 {
+					time.Sleep(10 * 365 * 24 * time.Hour)
+					require.NoError(t, get(c, t.Context()))
+					require.Equal(t, 1, fetched)
+					return
+				}
+				time.Sleep(life - 11*time.Second)
+				require.NoError(t, get(c, t.Context()))
+				require.Equal(t, 1, fetched)
+				time.Sleep(2 * time.Second)
+				require.NoError(t, get(c, t.Context()))
+				require.Equal(t, 2, fetched)
+			})
+		})
+	}
 }
 
 // A token that is rejected early costs one new one, and the request goes again
