@@ -61,7 +61,10 @@ func FuzzAnswer(f *testing.F) {
 		})})
 		cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 		if err == nil {
-			require.NotNil(t, cluster)
+			require.True(t, strings.EqualFold("orders", cluster.Name), cluster.Name)
+			require.NotEmpty(t, cluster.StateName)
+			requireAllPlain(t, cluster)
+			requireAllPlain(t, resp)
 			require.Equal(t, int(status), resp.Status)
 			require.Less(t, resp.Status, 300)
 			require.True(t, json.Valid([]byte(body)) || strings.Contains(body, "SAID"))
@@ -69,6 +72,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		var e *atlasclient.Error
 		require.True(t, errors.As(err, &e), "%T", err)
+		requireAllPlain(t, e)
 		require.Contains(t, []string{getOrders, buyToken}, e.Method+" "+e.Path)
 		require.Contains(t, []int{0, 200, int(status)}, e.Status)
 		require.True(t, e.Status >= 400 || e.Err != nil, "%+v", e)

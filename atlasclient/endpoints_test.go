@@ -2,7 +2,9 @@ package atlasclient_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,7 +33,7 @@ const (
 		"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}
 	}`
 	// What a create that has only just begun answers.
-	bareAnswer = `{"id": "0123456789abcdef01234567", "stateName": "CREATING", "connectionStrings": {}, "tags": null}`
+	bareAnswer = `{"id": "0123456789abcdef01234567", "name": "orders", "stateName": "CREATING", "connectionStrings": {}, "tags": null}`
 )
 
 var (
@@ -51,7 +53,7 @@ var (
 		ProviderSettings:        atlasclient.ProviderSettings{ProviderName: "SERVERLESS", BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 		ServerlessBackupOptions: &atlasclient.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(false)},
 	}
-	bareCluster = &atlasclient.Cluster{ID: "0123456789abcdef01234567", StateName: "CREATING"}
+	bareCluster = &atlasclient.Cluster{ID: "0123456789abcdef01234567", Name: "orders", StateName: "CREATING"}
 )
 
 // endpoint is a call, and what it looks like on the wire.
@@ -171,7 +173,7 @@ func TestEndpointsFail(t *testing.T) {
 			method, target, _ := strings.Cut(test.wire.want, " ")
 			path, _, _ := strings.Cut(target, "?")
 			require.Equal(t, &atlasclient.Error{
-				Status: 409, ErrorCode: "NO_CAPACITY", Reason: "Conflict", Detail: "Full.", Method: method, Path: path,
+				Status: 409, ErrorCode: "NO_CAPACITY", Reason: "Conflict", Detail: "Full.", FromAtlas: true, Method: method, Path: path,
 			}, err)
 			require.EqualError(t, err, method+" "+path+": 409 NO_CAPACITY: Full.")
 		})
@@ -183,28 +185,36 @@ func TestList(t *testing.T) {
 	page := func(number int, answer string) step {
 		return step{want: fmt.Sprintf("GET %s?includeCount=true&itemsPerPage=500&pageNum=%d", flex, number), answer: answer}
 	}
-	full := strings.Repeat(`{"name":"a"},`, 499) + `{"name":"b"}` // as many as a page can hold
+	// entries are clusters from the one with the number first to the one before end.
+	entries := func(first, end int) string {
+		var all []string
+		for i := first; i < end; i++ {
+			all = append(all, fmt.Sprintf(`{"name":"c%d","stateName":"IDLE"}`, i))
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	}
 	for _, test := range []struct {
 		name  string
 		pages []step
 		want  int
 	}{
 		{"none", []step{page(1, `{"results":[],"totalCount":0}`)}, 0},
-		{"one page", []step{page(1, `{"results":[{},{}],"totalCount":2}`)}, 2},
+		{"one page", []step{page(1, `{"results":`+entries(0, 2)+`,"totalCount":2}`)}, 2},
 		{"three pages", []step{
-			page(1, `{"results":[{},{}],"totalCount":5}`), page(2, `{"results":[{},{}],"totalCount":5}`), page(3, `{"results":[{}],"totalCount":5}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":5}`), page(2, `{"results":`+entries(2, 4)+`,"totalCount":5}`),
+			page(3, `{"results":`+entries(4, 5)+`,"totalCount":5}`),
 		}, 5},
 		{"an empty page is the last, whatever the count", []step{
-			page(1, `{"results":[{},{}],"totalCount":9}`), page(2, `{"results":[],"totalCount":9}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":9}`), page(2, `{"results":[],"totalCount":9}`),
 		}, 2},
 		{"one appears meanwhile", []step{
-			page(1, `{"results":[{},{}],"totalCount":3}`), page(2, `{"results":[{},{}],"totalCount":4}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":3}`), page(2, `{"results":`+entries(1, 3)+`,"totalCount":4}`),
 		}, 4},
 		{"the count is only an estimate: a full page has a next one", []step{
-			page(1, `{"results":[`+full+`],"totalCount":498}`), page(2, `{"results":[{}],"totalCount":498}`),
+			page(1, `{"results":`+entries(0, 500)+`,"totalCount":498}`), page(2, `{"results":`+entries(500, 501)+`,"totalCount":498}`),
 		}, 501},
 		{"no count", []step{
-			page(1, `{"results":[`+full+`]}`), page(2, `{"results":[`+full+`]}`), page(3, `{"results":[]}`),
+			page(1, `{"results":`+entries(0, 500)+`}`), page(2, `{"results":`+entries(500, 1000)+`}`), page(3, `{"results":[]}`),
 		}, 1000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,11 +231,146 @@ func TestList(t *testing.T) {
 		t.Parallel()
 		failing := page(2, "")
 		failing.status = 503
-		got, resp, err := setup(t, page(1, `{"results":[{}],"totalCount":2}`), failing).ListFlexClusters(t.Context(), group)
+		got, resp, err := setup(t, page(1, `{"results":`+entries(0, 1)+`,"totalCount":2}`), failing).ListFlexClusters(t.Context(), group)
 		require.Nil(t, got)
 		require.Nil(t, resp)
 		require.EqualError(t, err, "GET "+flex+": 503")
 	})
+}
+
+// A list that cannot be one ends, with few requests.
+func TestListThatIsNone(t *testing.T) {
+	t.Parallel()
+	page := func(first, n int) string {
+		var all []string
+		for i := first; i < first+n; i++ {
+			all = append(all, fmt.Sprintf(`{"name":"c%d","stateName":"IDLE"}`, i))
+		}
+		return `{"results":[` + strings.Join(all, ",") + `],"totalCount":100000}`
+	}
+	again := "a page of the list is the one before it again: something on the way may drop the query of the URL"
+	for _, test := range []struct {
+		name     string
+		answer   func(number int) string // the query is not looked at
+		requests int
+		want     string
+	}{
+		{"each page is the same full one", func(int) string { return page(0, 500) }, 2, again},
+		{"each page is the same, of a hundred", func(int) string { return page(0, 100) }, 2, again},
+		{"the third page is the second", func(number int) string { return page(500*min(number, 2), 500) }, 3, again},
+		{"two pages in turns", func(number int) string { return page(500*(number%2), 500) }, 20,
+			"the list has more than 20 pages, which no project fills"},
+		{"without end", func(number int) string { return page(500*number, 500) }, 20,
+			"the list has more than 20 pages, which no project fills"},
+		{"an empty object", func(int) string { return `{}` }, 1, "the body is no list: it has no results"},
+		{"null", func(int) string { return `null` }, 1, "the body is no list: it has no results"},
+		{"results of null", func(int) string { return `{"results":null,"totalCount":0}` }, 1, "the body is no list: it has no results"},
+		{"an empty object for a later page", func(number int) string { return map[int]string{1: page(0, 500), 2: `{}`}[number] }, 2,
+			"the body is no list: it has no results"},
+		{"one cluster", func(int) string { return flexAnswer }, 1, "the body is no list: it has no results"},
+		{"results that are no clusters", func(int) string { return `{"results":[{"name":"a","stateName":"IDLE"},{}]}` }, 1,
+			"entry 2 of the list: the body is no cluster: it has no name or no stateName"},
+		{"results of null each", func(int) string { return `{"results":[null]}` }, 1,
+			"entry 1 of the list: the body is no cluster: it has no name or no stateName"},
+		{"results that are no list", func(int) string { return `{"results":{}}` }, 1,
+			"the body is not the JSON expected: results is of type object"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			requests := 0
+			c := newClient(t, atlasclient.Options{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				requests++
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(test.answer(requests)))}, nil
+			})})
+			all, resp, err := c.ListFlexClusters(t.Context(), group)
+			require.Nil(t, all)
+			require.Nil(t, resp)
+			require.EqualError(t, err, "GET "+flex+": status 200: "+test.want)
+			require.Error(t, asError(t, err).Err)
+			require.Equal(t, test.requests, requests)
+		})
+	}
+}
+
+// An answer that is no cluster, or another one, is none that can be read: nothing is taken from it.
+func TestAnswerThatIsNoCluster(t *testing.T) {
+	t.Parallel()
+	const none = "the body is no cluster: it has no name or no stateName"
+	for _, test := range []struct{ name, answer, want string }{
+		{"an empty object", `{}`, none},
+		{"null", `null`, none},
+		{"an error of a gateway with status 200", `{"message":"upstream timed out"}`, none},
+		{"an error of Atlas with status 200", `{"error":500,"errorCode":"UNEXPECTED_ERROR","detail":"Oops."}`, none},
+		{"no state", `{"id":"0","name":"orders"}`, none},
+		{"no name", `{"id":"0","stateName":"IDLE"}`, none},
+		{"an envelope", `{"status":200,"content":` + flexAnswer + `}`, none},
+		{"a list", `{"results":[` + flexAnswer + `]}`, none},
+		{"another cluster", `{"name":"billing","stateName":"IDLE"}`, `the body is another cluster, "billing"`},
+		{"a name of another type", `{"name":7,"stateName":"IDLE"}`, "the body is not the JSON expected: name is of type number"},
+		{"a string", `"IDLE"`, "the body is not the JSON expected: all of it is of type string"},
+		{"a body that is too big to be one", `{"name":"orders","stateName":"IDLE","links":"` + strings.Repeat("x", 600_000) + `"}`,
+			"the body is not the JSON expected: a cluster of more than 512 KiB"},
+	} {
+		for _, e := range endpoints() {
+			if _, isCluster := e.want.(*atlasclient.Cluster); !isCluster {
+				continue
+			}
+			t.Run(test.name+"/"+e.name, func(t *testing.T) {
+				t.Parallel()
+				e.wire.answer = test.answer
+				got, resp, err := e.call(t.Context(), setup(t, e.wire))
+				require.Nil(t, got)
+				require.Nil(t, resp)
+				failed := asError(t, err)
+				require.EqualError(t, failed.Err, test.want)
+				require.Equal(t, max(e.wire.status, 200), failed.Status)
+			})
+		}
+	}
+}
+
+// A date is read in each form that one can read. One that is none is zero, and the cluster is read all the same.
+func TestCreateDate(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 8, 10, 3, 2, 55, 0, time.UTC)
+	for value, want := range map[string]time.Time{
+		`"2026-08-10T03:02:55Z"`:                at,
+		`"2026-08-10T03:02:55+0000"`:            at,
+		`"2026-08-10T03:02:55+00"`:              at,
+		`"2026-08-10T05:02:55+02:00"`:           at,
+		`"2026-08-10T05:02:55+0200"`:            at,
+		`"2026-08-10T03:02:55.123Z"`:            at.Add(123 * time.Millisecond),
+		`"2026-08-10T03:02:55.123+0000"`:        at.Add(123 * time.Millisecond),
+		`"2026-08-10T03:02:55"`:                 at,
+		`"2026-08-10 03:02:55"`:                 at,
+		`"2026-08-10 03:02:55Z"`:                at,
+		`" 2026-08-10T03:02:55Z "`:              at,
+		`"2026-08-10T03:02Z"`:                   at.Truncate(time.Minute),
+		`"2026-08-10"`:                          at.Truncate(24 * time.Hour),
+		`""`:                                    {},
+		`null`:                                  {},
+		`"yesterday"`:                           {},
+		`"9999-12-31T23:59:59-12:00"`:           {}, // JSON has no year 10000
+		`1786330975`:                            {},
+		`{"$date":"2026-08-10T03:02:55Z"}`:      {},
+		`"2026-02-30T03:02:55Z"`:                {},
+		`"2026-08-10T03:02:55Z","createDate":7`: {}, // the last one stands, as for all of JSON
+	} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			body := `{"name":"orders","stateName":"IDLE","createDate":` + value + `}`
+			c := setup(t, step{want: getOrders, answer: body},
+				step{want: "GET " + flex + "?includeCount=true&itemsPerPage=500&pageNum=1", answer: `{"results":[` + body + `]}`})
+			cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")
+			require.NoError(t, err)
+			require.Equal(t, want, cluster.CreateDate)
+			_, err = json.Marshal(cluster.CreateDate)
+			require.NoError(t, err)
+			all, _, err := c.ListFlexClusters(t.Context(), group)
+			require.NoError(t, err)
+			require.Equal(t, []atlasclient.Cluster{*cluster}, all)
+		})
+	}
 }
 
 // Whatever a segment holds, it stays one segment of the path.
@@ -297,7 +442,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := setup(t, step{want: "GET " + root + "/serverless/orders", with: test.header, answer: `{}`})
+			c := setup(t, step{want: "GET " + root + "/serverless/orders", with: test.header, answer: ordersAnswer})
 			_, resp, err := c.GetServerlessInstance(t.Context(), group, "orders")
 			require.NoError(t, err)
 			require.Equal(t, test.want, resp.Warnings)
@@ -317,7 +462,7 @@ func TestDate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := setup(t, step{want: getOrders, with: map[string]string{"Date": test.header}, answer: `{}`})
+			c := setup(t, step{want: getOrders, with: map[string]string{"Date": test.header}, answer: ordersAnswer})
 			_, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 			require.NoError(t, err)
 			require.True(t, test.want.Equal(resp.Date), resp.Date)
@@ -327,7 +472,7 @@ func TestDate(t *testing.T) {
 		t.Parallel()
 		c := setup(t, step{want: getOrders, instead: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Date"] = nil // net/http would add it
-			_, _ = w.Write([]byte(`{}`))
+			_, _ = w.Write([]byte(ordersAnswer))
 		}})
 		_, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package atlasclient
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,23 +14,25 @@ import (
 
 // Codes that Atlas puts into errorCode and that this project tells apart.
 const (
-	CodeDuplicateClusterName         = "DUPLICATE_CLUSTER_NAME"
-	CodeClusterNotFound              = "CLUSTER_NOT_FOUND"
-	CodeServerlessInstanceNotFound   = "SERVERLESS_INSTANCE_NOT_FOUND"
-	CodeFlexInClusterAPI             = "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"
-	CodeNonFlexInFlexAPI             = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"
-	CodeClusterInServerlessAPI       = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
-	CodeServerlessInClusterAPI       = "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"
-	CodeNotInGroup                   = "NOT_IN_GROUP"
-	CodeVersionGone                  = "VERSION_GONE"
-	CodeNoPaymentInformationFound    = "NO_PAYMENT_INFORMATION_FOUND"
-	CodeIPAddressNotOnAccessList     = "IP_ADDRESS_NOT_ON_ACCESS_LIST"
-	codeNotOrgGroupCreator           = "NOT_ORG_GROUP_CREATOR"
-	headerErrorCode, headerRetryWait = "X-Error-Code", "Retry-After"
+	CodeDuplicateClusterName       = "DUPLICATE_CLUSTER_NAME"
+	CodeClusterNotFound            = "CLUSTER_NOT_FOUND"
+	CodeServerlessInstanceNotFound = "SERVERLESS_INSTANCE_NOT_FOUND"
+	CodeFlexInClusterAPI           = "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"
+	CodeNonFlexInFlexAPI           = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"
+	CodeClusterInServerlessAPI     = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
+	CodeServerlessInClusterAPI     = "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"
+	CodeNotInGroup                 = "NOT_IN_GROUP"
+	CodeVersionGone                = "VERSION_GONE"
+	CodeNoPaymentInformationFound  = "NO_PAYMENT_INFORMATION_FOUND"
+	CodeIPAddressNotOnAccessList   = "IP_ADDRESS_NOT_ON_ACCESS_LIST"
+	codeNotOrgGroupCreator         = "NOT_ORG_GROUP_CREATOR"
 )
 
-// Error is every failure of a request: an answer that is an error, an answer
-// that cannot be read, or none at all.
+// aboutProject reports whether the code of a 401 is about the project and not about the credential, which was right.
+func aboutProject(code string) bool { return code == CodeNotInGroup || code == codeNotOrgGroupCreator }
+
+// Error is every failure of a request: an answer that is an error, an answer that cannot be read, or none at all. Its
+// texts are valid UTF-8 without control characters, of 1 KiB each at most.
 type Error struct {
 	// Status is the HTTP status, 0 where there was no answer.
 	Status int
@@ -39,6 +42,12 @@ type Error struct {
 	Detail    string
 	// Parameters of the error, such as the name and project of a cluster.
 	Parameters []string
+	// FromAtlas says that the answer carries an error code of Atlas. Other answers can be those of a proxy or firewall on
+	// the way.
+	FromAtlas bool
+	// Transient says of a 401 that it passes by itself: the API key has worked in this process, or Atlas calls the
+	// challenge that was answered stale.
+	Transient bool
 	// Method and Path are those of the request.
 	Method string
 	Path   string
@@ -82,16 +91,33 @@ func (e *Error) because(err error) *Error {
 	return e
 }
 
-// read takes what the header says.
-func (e *Error) read(resp *http.Response) {
+// readHeader takes what the header of an answer says.
+func (e *Error) readHeader(resp *http.Response) {
 	e.Status = resp.StatusCode
-	e.ErrorCode = resp.Header.Get(headerErrorCode)
+	e.ErrorCode = resp.Header.Get("X-Error-Code")
+	e.FromAtlas = e.ErrorCode != ""
 	e.RetryAfter = retryAfter(resp.Header, time.Now())
 	e.RateLimit = rateLimit(resp.Header)
 }
 
-// parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a
-// proxy's HTML, which says nothing that the status does not.
+// readBody is the body of an answer. Every answer but a 2xx is the error, and not ok.
+func (e *Error) readBody(ctx context.Context, resp *http.Response) (body []byte, ok bool) {
+	body, err := readBounded(ctx, resp.Body)
+	switch {
+	case err != nil:
+		e.Err = err
+	case resp.StatusCode >= 400:
+		e.parse(body)
+	case resp.StatusCode >= 300:
+		e.Err = fmt.Errorf("a redirect to %q, which is not followed", resp.Header.Get("Location"))
+	default:
+		return body, true
+	}
+	return body, false
+}
+
+// parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a proxy's HTML, which says nothing that the
+// status does not.
 func (e *Error) parse(body []byte) {
 	var a struct {
 		ErrorCode  string            `json:"errorCode"`
@@ -99,11 +125,10 @@ func (e *Error) parse(body []byte) {
 		Detail     string            `json:"detail"`
 		Parameters []json.RawMessage `json:"parameters"`
 	}
-	// A field of another type must not lose the others: Unmarshal fills in
-	// what fits.
+	// A field of another type must not lose the others: Unmarshal fills in what fits.
 	_ = json.Unmarshal(body, &a)
 	if a.ErrorCode != "" {
-		e.ErrorCode = a.ErrorCode
+		e.ErrorCode, e.FromAtlas = a.ErrorCode, true
 	}
 	e.Reason, e.Detail = a.Reason, a.Detail
 	for _, p := range a.Parameters {
@@ -115,9 +140,8 @@ func (e *Error) parse(body []byte) {
 	}
 }
 
-// redact takes out of Atlas's words what the request was signed with, should a
-// server or proxy echo it: a failure stands in the workflow's history for all
-// to read.
+// redact takes out of the error what the request was signed with, should a server or proxy echo it: a failure stands in
+// the workflow's history for all to read.
 func (e *Error) redact(secrets ...string) {
 	for _, secret := range secrets {
 		if secret == "" {
@@ -145,13 +169,13 @@ func pointers(s []string) []*string {
 // maxRetryAfter is far beyond what anybody waits for, and far from overflow.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads Retry-After, in seconds or as an HTTP date
-// (RFC 9110, section 10.2.3). A date counts from the answer's own Date, so
-// that two clocks need not agree.
+// retryAfter reads Retry-After, in seconds or as an HTTP date (RFC 9110, section 10.2.3). A date counts from the
+// answer's own Date, so that two clocks need not agree.
 func retryAfter(h http.Header, now time.Time) *time.Duration {
-	v := strings.TrimSpace(h.Get(headerRetryWait))
+	v := strings.TrimSpace(h.Get("Retry-After"))
 	var wait time.Duration
-	if s, err := strconv.ParseUint(v, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) { // s is then the largest
+	s, err := strconv.ParseUint(v, 10, 31)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // out of range, s is the largest
 		wait = time.Duration(s) * time.Second
 	} else if date, err := http.ParseTime(v); err == nil {
 		if d, err := http.ParseTime(h.Get("Date")); err == nil {

@@ -1,7 +1,6 @@
 package atlasclient_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +29,6 @@ type failing struct {
 	answer http.HandlerFunc
 	want   atlasclient.Error // without Method, Path and Err
 	text   string            // after the method and path
-	token  string            // the text where it answers the request for a token; default the same
 	is     error             // what it wraps
 }
 
@@ -75,33 +73,29 @@ func failures() []failing {
 		{name: "detail only", answer: answers(500, `{"detail":"Oops."}`), want: atlasclient.Error{Status: 500, Detail: "Oops."}, text: "500: Oops."},
 
 		{name: "truncated", answer: truncated(200, `{"id":"5f`), want: atlasclient.Error{Status: 200},
-			text: "status 200: the body was cut short: unexpected EOF", token: "status 200: oauth2: cannot fetch token: unexpected EOF", is: io.ErrUnexpectedEOF},
+			text: "status 200: the body was cut short: unexpected EOF", is: io.ErrUnexpectedEOF},
 		{name: "truncated error", answer: truncated(429, `{"errorCode":"RAT`, "X-Error-Code", "RATE_LIMITED", "Retry-After", "3"),
 			want: atlasclient.Error{Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: ptr(3 * time.Second)},
-			text: "status 429: the body was cut short: unexpected EOF", token: "status 429: oauth2: cannot fetch token: unexpected EOF", is: io.ErrUnexpectedEOF},
+			text: "status 429: the body was cut short: unexpected EOF", is: io.ErrUnexpectedEOF},
 		{name: "over 4 MiB", answer: answers(200, `{"id":"5f"`+strings.Repeat(" ", 4<<20-10)+"}", "Content-Type", "application/json"), want: atlasclient.Error{Status: 200},
-			text: "status 200: the body has more than 4 MiB", token: "status 200: oauth2: cannot parse json: unexpected end of JSON input"},
+			text: "status 200: the body has more than 4 MiB"},
 		{name: "error over 4 MiB", answer: answers(500, strings.Repeat("x", 5<<20)), want: atlasclient.Error{Status: 500},
-			text: "status 500: the body has more than 4 MiB", token: "500"},
+			text: "status 500: the body has more than 4 MiB"},
 		{name: "not JSON", answer: answers(200, html), want: atlasclient.Error{Status: 200},
-			text:  "status 200: the body is not the JSON expected: invalid character '<' looking for beginning of value",
-			token: "status 200: oauth2: cannot parse json: invalid character '<' looking for beginning of value"},
+			text: "status 200: the body is not the JSON expected: invalid character '<' looking for beginning of value"},
 		{name: "half JSON", answer: answers(201, `{"id":"5f"`, "Content-Type", "application/json"), want: atlasclient.Error{Status: 201},
-			text:  "status 201: the body is not the JSON expected: unexpected end of JSON input",
-			token: "status 201: oauth2: cannot parse json: unexpected end of JSON input"},
+			text: "status 201: the body is not the JSON expected: unexpected end of JSON input"},
 		{name: "empty", answer: answers(200, ""), want: atlasclient.Error{Status: 200},
-			text:  "status 200: the body is not the JSON expected: unexpected end of JSON input",
-			token: "status 200: oauth2: cannot parse json: unexpected end of JSON input"},
+			text: "status 200: the body is not the JSON expected: unexpected end of JSON input"},
 		{name: "not the JSON expected", answer: answers(200, `[]`), want: atlasclient.Error{Status: 200},
-			text:  "status 200: the body is not the JSON expected: json: cannot unmarshal array into Go value of type atlasclient.Cluster",
-			token: "status 200: oauth2: server response missing access_token"},
+			text: "status 200: the body is not the JSON expected: all of it is of type array"},
 
 		redirect(301, "http://elsewhere.example/login?next=1"), redirect(302, "/here"), redirect(303, "//elsewhere.example"),
 		redirect(307, "http://elsewhere.example/"), redirect(308, "?"),
 		{name: "redirect to nowhere", answer: answers(302, ""), want: atlasclient.Error{Status: 302},
-			text: `status 302: a redirect to "", which is not followed`, token: "status 302: the answer holds no token"},
+			text: `status 302: a redirect to "", which is not followed`},
 		{name: "redirect to what is no URL", answer: answers(302, "", "Location", "http://[bad"), want: atlasclient.Error{Status: 302},
-			text: `status 302: a redirect to "", which is not followed`, token: "status 302: the answer holds no token"},
+			text: `status 302: a redirect to "", which is not followed`},
 
 		{name: "closed", answer: func(w http.ResponseWriter, _ *http.Request) { hangUp(w) }, text: "no answer: EOF", is: io.EOF},
 		{name: "hanging", answer: hang,
@@ -112,8 +106,7 @@ func failures() []failing {
 			_ = http.NewResponseController(w).Flush()
 			hang(w, r)
 		}, want: atlasclient.Error{Status: 503},
-			text:  "status 503: the body was cut short: the time limit of 15s ran out: context deadline exceeded",
-			token: "status 503: the time limit of 15s ran out: context deadline exceeded", is: context.DeadlineExceeded},
+			text: "status 503: the body was cut short: the time limit of 15s ran out: context deadline exceeded", is: context.DeadlineExceeded},
 	}
 }
 
@@ -139,7 +132,6 @@ func redirect(status int, to string) failing {
 		answer: answers(status, "", "Location", to),
 		want:   atlasclient.Error{Status: status},
 		text:   fmt.Sprintf(`status %d: a redirect to %q, which is not followed`, status, to),
-		token:  fmt.Sprintf(`status %d: the answer holds no token`, status),
 	}
 }
 
@@ -179,6 +171,7 @@ func TestErrors(t *testing.T) {
 					require.ErrorIs(t, err, test.is)
 				}
 				test.want.Method, test.want.Path, test.want.Err = "GET", flex+"/orders", got.Err
+				test.want.FromAtlas = test.want.ErrorCode != ""
 				require.Equal(t, test.want, got)
 			})
 		})
@@ -199,9 +192,10 @@ func TestTokenErrors(t *testing.T) {
 				})
 				err := get(c, t.Context())
 				got := asError(t, err)
-				require.EqualError(t, err, buyToken+": "+cmp.Or(test.token, test.text))
+				require.EqualError(t, err, buyToken+": "+test.text)
 				require.Equal(t, got.Status == 0 || strings.Contains(err.Error(), ": status "), got.Err != nil)
 				test.want.Method, test.want.Path, test.want.Err = "POST", "/api/oauth/token", got.Err
+				test.want.FromAtlas = test.want.ErrorCode != ""
 				require.Equal(t, &test.want, got)
 			})
 		})
@@ -211,7 +205,7 @@ func TestTokenErrors(t *testing.T) {
 // 4 MiB are read, and not a byte more.
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
-	body := `{"name":"orders"` + strings.Repeat(" ", 4<<20-17) + "}"
+	body := ordersAnswer + strings.Repeat(" ", 4<<20-len(ordersAnswer))
 	require.Equal(t, 4<<20, len(body))
 	c := setup(t, step{want: getOrders, answer: body}, step{want: getOrders, answer: body + " "})
 	cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")
@@ -419,5 +413,5 @@ func TestErrorBodyIsOnlyABody(t *testing.T) {
 	c := setup(t, step{want: getOrders, status: 500,
 		answer: `{"Status":200,"status":200,"error":200,"Method":"X","Path":"/x","RetryAfter":1,"errorCode":"E"}`})
 	err := get(c, t.Context())
-	assert.Equal(t, &atlasclient.Error{Status: 500, ErrorCode: "E", Method: "GET", Path: flex + "/orders"}, err)
+	assert.Equal(t, &atlasclient.Error{Status: 500, ErrorCode: "E", FromAtlas: true, Method: "GET", Path: flex + "/orders"}, err)
 }

@@ -2,51 +2,16 @@ package atlasclient
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"time"
 )
 
 // flexVersion is the resource version at which the flex endpoints begin.
 const flexVersion = "2024-11-13"
-
-// Tag is a key and a value, each of 1 to 255 characters.
-type Tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
-
-// ProviderSettings say where a cluster runs.
-type ProviderSettings struct {
-	ProviderName        string  `json:"providerName,omitempty"`
-	BackingProviderName string  `json:"backingProviderName"`
-	RegionName          string  `json:"regionName"`
-	DiskSizeGB          float64 `json:"diskSizeGB,omitempty"`
-}
-
-// ConnectionStrings of a cluster; empty until Atlas has them.
-type ConnectionStrings struct {
-	Standard    string `json:"standard"`
-	StandardSrv string `json:"standardSrv"`
-}
-
-// Cluster is what all kinds of cluster have in common, as each kind's GET
-// answers it.
-type Cluster struct {
-	ID                           string            `json:"id"`
-	GroupID                      string            `json:"groupId"`
-	Name                         string            `json:"name"`
-	StateName                    string            `json:"stateName"`
-	MongoDBVersion               string            `json:"mongoDBVersion"`
-	CreateDate                   time.Time         `json:"createDate"`
-	ConnectionStrings            ConnectionStrings `json:"connectionStrings"`
-	ProviderSettings             ProviderSettings  `json:"providerSettings"`
-	Tags                         []Tag             `json:"tags"`
-	TerminationProtectionEnabled bool              `json:"terminationProtectionEnabled"`
-	// ServerlessBackupOptions are nil but for a serverless instance.
-	ServerlessBackupOptions *ServerlessBackupOptions `json:"serverlessBackupOptions"`
-}
 
 // FlexClusterRequest asks for a Flex cluster.
 type FlexClusterRequest struct {
@@ -56,69 +21,94 @@ type FlexClusterRequest struct {
 	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled"`
 }
 
-// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the
-// cluster CREATING. A name that is taken is a 400 DUPLICATE_CLUSTER_NAME.
+// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the cluster CREATING. A name that is taken is
+// a 400 DUPLICATE_CLUSTER_NAME.
 func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexClusterRequest) (*Cluster, *Response, error) {
 	// Read-only in Atlas's description of the request.
 	r.ProviderSettings.ProviderName, r.ProviderSettings.DiskSizeGB = "", 0
-	return c.cluster(ctx, call{
-		method: http.MethodPost, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID}, version: flexVersion, body: r,
+	return c.cluster(ctx, r.Name, call{
+		method: http.MethodPost, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID},
+		version: flexVersion, body: r,
 	})
 }
 
-// GetFlexCluster reads a Flex cluster. Right after its create the answer may be
-// a 404 for a moment.
+// GetFlexCluster reads a Flex cluster. Right after its create the answer may be a 404 for a moment.
 func (c *Client) GetFlexCluster(ctx context.Context, groupID, name string) (*Cluster, *Response, error) {
-	return c.cluster(ctx, call{
-		method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name}, version: flexVersion,
+	return c.cluster(ctx, name, call{
+		method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name},
+		version: flexVersion,
 	})
 }
 
-// MaxPageSize is the most clusters that one page of a list holds.
-const MaxPageSize = 500
+// DeleteFlexCluster asks for the end of a Flex cluster. It goes through DELETING and is then a 404 CLUSTER_NOT_FOUND,
+// within half a minute.
+func (c *Client) DeleteFlexCluster(ctx context.Context, groupID, name string) (*Response, error) {
+	return c.do(ctx, call{
+		method: http.MethodDelete, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name},
+		version: flexVersion,
+	})
+}
 
-// ListFlexClusters reads all Flex clusters of a project, a request for each
-// 500 of them. The Response is the last page's.
+const (
+	// MaxPageSize is the most clusters that one page of a list holds.
+	MaxPageSize = 500
+	// maxPages is more than any project fills.
+	maxPages = 20
+)
+
+// flexPage is one page of the list of Flex clusters.
+type flexPage struct {
+	Results    []Cluster `json:"results"`
+	TotalCount int       `json:"totalCount"`
+}
+
+// ListFlexClusters reads all Flex clusters of a project, with a request for each 500 of them. The Response is the last
+// page's.
 func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluster, *Response, error) {
-	var all []Cluster
-	for page := 1; ; page++ {
-		var answer struct {
-			Results    []Cluster `json:"results"`
-			TotalCount int       `json:"totalCount"`
+	var all, previous []Cluster
+	for number := 1; ; number++ {
+		var page flexPage
+		last := func() bool {
+			// The count is an estimate, says Atlas's description, so a full page has a next one whatever it says.
+			n := len(page.Results)
+			return n == 0 || n < MaxPageSize && len(all)+n >= page.TotalCount
 		}
 		resp, err := c.do(ctx, call{
 			method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID}, version: flexVersion,
 			query: url.Values{
-				"itemsPerPage": {strconv.Itoa(MaxPageSize)},
-				"pageNum":      {strconv.Itoa(page)},
-				"includeCount": {"true"},
+				"itemsPerPage": {strconv.Itoa(MaxPageSize)}, "pageNum": {strconv.Itoa(number)}, "includeCount": {"true"},
 			},
-		}, &answer)
+			into: &page,
+			check: func() error {
+				if number == maxPages && !last() {
+					return fmt.Errorf("the list has more than %d pages, which no project fills", maxPages)
+				}
+				return page.check(previous)
+			},
+		})
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, answer.Results...)
-		// The count is an estimate, says Atlas's description, so a full page
-		// has a next one whatever it says.
-		if n := len(answer.Results); n == 0 || n < MaxPageSize && len(all) >= answer.TotalCount {
-			return all, resp, nil
+		if last() {
+			return append(all, page.Results...), resp, nil
+		}
+		all, previous = append(all, page.Results...), page.Results
+	}
+}
+
+// check says what keeps a page from being one that comes after the previous.
+func (p *flexPage) check(previous []Cluster) error {
+	if p.Results == nil {
+		return errors.New("the body is no list: it has no results")
+	}
+	for i := range p.Results {
+		if err := p.Results[i].check(p.Results[i].Name); err != nil {
+			return fmt.Errorf("entry %d of the list: %w", i+1, err)
 		}
 	}
-}
-
-// DeleteFlexCluster asks for the end of a Flex cluster. It goes through
-// DELETING and is then a 404 CLUSTER_NOT_FOUND, within half a minute.
-func (c *Client) DeleteFlexCluster(ctx context.Context, groupID, name string) (*Response, error) {
-	return c.do(ctx, call{
-		method: http.MethodDelete, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name}, version: flexVersion,
-	}, nil)
-}
-
-func (c *Client) cluster(ctx context.Context, call call) (*Cluster, *Response, error) {
-	var cluster Cluster
-	resp, err := c.do(ctx, call, &cluster)
-	if err != nil {
-		return nil, nil, err
+	sameName := func(a, b Cluster) bool { return a.Name == b.Name }
+	if len(previous) > 0 && slices.EqualFunc(p.Results, previous, sameName) {
+		return errors.New("a page of the list is the one before it again: something on the way may drop the query of the URL")
 	}
-	return &cluster, resp, nil
+	return nil
 }

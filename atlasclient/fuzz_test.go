@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -130,7 +132,7 @@ func FuzzErrorParse(f *testing.F) {
 		code, detail = valid(code), valid(detail)
 		said, err := json.Marshal(map[string]any{"errorCode": code, "detail": detail, "reason": code, "parameters": []any{detail, 7, nil}})
 		require.NoError(t, err)
-		want := &Error{Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""}}
+		want := &Error{Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""}, FromAtlas: code != ""}
 		got := &Error{Status: 400}
 		got.parse(said)
 		require.Equal(t, want, got)
@@ -143,6 +145,27 @@ func FuzzErrorParse(f *testing.F) {
 			for _, p := range e.Parameters {
 				require.NotContains(t, p, secret)
 			}
+		}
+	})
+}
+
+// What comes of a text is valid UTF-8 of at most so many bytes and without control characters; good text is kept.
+func FuzzPlainText(f *testing.F) {
+	for _, s := range []string{"", "orders", "\xff", "\x1b[31m", "☃☃☃", "\u202e", strings.Repeat("\xff", 100), strings.Repeat("é", 50), "\x80\x80\x80\x80\x80\x80\x80\x80"} {
+		f.Add(s, 20)
+	}
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = 10 + limit&0xff
+		got := plainText(s, limit)
+		require.LessOrEqual(t, len(got), limit)
+		require.True(t, utf8.ValidString(got))
+		require.Equal(t, -1, strings.IndexFunc(got, unicode.IsControl))
+		require.Equal(t, got, plainText(got, limit), "once is enough")
+		isPlain := utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+		}) < 0
+		if isPlain && len(s) <= limit {
+			require.Equal(t, s, got)
 		}
 	})
 }

@@ -74,7 +74,7 @@ func TestLimiterAndPages(t *testing.T) {
 		sent++
 		var all []string
 		for i := range atlasclient.MaxPageSize {
-			all = append(all, fmt.Sprintf(`{"id":"%d","name":"c%d-%s"}`, i, i, r.URL.Query().Get("pageNum")))
+			all = append(all, fmt.Sprintf(`{"name":"c%d-%s","stateName":"IDLE"}`, i, r.URL.Query().Get("pageNum")))
 		}
 		fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(all, ","))
 	}))})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -50,7 +51,7 @@ func TestTokenRequest(t *testing.T) {
 				assert.Equal(t, "grant_type=client_credentials", string(body))
 				answers(200, fmt.Sprintf(tokenReply, "one"), "Content-Type", "application/json")(w, r)
 			}
-			require.NoError(t, get(setupAuth(t, auth, buy, with("one", 200, `{}`)), t.Context()))
+			require.NoError(t, get(setupAuth(t, auth, buy, with("one", 200, ordersAnswer)), t.Context()))
 		})
 	}
 }
@@ -108,6 +109,41 @@ func TestTokenRenewal(t *testing.T) {
 	})
 }
 
+// The life of a token can be written in several ways. Where it cannot be read, the token serves until it is rejected.
+func TestTokenLife(t *testing.T) {
+	t.Parallel()
+	for expires, life := range map[string]time.Duration{
+		`3600`: time.Hour, `3599.7`: time.Hour, `3.6e3`: time.Hour, `"3600"`: time.Hour, `"3599.7"`: time.Hour,
+		`1e300`: 365 * 24 * time.Hour,
+		`0`:     0, `-1`: 0, `null`: 0, `""`: 0, `"soon"`: 0, `"NaN"`: 0, `true`: 0, `[3600]`: 0, `{}`: 0,
+	} {
+		t.Run(expires, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fetched := 0
+				c := newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
+					guard(account, func(w http.ResponseWriter, r *http.Request) {
+						fetched++
+						answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(w, r)
+					}, answers(200, ordersAnswer)))})
+				require.NoError(t, get(c, t.Context()))
+				if life == 0 {
+					time.Sleep(10 * 365 * 24 * time.Hour)
+					require.NoError(t, get(c, t.Context()))
+					require.Equal(t, 1, fetched)
+					return
+				}
+				time.Sleep(life - 11*time.Second)
+				require.NoError(t, get(c, t.Context()))
+				require.Equal(t, 1, fetched)
+				time.Sleep(2 * time.Second)
+				require.NoError(t, get(c, t.Context()))
+				require.Equal(t, 2, fetched)
+			})
+		})
+	}
+}
+
 // A token that is rejected early costs one new one, and the request goes again
 // with its body.
 func TestRevokedToken(t *testing.T) {
@@ -140,7 +176,7 @@ func TestRevokedTokenBody(t *testing.T) {
 		case r.URL.Path == "/api/oauth/token":
 			status, answer = 200, `{"access_token":"t"}`
 		case len(bodies) > 0:
-			status, answer = 201, `{}`
+			status, answer = 201, ordersAnswer
 		}
 		if r.URL.Path != "/api/oauth/token" {
 			bodies = append(bodies, string(body))
@@ -172,7 +208,7 @@ func TestRejected(t *testing.T) {
 		{"a third is not asked for until the next request",
 			[]step{
 				token("one"), with("one", 401, ""), token("two"), with("two", 401, ""),
-				with("two", 401, ""), token("three"), with("three", 200, `{}`),
+				with("two", 401, ""), token("three"), with("three", 200, ordersAnswer),
 			},
 			[]string{getOrders + ": 401", ""}},
 		{"the project is not the key's", []step{token("one"), with("one", 401, notInGroup), with("one", 401, notInGroup)},
@@ -182,9 +218,9 @@ func TestRejected(t *testing.T) {
 		{"by the header alone",
 			[]step{token("one"), {want: getOrders, status: 401, with: map[string]string{"X-Error-Code": "NOT_IN_GROUP"}}},
 			[]string{getOrders + ": 401 NOT_IN_GROUP"}},
-		{"in HTML", []step{token("one"), with("one", 401, html), token("two"), with("two", 200, `{}`)}, []string{""}},
+		{"in HTML", []step{token("one"), with("one", 401, html), token("two"), with("two", 200, ordersAnswer)}, []string{""}},
 		{"in half a body",
-			[]step{token("one"), {want: getOrders, instead: truncated(401, notInGroup)}, token("two"), with("two", 200, `{}`)},
+			[]step{token("one"), {want: getOrders, instead: truncated(401, notInGroup)}, token("two"), with("two", 200, ordersAnswer)},
 			[]string{""}},
 		{"403 is not about the token", []step{token("one"), with("one", 403, unauthorized)},
 			[]string{getOrders + ": 403 UNEXPECTED_ERROR: You are not authorized for this resource."}},
@@ -224,7 +260,7 @@ func TestWrongSecret(t *testing.T) {
 	t.Parallel()
 	c, sim := setupSim(t, accountSim, atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wr0ng-secret"})
 	err := get(c, t.Context())
-	require.Equal(t, &atlasclient.Error{Status: 401, Detail: "invalid_client", Method: "POST", Path: "/api/oauth/token"}, err)
+	require.Equal(t, &atlasclient.Error{Status: 401, Detail: "invalid_client", FromAtlas: true, Method: "POST", Path: "/api/oauth/token"}, err)
 	require.EqualError(t, err, "POST /api/oauth/token: 401: invalid_client")
 	require.NotContains(t, everything(t, err), "wr0ng-secret")
 	require.NotContains(t, everything(t, err), base64.StdEncoding.EncodeToString([]byte("mdb_sa_id_1:wr0ng-secret")))
@@ -268,8 +304,8 @@ func TestTokenRefused(t *testing.T) {
 	t.Run("no token in it", func(t *testing.T) {
 		t.Parallel()
 		c := setupAuth(t, account, step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: `{"token_type":"Bearer"}`},
-			token("one"), with("one", 200, `{}`))
-		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: oauth2: server response missing access_token")
+			token("one"), with("one", 200, ordersAnswer))
+		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: the answer holds no token")
 		require.NoError(t, get(c, t.Context()), "the next request asks again")
 	})
 }

@@ -25,7 +25,7 @@ func TestObserve(t *testing.T) {
 			step{want: "POST " + flex, status: 201, answer: flexAnswer, with: left("1200", "1199")},
 			step{want: "POST " + root + "/clusters/tenantUpgradeToServerless", status: 410, with: left("10000", "0")},
 			step{want: getOrders, answer: "{", with: left("1200", "many")},
-			step{want: "GET " + root + "/clusters/orders", with: left("0", "0"), answer: "{}"},
+			step{want: "GET " + root + "/clusters/orders", with: left("0", "0"), answer: ordersAnswer},
 			step{want: "DELETE " + flex + "/orders", status: 202, answer: "{}"},
 		)),
 		Observe: func(o atlasclient.Observation) {

@@ -26,6 +26,8 @@ const (
 	flexMedia  = "application/vnd.atlas.2024-11-13+json"
 	buyToken   = "POST /api/oauth/token"
 	tokenReply = `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`
+	// ordersAnswer has no more than an answer about the cluster orders must have.
+	ordersAnswer = `{"name":"orders","stateName":"IDLE"}`
 )
 
 // orders is a request that the simulator takes.
