@@ -38,7 +38,7 @@ var adviceByStatus = map[int]string{
 // advice is the next step for whoever reads the failure. An answer without a code is not taken for Atlas's own, so that
 // a firewall's 403 does not send anybody to the roles of a project. A 401 to a wrong key can lack the code.
 func advice(e *atlasclient.Error) string {
-	if e.ErrorCode == "" && e.Status != http.StatusUnauthorized {
+	if !e.FromAtlas && e.Status != http.StatusUnauthorized {
 		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker and " +
 			"Atlas, and check MONGODB_ATLAS_BASE_URL" + again
 	}

@@ -18,7 +18,7 @@ import (
 // retryable is the one place that decides whether asking again can help: where there was no answer, or none that can be
 // read, or one that passes by itself.
 func retryable(e *atlasclient.Error) bool {
-	return e.Err != nil || contract.Transient(e.Status, e.ErrorCode)
+	return e.Err != nil || e.Transient || contract.Transient(e.Status, e.ErrorCode)
 }
 
 // failureType is the type of the Temporal failure.

@@ -32,6 +32,7 @@ func TestClassify(t *testing.T) {
 		{"400 name held", atlasclient.Error{Status: 400, ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", true},
 		{"400 config limit", atlasclient.Error{Status: 400, ErrorCode: "DEFAULT_CONFIG_LIMIT_EXCEPTION"}, "DEFAULT_CONFIG_LIMIT_EXCEPTION", true},
 		{"401", atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR"}, "UNEXPECTED_ERROR", false},
+		{"401 to a key that has worked", atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR", Transient: true}, "UNEXPECTED_ERROR", true},
 		{"402", atlasclient.Error{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, "NO_PAYMENT_INFORMATION_FOUND", false},
 		{"404", atlasclient.Error{Status: 404, ErrorCode: "UNEXPECTED_ERROR"}, "UNEXPECTED_ERROR", false},
 		{"405", atlasclient.Error{Status: 405}, "HTTP_405", false},
@@ -98,11 +99,11 @@ func TestAdvice(t *testing.T) {
 			require.Regexp(t, `, then start the workflow again$`, next, code)
 		}
 	}
-	require.Equal(t, adviceByCode["GROUP_NOT_FOUND"], advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND"}))
+	require.Equal(t, adviceByCode["GROUP_NOT_FOUND"], advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND", FromAtlas: true}))
 	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR"}))
 	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401}))
-	require.Equal(t, adviceByStatus[403], advice(&atlasclient.Error{Status: 403, ErrorCode: "FORBIDDEN"}))
-	require.Equal(t, "correct the request, then start the workflow again", advice(&atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR"}))
+	require.Equal(t, adviceByStatus[403], advice(&atlasclient.Error{Status: 403, ErrorCode: "FORBIDDEN", FromAtlas: true}))
+	require.Equal(t, "correct the request, then start the workflow again", advice(&atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR", FromAtlas: true}))
 	require.Equal(t, "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker and Atlas, "+
 		"and check MONGODB_ATLAS_BASE_URL, then start the workflow again", advice(&atlasclient.Error{Status: 403}))
 }

@@ -140,7 +140,8 @@ func TestTimeLimitBeforeAsking(t *testing.T) {
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, env.GetWorkflowError(), &f)
 	require.Equal(t, contract.Timeout, f.Type())
-	require.Equal(t, `cluster "orders": no turn, for which no time was left within 30m0s (timeoutSeconds): start the workflow again once Atlas answers`, f.Message())
+	require.Equal(t, `cluster "orders": no turn, for which no time was left within 30m0s (timeoutSeconds). `+
+		"Nothing is known to have been made: start the workflow again under the same id to make sure", f.Message())
 }
 
 // A worker that is killed over and over leaves a time-out without a cause.
