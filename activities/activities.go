@@ -6,6 +6,7 @@
 package activities
 
 import (
+	"sync"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
@@ -18,6 +19,7 @@ type Activities struct {
 	atlas *atlasclient.Client
 	reads *reads.Reads
 	pace  Pace
+	asked askedRuns
 }
 
 // New makes the activities of a worker. The waits of a project share their reads.
@@ -25,14 +27,47 @@ func New(atlas *atlasclient.Client, shared *reads.Reads, pace Pace) *Activities 
 	return &Activities{atlas: atlas, reads: shared, pace: pace.withDefaults()}
 }
 
-// madeByThisRun reports whether a cluster is no older than the run. Its age is taken by Atlas's own clock (the answer's
-// Date) and the run's by Temporal's, so that the two need not agree; both of Atlas's times are in whole seconds.
-func madeByThisRun(c *atlasclient.Cluster, resp *atlasclient.Response, started, now time.Time) bool {
-	atlasNow := resp.Date
-	if atlasNow.IsZero() {
-		atlasNow = now
+// madeByThisRun reports whether a cluster was made by the run, which began at a time by Temporal's clock. Atlas's times
+// are in whole seconds, so the age alone does not tell of a cluster that is about as old as the run: then the run must
+// have asked for one before. The number of the attempt does not tell that alone, since an operator can reset it.
+func (a *Activities) madeByThisRun(at *attempt, saw observation, started time.Time) bool {
+	now := at.clock.now()
+	askedBefore := at.info.Attempt > 1 || a.asked.has(at.info.WorkflowExecution.RunID)
+	return saw.youngerThan(now.Sub(started)-time.Second, now) || askedBefore && saw.youngerThan(now.Sub(started)+time.Second, now)
+}
+
+// askedRuns are the runs for which this worker has asked Atlas for something, without knowing whether it took effect.
+type askedRuns struct {
+	mu   sync.Mutex
+	runs map[string]bool
+}
+
+// maxAskedRuns bounds the memory for runs that went on in other workers.
+const maxAskedRuns = 10_000
+
+func (r *askedRuns) add(runID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs == nil || len(r.runs) >= maxAskedRuns {
+		r.runs = map[string]bool{}
 	}
-	return atlasNow.Sub(c.CreateDate) <= now.Sub(started)+time.Second
+	r.runs[runID] = true
+}
+
+func (r *askedRuns) has(runID string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs[runID]
+}
+
+// settle forgets a run whose activity has ended.
+func (r *askedRuns) settle(runID string, err error) {
+	if comesBackAfter(err) > 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.runs, runID)
 }
 
 // resultOf is the cluster as the contract has it.

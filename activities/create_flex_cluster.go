@@ -22,24 +22,29 @@ type CreateInput struct {
 //
 // It fails with CLUSTER_CONFLICT when the name is somebody else's or the cluster is not as asked, with NOT_YET while the
 // name is taken by a cluster that goes or that Atlas does not show, and otherwise as Atlas answers.
-func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (contract.Cluster, error) {
+func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (cluster contract.Cluster, err error) {
 	attempt := newAttempt(ctx)
 	defer attempt.close()
+	runID := attempt.info.WorkflowExecution.RunID
+	defer func() { a.asked.settle(runID, err) }()
 	request, workflowID := in.Request, attempt.info.WorkflowExecution.ID
 	// The delay grows with the attempts, since each of them failed or was lost.
 	delay := backoff(int(attempt.info.Attempt), a.pace.SlowMax)
 
 	sending, cancel := attempt.sending(func() {})
 	defer cancel()
-	cluster, response, err := a.atlas.CreateFlexCluster(sending, request.GroupID, flexClusterRequest(request, workflowID))
+	made, response, err := a.atlas.CreateFlexCluster(sending, request.GroupID, flexClusterRequest(request, workflowID))
 	switch {
 	case err == nil:
-		made := resultOf(cluster, contract.ClusterTypeFlex, response)
-		made.Outcome = contract.Created
-		return made, nil
+		cluster = resultOf(made, contract.ClusterTypeFlex, response)
+		cluster.Outcome = contract.Created
+		return cluster, nil
 	case attempt.untilStop.Err() != nil && errors.Is(err, context.Canceled):
 		return contract.Cluster{}, attempt.interrupted(request.Name, "")
 	case !atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
+		if !hadNoEffect(err) {
+			a.asked.add(runID)
+		}
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
 
@@ -57,8 +62,7 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (con
 	case err != nil:
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
-	return decideCreate(request, workflowID, existing.result(),
-		madeByThisRun(existing.cluster, existing.response, in.WorkflowStarted, attempt.clock.now()))
+	return decideCreate(request, workflowID, existing.result(), a.madeByThisRun(attempt, existing, in.WorkflowStarted))
 }
 
 func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID string) atlasclient.FlexClusterRequest {
@@ -75,9 +79,10 @@ func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID s
 }
 
 // decideCreate says what becomes of a create whose name is taken by an existing cluster: the run goes on with the
-// cluster, or fails. youngEnough says that the cluster is no older than the run.
+// cluster, or fails. madeByThisRun says that the run can have made
+// it, by its age.
 func decideCreate(
-	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, youngEnough bool,
+	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, madeByThisRun bool,
 ) (contract.Cluster, error) {
 	differences := contract.Differences(request.ClusterFields(), existing.Fields())
 	owner := ownershipOf(existing, workflowID)
@@ -90,13 +95,13 @@ func decideCreate(
 			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s",
 			contract.ListDifferences(differences), again), differences)
 	case owner == ours:
-	case owner == untagged && !request.HasOwnershipTag() && youngEnough && len(differences) == 0:
+	case owner == untagged && !request.HasOwnershipTag() && madeByThisRun && len(differences) == 0:
 		// Without a tag, only a cluster that this run can have made and that is as asked in every field is its own.
 	default:
 		return contract.Cluster{}, nameTaken(request, existing, owner, differences)
 	}
 	existing.Outcome = contract.Unchanged
-	if youngEnough {
+	if madeByThisRun {
 		existing.Outcome = contract.Created
 	}
 	return existing, nil

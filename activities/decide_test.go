@@ -54,18 +54,18 @@ func TestDecideCreate(t *testing.T) {
 	t.Parallel()
 	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the workflow again"
 	for _, test := range []struct {
-		name         string
-		noTag        bool // the request does without the ownership tag
-		owner        string
-		region       string
-		state        string
-		youngEnough  bool
-		outcome      contract.Outcome
-		failureType  string
-		message      string
-		hasDifferent bool
+		name          string
+		noTag         bool // the request does without the ownership tag
+		owner         string
+		region        string
+		state         string
+		madeByThisRun bool
+		outcome       contract.Outcome
+		failureType   string
+		message       string
+		hasDifferent  bool
 	}{
-		{name: "ours, of this run", owner: ourID, youngEnough: true, outcome: contract.Created},
+		{name: "ours, of this run", owner: ourID, madeByThisRun: true, outcome: contract.Created},
 		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
 		{
 			name: "ours, but not as asked", owner: ourID, region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
@@ -73,12 +73,12 @@ func TestDecideCreate(t *testing.T) {
 				`requested "US_EAST_1". Change the cluster in Atlas or the request, then start the workflow again`,
 		},
 		{
-			name: "another workflow's, however young", owner: "somebody", youngEnough: true, failureType: contract.ClusterConflict,
+			name: "another workflow's, however young", owner: "somebody", madeByThisRun: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
 				`(workflow "somebody" made it). ` + untouched,
 		},
 		{
-			name: "without a tag, however young and like ours", youngEnough: true, failureType: contract.ClusterConflict,
+			name: "without a tag, however young and like ours", madeByThisRun: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
 				`(it carries no tag atlas-provisioner-workflow). ` + untouched,
 		},
@@ -88,21 +88,21 @@ func TestDecideCreate(t *testing.T) {
 				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
 				`requested "US_EAST_1". ` + untouched,
 		},
-		{name: "no tag asked for, young and as asked", noTag: true, youngEnough: true, outcome: contract.Created},
+		{name: "no tag asked for, young and as asked", noTag: true, madeByThisRun: true, outcome: contract.Created},
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
 				`(it is older than this run, or not as asked). ` + untouched,
 		},
 		{
-			name: "no tag asked for, and different", noTag: true, youngEnough: true, region: "EU_WEST_1",
+			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
 			failureType: contract.ClusterConflict, hasDifferent: true,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
 				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
 				`requested "US_EAST_1". ` + untouched,
 		},
 		{
-			name: "no tag asked for, and another workflow's", noTag: true, youngEnough: true, owner: "somebody",
+			name: "no tag asked for, and another workflow's", noTag: true, madeByThisRun: true, owner: "somebody",
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
 				`(workflow "somebody" made it). ` + untouched,
@@ -126,7 +126,7 @@ func TestDecideCreate(t *testing.T) {
 			if test.state != "" {
 				existing.StateName = test.state
 			}
-			got, err := decideCreate(request, ourID, existing, test.youngEnough)
+			got, err := decideCreate(request, ourID, existing, test.madeByThisRun)
 			requireFailure(t, err, test.failureType, test.message)
 			require.Equal(t, test.outcome, got.Outcome)
 			var f *temporal.ApplicationError

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -66,6 +67,15 @@ type observation struct {
 // result is the cluster as the contract has it.
 func (o observation) result() contract.Cluster {
 	return resultOf(o.cluster, o.kind.clusterType, o.response)
+}
+
+// youngerThan reports whether the cluster is no older than the age. Its age is taken by Atlas's own clock, which the
+// answer tells, so that it need not agree with Temporal's; now stands in where the answer does not tell it.
+func (o observation) youngerThan(age time.Duration, now time.Time) bool {
+	if !o.response.Date.IsZero() {
+		now = o.response.Date
+	}
+	return now.Sub(o.cluster.CreateDate) <= age
 }
 
 // observe reads a cluster as one of a kind.

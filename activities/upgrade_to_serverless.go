@@ -54,6 +54,11 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	} else {
 		u.progress.Errors = 0
 	}
+	runID := u.attempt.info.WorkflowExecution.RunID
+	if !u.progress.SentAt.IsZero() {
+		a.asked.add(runID)
+	}
+	a.asked.settle(runID, err)
 	if err != nil && u.progress.Errors != before {
 		u.attempt.leave(u.progress)
 	}
@@ -117,7 +122,7 @@ func (u *upgrade) look() (upgradeFound, error) {
 		return found, err
 	}
 	found.instance = &instance
-	found.madeByThisRun = madeByThisRun(instance.cluster, instance.response, u.workflowStarted, u.attempt.clock.now())
+	found.madeByThisRun = u.activities.madeByThisRun(u.attempt, instance, u.workflowStarted)
 	return found, nil
 }
 

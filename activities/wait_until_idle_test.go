@@ -345,24 +345,37 @@ func TestTakenButNotShown(t *testing.T) {
 	require.GreaterOrEqual(t, f.NextRetryDelay(), time.Second)
 }
 
-// A cluster's age is taken by Atlas's clock and a run's by Temporal's, so that
-// neither clock need be right.
+// A cluster's age is taken by Atlas's clock and a run's by Temporal's, so that neither clock need be right. Where the
+// whole seconds of Atlas's times do not tell, the run must have asked before.
 func TestMadeByThisRun(t *testing.T) {
 	t.Parallel()
-	temporalNow := time.Date(2026, 8, 10, 3, 0, 0, 0, time.UTC)
-	started := temporalNow.Add(-10 * time.Second)
-	for _, skew := range []time.Duration{0, -time.Hour, time.Hour} {
-		atlasNow := temporalNow.Add(skew)
-		age := func(d time.Duration) bool {
-			return madeByThisRun(&atlasclient.Cluster{CreateDate: atlasNow.Add(-d)}, &atlasclient.Response{Date: atlasNow}, started, temporalNow)
+	synctest.Test(t, func(t *testing.T) {
+		temporalNow := time.Now()
+		started := temporalNow.Add(-10 * time.Second)
+		for _, skew := range []time.Duration{0, -time.Hour, time.Hour} {
+			atlasNow := temporalNow.Add(skew)
+			for age, want := range map[time.Duration]string{
+				0: "yes", 9 * time.Second: "yes", 10 * time.Second: "if asked before", 11 * time.Second: "if asked before",
+				12 * time.Second: "no", 24 * time.Hour: "no",
+			} {
+				saw := observation{
+					&atlasclient.Cluster{CreateDate: atlasNow.Add(-age)}, &atlasclient.Response{Date: atlasNow}, flex,
+				}
+				a := New(nil, reads.New(nil), Pace{})
+				first := &attempt{info: activity.Info{Attempt: 1}}
+				first.info.WorkflowExecution.RunID = "a run"
+				require.Equal(t, want == "yes", a.madeByThisRun(first, saw, started), age)
+				second := &attempt{info: activity.Info{Attempt: 2}}
+				require.Equal(t, want != "no", a.madeByThisRun(second, saw, started), age)
+				a.asked.add("a run")
+				require.Equal(t, want != "no", a.madeByThisRun(first, saw, started), "the attempts were reset")
+				a.asked.settle("a run", nil)
+				require.Equal(t, want == "yes", a.madeByThisRun(first, saw, started), age)
+			}
 		}
-		require.True(t, age(0), skew)
-		require.True(t, age(10*time.Second), skew)
-		require.True(t, age(11*time.Second), "both of Atlas's times are in whole seconds")
-		require.False(t, age(12*time.Second), skew)
-		require.False(t, age(24*time.Hour), skew)
-	}
-	require.False(t, madeByThisRun(&atlasclient.Cluster{CreateDate: started.Add(-time.Minute)}, &atlasclient.Response{}, started, temporalNow), "an answer without a Date")
+		old := observation{&atlasclient.Cluster{CreateDate: started.Add(-time.Minute)}, &atlasclient.Response{}, flex}
+		require.False(t, old.youngerThan(time.Minute, temporalNow), "an answer without a Date")
+	})
 }
 
 // An upgrade that watched for long, too, retries a real failure in a second.

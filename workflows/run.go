@@ -178,23 +178,30 @@ func (r *run) executeOnce(activity, input any, options workflow.ActivityOptions,
 	options.RetryPolicy = &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: lostInterval,
 	}
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(r.ctx, options), activity, input).Get(r.ctx, out)
+	if options.WaitForCancellation {
+		ctx := workflow.WithActivityOptions(r.ctx, options)
+		return workflow.ExecuteActivity(ctx, activity, input).Get(ctx, out)
+	}
+	// Nobody has to cancel an activity whose run ends: Temporal drops it. That saves the history an event.
+	ctx, _ := workflow.NewDisconnectedContext(r.ctx)
+	future := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activity, input)
+	if err := workflow.Await(r.ctx, future.IsReady); err != nil {
+		return err
+	}
+	return future.Get(ctx, out)
 }
 
 // lastRead reads the state of the cluster when the run was cancelled, so that the state that it leaves is true: "" where
 // there is no cluster, or none is known.
 func (r *run) lastRead() string {
-	const limit = 5 * time.Second
 	ctx, _ := workflow.NewDisconnectedContext(r.ctx)
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ScheduleToCloseTimeout: 2 * limit,
-		StartToCloseTimeout:    limit,
-		Priority:               temporal.Priority{PriorityKey: askPriority, FairnessKey: r.cluster.GroupID},
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 5 * time.Second,
 		Summary:                "Read the state in which cluster " + r.cluster.Name + " is left",
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 	var state string
-	err := workflow.ExecuteActivity(ctx, activityMethods.ReadState, activities.ReadInput{
+	err := workflow.ExecuteLocalActivity(ctx, activityMethods.ReadState, activities.ReadInput{
 		GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
 	}).Get(ctx, &state)
 	if err != nil {
