@@ -63,7 +63,7 @@ var faults = map[string]atlassim.Fault{
 	"hang after":   {Kind: atlassim.FaultHang, AfterEffect: true},
 	"truncated":    {Kind: atlassim.FaultTruncate},
 	"garbage":      {Kind: atlassim.FaultGarbage},
-	"slow, answer": {Kind: atlassim.FaultHang, Hang: 12 * time.Second, AfterEffect: true},
+	"slow, answer": {Kind: atlassim.FaultHang, Hang: atlassim.Duration(12 * time.Second), AfterEffect: true},
 }
 
 // scenario is one interleaving.
@@ -104,7 +104,7 @@ func scenarios(tagged bool) *rapid.Generator[scenario] {
 			tagged: tagged,
 			before: rapid.SampledFrom(before).Draw(t, "before"), like: rapid.SampledFrom(like).Draw(t, "like"),
 			old:       rapid.SampledFrom([]string{"same", "region", "workflow"}).Draw(t, "old"),
-			hiddenFor: rapid.SampledFrom([]time.Duration{-1, 2 * time.Second, 10 * time.Second}).Draw(t, "hidden"),
+			hiddenFor: rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 10 * time.Second}).Draw(t, "hidden"),
 			skew:      rapid.SampledFrom([]time.Duration{0, -time.Hour, time.Hour}).Draw(t, "skew"),
 			steps:     rapid.SliceOfN(steps, 0, 8).Draw(t, "steps"),
 		}
@@ -171,10 +171,10 @@ type game struct {
 
 func play(t *testing.T, s scenario) (end string, broken []string) {
 	g := &game{scenario: s, asking: -1, ours: map[string]bool{}, theirs: map[string]bool{}, deleted: map[string]bool{}}
-	sim, err := atlassim.New(atlassim.Config{
-		HiddenFor: s.hiddenFor, Hook: g.hook,
-		Now: func() time.Time { return time.Now().Add(g.now) },
-	})
+	config := atlassim.DefaultConfig()
+	config.HiddenFor, config.Hook = atlassim.Duration(s.hiddenFor), g.hook
+	config.Now = func() time.Time { return time.Now().Add(g.now) }
+	sim, err := atlassim.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,7 +187,7 @@ func theirs(name string) atlassim.FlexRequest {
 // What an attempt saw is in its heartbeat, and the next one goes on from there.
 func TestProgressTravels(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{Fast: time.Nanosecond})
+	sim, a, env := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, Pace{Fast: time.Nanosecond})
 	require.NoError(t, sim.CreateFlex(group, theirs("orders")))
 	in := WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "CREATING", Deadline: time.Now().Add(time.Hour)}
 	since := time.Now().Add(-10 * time.Minute).UTC()
@@ -213,10 +213,10 @@ func TestProgressTravels(t *testing.T) {
 func TestStopEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, hang := range []bool{false, true} {
-		sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{FastEvery: time.Hour})
+		sim, a, env := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, Pace{FastEvery: time.Hour})
 		require.NoError(t, sim.CreateFlex(group, theirs("orders")))
 		if hang {
-			sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: time.Hour})
+			sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Hour)})
 		}
 		stop := make(chan struct{})
 		env.SetWorkerStopChannel(stop)
@@ -234,7 +234,7 @@ func TestStopEndsAWait(t *testing.T) {
 // Flex.
 func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{CreateFor: -1}, Pace{})
+	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, theirs("legacy")))
 	value, err := env.ExecuteActivity(a.WaitUntilIdle, WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 // The name can be taken by something that no read shows yet.
 func TestTakenButNotShown(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{HiddenFor: time.Hour}, Pace{NotFoundFor: 50 * time.Millisecond, FastEvery: 10 * time.Millisecond})
+	sim, a, env := setup(t, atlassim.Config{HiddenFor: atlassim.Duration(time.Hour)}, Pace{NotFoundFor: 50 * time.Millisecond, FastEvery: 10 * time.Millisecond})
 	require.NoError(t, sim.CreateFlex(group, theirs("orders")))
 	_, err := env.ExecuteActivity(a.CreateFlexCluster, CreateInput{
 		Request: contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders",

@@ -79,7 +79,7 @@ func TestHealthWithoutTemporal(t *testing.T) {
 			_ = bare.Stop()
 		}
 	})
-	s := setupOn(t, bare, atlassim.Config{CreateFor: time.Hour})
+	s := setupOn(t, bare, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	p := s.run()
 	require.Equal(t, map[string]any{
 		"level": "warn", "msg": "The namespace lacks search attributes, so none are set. Add them, then restart the worker",
