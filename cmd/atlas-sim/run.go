@@ -30,9 +30,9 @@ const shutdownGrace = 5 * time.Second
 
 const usage = `atlas-sim: a stand-in for the MongoDB Atlas Admin API
 
-It serves Flex clusters, upgrades of shared-tier clusters, and the serverless
-API, with Atlas's own error codes, headers and delays. Nothing is kept when it
-stops.
+It serves Flex clusters, M0 and dedicated clusters, upgrades between them, and
+the serverless API, with Atlas's own error codes, headers and delays. Nothing
+is kept when it stops.
 
 Usage:
   atlas-sim [flags]
@@ -87,29 +87,48 @@ func (s *seeds) Set(value string) error {
 	return nil
 }
 
+// defaults is Atlas as it usually behaves, but for what takes it minutes, which is quick enough for a demonstration.
+func defaults() *options {
+	o := &options{sim: atlassim.DefaultConfig()}
+	soon := atlassim.Duration(20 * time.Second)
+	o.sim.UpgradeFor, o.sim.CreateDedicatedFor, o.sim.DeleteDedicatedFor = soon, soon, soon
+	return o
+}
+
 // flags binds the command line to o, whose present values are the defaults.
 func flags(o *options) *flag.FlagSet {
 	f := flag.NewFlagSet("atlas-sim", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // run reports, in its own words
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 picks a free one and prints it")
-	f.StringVar(&o.config, "config", "", "JSON `FILE` with any of the simulator's settings, faults and clusters; flags win over it")
+	f.StringVar(&o.config, "config", "",
+		"JSON `FILE` with any of the simulator's settings, faults and clusters; flags win over it")
 	f.BoolVar(&o.show, "version", false, "show the version")
 	f.BoolVar(&o.quiet, "quiet", false, "do not log requests to standard error")
 	f.Var(&o.seeds, "seed-shared", "start with an M0 cluster `GROUP/NAME`, ready to be upgraded; repeatable")
 
 	c := &o.sim
-	f.DurationVar(&c.CreateFor, "create-for", 8*time.Second, "how long a new cluster is CREATING")
-	f.DurationVar(&c.RepairingFor, "repairing-for", 0, "how long it is REPAIRING after that")
-	f.DurationVar(&c.HiddenFor, "hidden-for", 0, "how long GET answers 404 after a create")
-	f.DurationVar(&c.StandardAfter, "standard-after", 0, "how long a cluster is IDLE without connectionStrings.standard")
-	f.DurationVar(&c.UpgradeFor, "upgrade-for", 20*time.Second, "how long an upgrade takes (Atlas: 25m)")
-	f.DurationVar(&c.StaleIdleFor, "stale-idle-for", 0, "how long an upgrading cluster still looks IDLE")
-	f.DurationVar(&c.DeleteFor, "delete-for", 5*time.Second, "how long a cluster is DELETING")
-	f.DurationVar(&c.NameHeldFor, "name-held-for", 0, "how long a freed name cannot be taken again")
-	f.DurationVar(&c.TokenTTL, "token-ttl", time.Hour, "life of an OAuth token")
-	f.IntVar(&c.RateLimit, "rate-limit", 1200, "flex `requests` a project may make at once")
-	f.IntVar(&c.RefillPerMinute, "refill-per-minute", 500, "flex `requests` it gets back a minute")
-	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", false, "answer 410 VERSION_GONE to upgrades to serverless")
+	duration := func(field *atlassim.Duration, name, usage string) {
+		f.DurationVar((*time.Duration)(field), name, time.Duration(*field), usage)
+	}
+	duration(&c.CreateFor, "create-for", "how long a new Flex or M0 cluster is CREATING")
+	duration(&c.CreateDedicatedFor, "create-dedicated-for", "how long a new dedicated cluster is CREATING (Atlas: 10m)")
+	duration(&c.RepairingFor, "repairing-for", "how long a new cluster is REPAIRING after CREATING")
+	duration(&c.HiddenFor, "hidden-for", "how long GET answers 404 after a create")
+	duration(&c.StandardAfter, "standard-after", "how long a cluster is IDLE without connectionStrings.standard")
+	duration(&c.UpgradeFor, "upgrade-for", "how long an upgrade takes (Atlas: 25m)")
+	duration(&c.StaleIdleFor, "stale-idle-for", "how long an upgrading cluster still looks IDLE")
+	f.IntVar(&c.StaleIdleReads, "stale-idle-reads", c.StaleIdleReads,
+		"how many `reads` an upgrading cluster still looks IDLE")
+	duration(&c.UpdateFor, "update-for", "how long a Flex cluster is UPDATING after a PATCH")
+	duration(&c.DeleteFor, "delete-for", "how long a Flex cluster is DELETING")
+	duration(&c.DeleteSharedFor, "delete-shared-for", "how long an M0 is DELETING")
+	duration(&c.DeleteDedicatedFor, "delete-dedicated-for", "how long a dedicated cluster is DELETING (Atlas: 2m to 15m)")
+	duration(&c.DeletingAfter, "deleting-after", "how long a deleted cluster still looks as it was")
+	duration(&c.NameHeldFor, "name-held-for", "how long a freed name cannot be taken again")
+	duration(&c.TokenTTL, "token-ttl", "life of an OAuth token")
+	f.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "flex `requests` a project may make at once")
+	f.IntVar(&c.RefillPerMinute, "refill-per-minute", c.RefillPerMinute, "flex `requests` it gets back a minute")
+	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", c.UpgradeRetired, "answer 410 VERSION_GONE to upgrades to serverless")
 	return f
 }
 
@@ -150,7 +169,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // parse reads environment, file and flags; the later win.
 func parse(args []string, getenv func(string) string) (*options, error) {
-	o := &options{}
+	o := defaults()
 	f := flags(o)
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -162,11 +181,11 @@ func parse(args []string, getenv func(string) string) (*options, error) {
 		name  string
 		field *string
 	}{
-		{"MONGODB_ATLAS_PUBLIC_API_KEY", &o.sim.PublicKey},
-		{"MONGODB_ATLAS_PRIVATE_API_KEY", &o.sim.PrivateKey},
-		{"MONGODB_ATLAS_CLIENT_ID", &o.sim.ClientID},
-		{"MONGODB_ATLAS_CLIENT_SECRET", &o.sim.ClientSecret},
-		{"MONGODB_ATLAS_ACCESS_TOKEN", &o.sim.AccessToken},
+		{name: "MONGODB_ATLAS_PUBLIC_API_KEY", field: &o.sim.PublicKey},
+		{name: "MONGODB_ATLAS_PRIVATE_API_KEY", field: &o.sim.PrivateKey},
+		{name: "MONGODB_ATLAS_CLIENT_ID", field: &o.sim.ClientID},
+		{name: "MONGODB_ATLAS_CLIENT_SECRET", field: &o.sim.ClientSecret},
+		{name: "MONGODB_ATLAS_ACCESS_TOKEN", field: &o.sim.AccessToken},
 	} {
 		*v.field = getenv(v.name)
 	}
@@ -178,22 +197,14 @@ func parse(args []string, getenv func(string) string) (*options, error) {
 		if err := json.Unmarshal(data, &o.sim); err != nil {
 			return nil, fmt.Errorf("-config %s: %w", o.config, err)
 		}
-		// Once more: parsing sets only the flags that were given, which so
-		// win over the file.
+		// Once more: parsing sets only the flags that were given, which so win over the file.
 		o.seeds = nil
 		if err := f.Parse(args); err != nil {
 			return nil, err
 		}
 	}
-	// To Config a zero duration is "the default"; whoever types 0 means none.
-	var err error
-	f.Visit(func(given *flag.Flag) {
-		if given.Value.String() == "0s" {
-			err = errors.Join(err, given.Value.Set("-1ns"))
-		}
-	})
 	o.sim.Shared = append(o.sim.Shared, o.seeds...)
-	return o, err
+	return o, nil
 }
 
 // serve answers requests until ctx is over.
@@ -220,7 +231,7 @@ func serve(ctx context.Context, sim *atlassim.Server, listener net.Listener, std
 
 // help prints the whole usage text.
 func help(w io.Writer) {
-	f := flags(&options{})
+	f := flags(defaults())
 	fmt.Fprint(w, usage)
 	f.SetOutput(w)
 	f.PrintDefaults()

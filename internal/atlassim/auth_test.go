@@ -13,7 +13,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-var challengePattern = regexp.MustCompile(`^Digest realm="MMS Public API", domain="", nonce="([^"]+)", algorithm=MD5, qop="auth", stale=(true|false)$`)
+var challengePattern = regexp.MustCompile(
+	`^Digest realm="MMS Public API", domain="", nonce="([^"]+)", algorithm=MD5, qop="auth", stale=(true|false)$`)
 
 func md5hex(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 
@@ -24,11 +25,12 @@ func digest(r *http.Request, user, password, nonce, nc string) {
 	ha2 := md5hex(r.Method + ":" + uri)
 	response := md5hex(ha1 + ":" + nonce + ":" + nc + ":0a4f113b:auth:" + ha2)
 	r.Header.Set("Authorization", fmt.Sprintf(
-		`Digest username=%q, realm="MMS Public API", nonce=%q, uri=%q, response=%q, algorithm=MD5, qop=auth, nc=%s, cnonce="0a4f113b"`,
+		`Digest username=%q, realm="MMS Public API", nonce=%q, uri=%q, response=%q, `+
+			`algorithm=MD5, qop=auth, nc=%s, cnonce="0a4f113b"`,
 		user, nonce, uri, response, nc))
 }
 
-func (b *bench) nonce(r *reply) string {
+func (b *fixture) nonce(r *reply) string {
 	b.t.Helper()
 	m := challengePattern.FindStringSubmatch(r.header.Get("WWW-Authenticate"))
 	if m == nil {
@@ -39,7 +41,7 @@ func (b *bench) nonce(r *reply) string {
 
 func TestDigest(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", NonceTTL: time.Minute})
+	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", NonceTTL: minute})
 	signed := func(password, nonce, nc string) *reply {
 		r := b.request("GET", flexs+"?pageNum=1", flexVersion, "")
 		digest(r, "abcdefgh", password, nonce, nc)
@@ -47,7 +49,7 @@ func TestDigest(t *testing.T) {
 	}
 
 	first := b.do("GET", flexs, "")
-	first.want(t, 401, map[string]any{"error": 401.0, "errorCode": "UNEXPECTED_ERROR", "reason": "Unauthorized",
+	first.want(t, 401, attrs{"error": 401.0, "errorCode": "UNEXPECTED_ERROR", "reason": "Unauthorized",
 		"detail": "You are not authorized for this resource."})
 	equal(t, "X-Error-Code of a bare 401", first.header.Get("X-Error-Code"), "")
 	nonce := b.nonce(first)
@@ -79,6 +81,48 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// With Jetty's defaults a nonce lives a minute and 1,024 uses, and an nc that is not above the last is a replay.
+func TestDigestNonces(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stale      bool // Config.StaleReplays
+		nc         string
+		after      time.Duration
+		wantStatus int
+		wantStale  string
+	}{
+		"a rising nc":           {nc: "00000006", wantStatus: 200},
+		"the last nc":           {nc: "00000005", wantStatus: 401, wantStale: "false"},
+		"an nc that fell":       {nc: "00000004", wantStatus: 401, wantStale: "false"},
+		"a replay called stale": {nc: "00000004", stale: true, wantStatus: 401, wantStale: "true"},
+		"the last use":          {nc: "000003ff", wantStatus: 200},
+		"one use too many":      {nc: "00000400", wantStatus: 401, wantStale: "true"},
+		"just young enough":     {nc: "00000006", after: time.Minute - 1, wantStatus: 200},
+		"too old":               {nc: "00000006", after: time.Minute, wantStatus: 401, wantStale: "true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := atlassim.DefaultConfig()
+			cfg.PublicKey, cfg.PrivateKey, cfg.StaleReplays = "abcdefgh", "s3cret", test.stale
+			b := setup(t, cfg)
+			nonce := b.nonce(b.do("GET", flexs, ""))
+			signed := func(nc string) *reply {
+				r := b.request("GET", flexs, flexVersion, "")
+				digest(r, "abcdefgh", "s3cret", nonce, nc)
+				return b.send(r)
+			}
+			signed("00000005").want(t, 200, nil)
+			b.clock.Advance(test.after)
+			got := signed(test.nc)
+			got.want(t, test.wantStatus, nil)
+			if test.wantStatus == 401 {
+				b.nonce(got)
+				equal(t, "stale", strings.HasSuffix(got.header.Get("WWW-Authenticate"), "stale="+test.wantStale), true)
+			}
+		})
+	}
+}
+
 // The signature covers method and path: one request's is no good for another.
 func TestDigestCoversTheRequest(t *testing.T) {
 	t.Parallel()
@@ -91,31 +135,43 @@ func TestDigestCoversTheRequest(t *testing.T) {
 	b.send(stolen).want(t, 401, nil)
 }
 
-func (b *bench) token(id, secret string) *reply {
+func (b *fixture) oauth(path, id, secret, form string) *http.Request {
 	b.t.Helper()
-	r := b.request("POST", "/api/oauth/token", "", url.Values{"grant_type": {"client_credentials"}}.Encode())
+	r := b.request("POST", path, "", form)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(id, secret)
-	return b.send(r)
+	return r
+}
+
+func (b *fixture) token(id, secret string) *reply {
+	b.t.Helper()
+	return b.send(b.oauth("/api/oauth/token", id, secret, "grant_type=client_credentials"))
 }
 
 func TestOAuth(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2, TokenTTL: 30 * time.Minute})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2,
+		TokenTTL: 30 * minute})
 	get := func(token any) *reply {
 		r := b.request("GET", flexs, flexVersion, "")
 		r.Header.Set("Authorization", fmt.Sprint("Bearer ", token))
 		return b.send(r)
 	}
 
-	b.token("mdb_sa_id_1", "wrong").want(t, 401, map[string]any{"error": "invalid_client"})
+	b.token("mdb_sa_id_1", "wrong").want(t, 401, attrs{"error": "invalid_client"})
 	first := b.token("mdb_sa_id_1", "mdb/sa+sk 1")
-	first.want(t, 200, map[string]any{"token_type": "Bearer", "expires_in": 1800.0})
+	first.want(t, 200, attrs{"token_type": "Bearer", "expires_in": 1800.0})
 	get(first.json["access_token"]).want(t, 200, nil)
 	bad := get("nonsense")
 	bad.want(t, 401, nil)
 	equal(t, "challenge to a bearer", bad.header.Get("WWW-Authenticate"), "")
 
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).want(t, 401, attrs{"error": "invalid_client"})
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", "token=unknown")).want(t, 200, nil)
+	get(first.json["access_token"]).want(t, 200, nil)
+	revoked := url.Values{"token": {first.json["access_token"].(string)}}.Encode()
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", revoked)).want(t, 200, nil)
+	get(first.json["access_token"]).want(t, 401, nil)
 	b.sim.RevokeTokens()
 	get(first.json["access_token"]).want(t, 401, nil)
 	second := b.token("mdb_sa_id_1", url.QueryEscape("mdb/sa+sk 1"))

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// apiError is an Atlas error answer. Atlas fills the parameters into a fixed
-// text for each code, so the constructors below do the same.
+// apiError is an Atlas error answer. Atlas fills the parameters into a fixed text for each code, so the constructors
+// below do the same.
 type apiError struct {
 	status int
 	code   string
@@ -20,8 +20,8 @@ func failf(status int, code, format string, params ...any) *apiError {
 	return &apiError{status: status, code: code, detail: fmt.Sprintf(format, params...), params: params}
 }
 
-// answer renders the error the way Atlas does: detail, error, errorCode,
-// parameters and reason, with X-Error-Code (recorded).
+// answer renders the error the way Atlas does: detail, error, errorCode, parameters and reason, with X-Error-Code
+// (recorded).
 func (e *apiError) answer() *answer {
 	header := http.Header{}
 	for k, v := range e.header {
@@ -54,7 +54,8 @@ func errMalformed() *apiError {
 }
 
 func errJSONAttribute(attribute string) *apiError {
-	return failf(400, "INVALID_JSON_ATTRIBUTE", "Received JSON for the %s attribute does not match expected format.", attribute)
+	return failf(400, "INVALID_JSON_ATTRIBUTE",
+		"Received JSON for the %s attribute does not match expected format.", attribute)
 }
 
 func errProvider(provider string) *apiError {
@@ -112,15 +113,17 @@ func errNonFlexInFlexAPI(name string) *apiError { // recorded
 }
 
 func errServerlessInClusterAPI(name string) *apiError { // the text is assumed
-	return failf(400, "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API", "Serverless instance %s cannot be used in the Cluster API.", name)
+	return failf(400, "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API",
+		"Serverless instance %s cannot be used in the Cluster API.", name)
 }
 
 func errClusterInServerlessAPI(name string) *apiError { // the text is assumed
-	return failf(400, "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API", "Cluster %s cannot be used in the Serverless Instance API.", name)
+	return failf(400, "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API",
+		"Cluster %s cannot be used in the Serverless Instance API.", name)
 }
 
-// A taken name is 400, not 409, "cluster or serverless instance NAME" is one
-// parameter, and the detail has one word more than that (public runs).
+// A taken name is 400, not 409, "cluster or serverless instance NAME" is one parameter, and the detail has one word
+// more than that (public runs).
 func errDuplicate(name, group string) *apiError {
 	return &apiError{status: 400, code: "DUPLICATE_CLUSTER_NAME",
 		detail: fmt.Sprintf("A cluster or serverless instance named %s is already present in group %s.", name, group),
@@ -133,11 +136,14 @@ func errDuplicatePrefix(name string) *apiError {
 }
 
 func errNamePrefix(name, prefix string) *apiError {
-	return failf(400, "CLUSTER_NAME_PREFIX_INVALID", "Cluster name %q is invalid. Atlas truncates cluster names to %d characters which results in an invalid hostname due to a trailing \"-\" in the generated cluster name prefix %q.", name, hostPrefix, prefix)
+	return failf(400, "CLUSTER_NAME_PREFIX_INVALID",
+		"Cluster name %q is invalid. Atlas truncates cluster names to %d characters which results in an invalid "+
+			"hostname due to a trailing \"-\" in the generated cluster name prefix %q.", name, hostPrefix, prefix)
 }
 
 func errNameChars(name string) *apiError {
-	return failf(400, "CLUSTER_NAME_INVALID", "The cluster name %s is invalid. The name can only contain ASCII letters, numbers, and hyphens.", name)
+	return failf(400, "CLUSTER_NAME_INVALID",
+		"The cluster name %s is invalid. The name can only contain ASCII letters, numbers, and hyphens.", name)
 }
 
 func errNameLong(name string) *apiError {
@@ -155,18 +161,41 @@ func errGeneral(reason string) *apiError {
 	return failf(400, "ATLAS_GENERAL_ERROR", "Reason: %s.", reason)
 }
 
+// From public runs for a Flex cluster; that the cluster API answers the same is assumed.
 func errDeleting() *apiError { return errGeneral("Cluster already requested to be deleted") }
 
-// The detail and the parameter are two different sentences (recorded).
+// A protected Flex cluster is refused by a general error whose text names termination protection (public runs); the
+// words are assumed.
+func errFlexProtected() *apiError {
+	return errGeneral("Cannot terminate a cluster when termination protection is enabled")
+}
+
+// The code and the status are from public runs, the text is assumed.
+func errPaused(name string) *apiError {
+	return failf(409, "CANNOT_UPDATE_PAUSED_CLUSTER", "Cannot update cluster %s while it is paused or being paused.", name)
+}
+
+// The parameter is one sentence of the detail (public runs).
+func errSecondFree() *apiError {
+	return failf(400, "CANNOT_CREATE_FREE_CLUSTER_VIA_PUBLIC_API",
+		"Cannot create a cluster with instance size M0 via the public api: %s",
+		"This project has reached the limit for the number of free clusters.")
+}
+
+const disableAndTryAgain = "Disable termination protection and try again."
+
+// A protected cluster of the cluster API. The detail and the parameter are two different sentences (recorded).
 func errProtected(name, group string) *apiError {
 	return &apiError{status: 400, code: "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
-		detail: "Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.",
-		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is enabled. Disable termination protection and try again.", name, group)}}
+		detail: "Cannot terminate a cluster when termination protection is enabled. " + disableAndTryAgain,
+		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is enabled. %s",
+			name, group, disableAndTryAgain)}}
 }
 
 // Parameters [path, seconds, capacity, refill, period] (public runs).
 func errRateLimited(path string, after, capacity, refill int) *apiError {
-	e := failf(429, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded for %s. Please retry after %d seconds. Request capacity: %d. Refill rate: %d per %d seconds.",
+	e := failf(429, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded for %s. Please retry after %d seconds. "+
+		"Request capacity: %d. Refill rate: %d per %d seconds.",
 		path, after, capacity, refill, 60)
 	e.header = http.Header{"Retry-After": {fmt.Sprint(after)}}
 	return e

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
@@ -42,23 +41,32 @@ func TestFaultKinds(t *testing.T) {
 		effect bool
 		status int // in the ledger
 	}{
-		"status":           {atlassim.Fault{Kind: "status"}, is(503, "UNEXPECTED_ERROR"), false, 503},
-		"status, after":    {atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true}, is(500, `"reason":"Oops"`), true, 500},
-		"html":             {atlassim.Fault{Kind: "html"}, is(502, "<h1>502 Bad Gateway</h1>"), false, 502},
-		"html, after":      {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
-		"reset":            {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
-		"lost":             {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
-		"hang, over":       {atlassim.Fault{Kind: "hang", Hang: time.Millisecond}, is(201, "CREATING"), true, 201},
-		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: time.Millisecond, AfterEffect: true}, is(201, "CREATING"), true, 201},
-		"truncate":         {atlassim.Fault{Kind: "truncate"}, fails(io.ErrUnexpectedEOF), true, 201},
-		"truncate, before": {atlassim.Fault{Kind: "truncate", BeforeEffect: true}, fails(io.ErrUnexpectedEOF), false, 200},
-		"oversize":         {atlassim.Fault{Kind: "oversize"}, is(200, strings.Repeat("x", 5<<20)), false, 200},
-		"garbage":          {atlassim.Fault{Kind: "garbage"}, is(200, "not JSON"), true, 200},
-		"garbage, before":  {atlassim.Fault{Kind: "garbage", BeforeEffect: true}, is(200, "not JSON"), false, 200},
+		"status": {fault: atlassim.Fault{Kind: "status"}, check: is(503, "UNEXPECTED_ERROR"), status: 503},
+		"status, after": {fault: atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true},
+			check: is(500, `"reason":"Oops"`), effect: true, status: 500},
+		"html": {fault: atlassim.Fault{Kind: "html"}, check: is(502, "<h1>502 Bad Gateway</h1>"), status: 502},
+		"html, after": {fault: atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, check: is(504, "<html>"),
+			effect: true, status: 504},
+		"reset": {fault: atlassim.Fault{Kind: "reset"}, check: fails(syscall.ECONNRESET), status: 0},
+		"lost":  {fault: atlassim.Fault{Kind: "lost"}, check: fails(syscall.ECONNRESET), effect: true, status: 0},
+		"hang, over": {fault: atlassim.Fault{Kind: "hang", Hang: second / 1000}, check: is(201, "CREATING"), effect: true,
+			status: 201},
+		"hang after, over": {fault: atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true},
+			check: is(201, "CREATING"), effect: true,
+			status: 201},
+		"truncate": {fault: atlassim.Fault{Kind: "truncate"}, check: fails(io.ErrUnexpectedEOF), effect: true,
+			status: 201},
+		"truncate, before": {fault: atlassim.Fault{Kind: "truncate", BeforeEffect: true}, check: fails(io.ErrUnexpectedEOF),
+			status: 200},
+		"oversize": {fault: atlassim.Fault{Kind: "oversize"}, check: is(200, strings.Repeat("x", 5<<20)),
+			status: 200},
+		"garbage": {fault: atlassim.Fault{Kind: "garbage"}, check: is(200, "not JSON"), effect: true, status: 200},
+		"garbage, before": {fault: atlassim.Fault{Kind: "garbage", BeforeEffect: true}, check: is(200, "not JSON"),
+			status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, atlassim.Config{Faults: []atlassim.Fault{c.fault}})
+			b := setup(t, atlassim.Config{CreateFor: second, Faults: []atlassim.Fault{c.fault}})
 			r, err := b.try(b.request("POST", flexs, flexVersion, flexBody("orders")))
 			c.check(t, r, err)
 			equal(t, "clusters", len(b.sim.Clusters()), map[bool]int{true: 1}[c.effect])
@@ -108,7 +116,7 @@ func TestHangUntilTheClientIsGone(t *testing.T) {
 
 func TestCloseLetsHangingRequestsGo(t *testing.T) {
 	t.Parallel()
-	var b *bench
+	var b *fixture
 	b = setup(t, atlassim.Config{
 		Faults: []atlassim.Fault{{Kind: "hang", Times: 1}},
 		Hook: func(stage atlassim.Stage, _ atlassim.Entry) {
@@ -125,7 +133,7 @@ func TestCloseLetsHangingRequestsGo(t *testing.T) {
 
 func TestFaultMatching(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1})
+	b := setup(t, atlassim.Config{})
 	b.create("orders").want(t, 201, nil)
 	statuses := func(n int) (out []int) {
 		for range n {
@@ -133,8 +141,10 @@ func TestFaultMatching(t *testing.T) {
 		}
 		return out
 	}
-	b.sim.AddFault(atlassim.Fault{Method: "GET", Path: `flexClusters/[a-z]+$`, Skip: 1, Times: 2, Kind: "status", Status: 429,
-		ErrorCode: "RATE_LIMITED", Detail: "Slow down.", Parameters: []any{"a", 1}, RetryAfter: "7", Header: http.Header{"x-extra": {"1"}}})
+	b.sim.AddFault(atlassim.Fault{Method: "GET", Path: `flexClusters/[a-z]+$`, Skip: 1, Times: 2, Kind: "status",
+		Status:    429,
+		ErrorCode: "RATE_LIMITED", Detail: "Slow down.", Parameters: []any{"a", 1}, RetryAfter: "7",
+		Header: http.Header{"x-extra": {"1"}}})
 	b.do("GET", flexs, "").want(t, 200, nil) // another path
 	b.do("PATCH", flexs+"/orders", `{}`).want(t, 200, nil)
 	equal(t, "skip 1, times 2", statuses(4), []int{200, 429, 429, 200})
@@ -167,7 +177,8 @@ func TestProbabilityIsReproducible(t *testing.T) {
 // A request that only fetches a digest challenge does not use a fault up.
 func TestFaultsSpareChallenges(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", Faults: []atlassim.Fault{{Kind: "lost", Times: 1}}})
+	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret",
+		Faults: []atlassim.Fault{{Kind: "lost", Times: 1}}})
 	nonce := b.nonce(b.create("orders"))
 	r := b.request("POST", flexs, flexVersion, flexBody("orders"))
 	digest(r, "abcdefgh", "s3cret", nonce, "00000001")
@@ -195,7 +206,7 @@ func TestHookStages(t *testing.T) {
 func TestFaultJSON(t *testing.T) {
 	t.Parallel()
 	in := atlassim.Fault{Method: "POST", Path: "flexClusters", Skip: 1, Times: 2, Probability: 0.5, Seed: 9, Kind: "hang",
-		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * time.Millisecond}
+		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * second / 1000}
 	data, err := json.Marshal(in)
 	if err != nil || !strings.Contains(string(data), `"hang":"1.5s"`) {
 		t.Fatalf("%s %v", data, err)
@@ -213,19 +224,24 @@ func TestFaultJSON(t *testing.T) {
 
 func TestFaultValidate(t *testing.T) {
 	t.Parallel()
-	const kinds = "is none of status, html, reset, lost, hang, truncate, oversize, garbage"
+	const kinds = "is none of status, html, reset, lost, hang, truncate, oversize, garbage, " +
+		"unauthorized, badText, longText, body, rewrite, dropQuery"
 	for _, test := range []struct {
 		fault atlassim.Fault
 		want  string
 	}{
-		{atlassim.Fault{}, `kind: "" ` + kinds},
-		{atlassim.Fault{Kind: "explode", Skip: -1}, `kind: "explode" ` + kinds + "\nskip, times and hang must not be negative"},
-		{atlassim.Fault{Kind: "lost", Path: "("}, "path: error parsing regexp: missing closing ): `(`"},
-		{atlassim.Fault{Kind: "lost", Times: -1}, "skip, times and hang must not be negative"},
-		{atlassim.Fault{Kind: "lost", Probability: 2}, "probability: 2 is not between 0 and 1"},
-		{atlassim.Fault{Kind: "status", Status: 99}, "status: 99 is not between 200 and 599"},
-		{atlassim.Fault{Kind: "lost", BeforeEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
-		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
+		{fault: atlassim.Fault{}, want: `kind: "" ` + kinds},
+		{fault: atlassim.Fault{Kind: "explode", Skip: -1}, want: `kind: "explode" ` + kinds +
+			"\nskip, times and hang must not be negative"},
+		{fault: atlassim.Fault{Kind: "lost", Path: "("}, want: "path: error parsing regexp: missing closing ): `(`"},
+		{fault: atlassim.Fault{Kind: "lost", Times: -1}, want: "skip, times and hang must not be negative"},
+		{fault: atlassim.Fault{Kind: "lost", Probability: 2}, want: "probability: 2 is not between 0 and 1"},
+		{fault: atlassim.Fault{Kind: "rewrite"}, want: "set: the kind rewrite needs the attributes to set"},
+		{fault: atlassim.Fault{Kind: "status", Status: 99}, want: "status: 99 is not between 200 and 599"},
+		{fault: atlassim.Fault{Kind: "lost", BeforeEffect: true},
+			want: "beforeEffect: contradicts afterEffect or the kind lost"},
+		{fault: atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true},
+			want: "beforeEffect: contradicts afterEffect or the kind lost"},
 	} {
 		if err := test.fault.Validate(); err == nil || err.Error() != test.want {
 			t.Errorf("%+v: got %v, want %s", test.fault, err, test.want)

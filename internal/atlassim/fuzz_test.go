@@ -16,7 +16,8 @@ import (
 // read makes the request that a server would read from a connection; nil where
 // net/http itself would refuse it.
 func read(method, target, accept, contentType, authorization, body string) *http.Request {
-	raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: atlas-sim\r\nAccept: %s\r\nContent-Type: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
+	raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: atlas-sim\r\nAccept: %s\r\n"+
+		"Content-Type: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
 		method, target, accept, contentType, authorization, len(body), body)
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 	if err != nil {
@@ -31,18 +32,47 @@ func read(method, target, accept, contentType, authorization, body string) *http
 func FuzzRequest(f *testing.F) {
 	const media = "application/vnd.atlas.2024-11-13+json"
 	for _, s := range []struct{ method, target, body string }{
-		{"POST", flexs, flexBody("orders")}, {"GET", flexs + "?pageNum=2&itemsPerPage=500&includeCount=false", ""},
-		{"GET", flexs + "/present", ""}, {"PATCH", flexs + "/present", `{"tags":[{"key":"k","value":"v"}]}`}, {"DELETE", flexs + "/present", ""},
-		{"GET", root + "/clusters/shared", ""}, {"GET", root + "/serverless/shared", ""},
-		{"POST", root + "/clusters/tenantUpgradeToServerless", `{"name":"shared","providerSettings":{"backingProviderName":"AWS","providerName":"SERVERLESS","regionName":"US_EAST_1"}}`},
-		{"POST", root + "/clusters/tenantUpgrade", `{"name":"shared","providerSettings":{"backingProviderName":"AWS","providerName":"FLEX","instanceSizeName":"FLEX","regionName":"US_EAST_1"}}`},
-		{"POST", root + "/flexClusters:tenantUpgrade", `{"name":"present","clusterType":"REPLICASET","replicationSpecs":[{"regionConfigs":[{"providerName":"AWS","regionName":"US_EAST_1","priority":7,"electableSpecs":{"instanceSize":"M10","nodeCount":3}}]}]}`},
-		{"GET", "/api/atlas/v2", ""}, {"POST", "/api/oauth/token", "grant_type=client_credentials"},
-		{"POST", "/sim/faults", `[{"kind":"hang","path":"(","hang":"1s"}]`}, {"POST", "/sim/shared", `{"groupId":"` + group + `","name":"b"}`},
-		{"POST", "/sim/flex", `{"groupId":"` + group + `","cluster":` + flexBody("c") + `}`}, {"DELETE", "/sim/clusters/" + group + "/present", ""},
-		{"POST", "/sim/state", `{"groupId":"` + group + `","name":"present","state":"REPAIRING"}`}, {"GET", "/sim/ledger", ""},
-		{"GET", flexs + "/%2e%2e%2fx%00", ""}, {"GET", "//sim/../api/atlas/v2", ""}, {"OPTIONS", "*", ""}, {"GET", "http://elsewhere" + flexs, ""},
-		{"POST", flexs, `{"name":` + strings.Repeat("[", 10001)}, {"POST", flexs, `{"name":"a"}{}`}, {"POST", flexs, "null"},
+		{method: "POST", target: flexs, body: flexBody("orders")},
+		{method: "GET", target: flexs + "?pageNum=2&itemsPerPage=500&includeCount=false"},
+		{method: "GET", target: flexs + "/present"}, {method: "PATCH", target: flexs + "/present",
+			body: `{"tags":[{"key":"k","value":"v"}]}`},
+		{method: "DELETE", target: flexs + "/present"},
+		{method: "GET", target: root + "/clusters/shared"}, {method: "GET", target: root + "/serverless/shared"},
+		{method: "POST", target: root + "/clusters/tenantUpgradeToServerless",
+			body: strings.Replace(toServerless, `"orders"`, `"shared"`, 1)},
+		{method: "POST", target: root + "/clusters/tenantUpgrade",
+			body: strings.Replace(toFlex, `"orders"`, `"shared"`, 1)},
+		{method: "POST", target: root + "/flexClusters:tenantUpgrade",
+			body: strings.Replace(toM10, `"orders"`, `"present"`, 1)},
+		{method: "POST", target: root + "/clusters", body: clusterBody("m0", "TENANT", "M0", "")},
+		{method: "POST", target: root + "/clusters", body: clusterBody("m10", "AWS", "M10",
+			`"tags": [{"key": "k", "value": "v"}],`)},
+		{method: "PATCH", target: root + "/clusters/shared", body: `{"tags":[],"terminationProtectionEnabled":true}`},
+		{method: "DELETE", target: root + "/clusters/shared"}, {method: "GET", target: root +
+			"/clusters/nobody?envelope=true&pretty=true"},
+		{method: "GET", target: root + "/clusters?envelope=true"},
+		{method: "GET", target: root + "/clusters/provider/regions?providers=AWS"},
+		{method: "PATCH", target: root + "/clusters/shared/processArgs", body: `{"javascriptEnabled":false,"x":[{}]}`},
+		{method: "GET", target: root + "/clusters/shared/status"},
+		{method: "GET", target: root + "/clusters/shared/autoScalingConfiguration"},
+		{method: "GET", target: root + "/containers"}, {method: "GET", target: root},
+		{method: "GET", target: "/api/atlas/v1.0/groups/" + group + "/clusters/shared"},
+		{method: "POST", target: "/api/atlas/v1.0/groups/" + group + "/clusters/tenantUpgrade",
+			body: strings.Replace(toFlex, "orders", "shared", 1)},
+		{method: "POST", target: "/api/oauth/revoke", body: "token=x"},
+		{method: "GET", target: "/api/atlas/v2"}, {method: "POST", target: "/api/oauth/token",
+			body: "grant_type=client_credentials"},
+		{method: "POST", target: "/sim/faults", body: `[{"kind":"hang","path":"(","hang":"1s"}]`},
+		{method: "POST", target: "/sim/shared", body: `{"groupId":"` + group + `","name":"b"}`},
+		{method: "POST", target: "/sim/flex", body: `{"groupId":"` + group + `","cluster":` + flexBody("c") + `}`},
+		{method: "DELETE", target: "/sim/clusters/" + group + "/present"},
+		{method: "POST", target: "/sim/state", body: `{"groupId":"` + group + `","name":"present","state":"REPAIRING"}`},
+		{method: "GET", target: "/sim/ledger"},
+		{method: "GET", target: flexs + "/%2e%2e%2fx%00"}, {method: "GET", target: "//sim/../api/atlas/v2"},
+		{method: "OPTIONS", target: "*"},
+		{method: "GET", target: "http://elsewhere" + flexs},
+		{method: "POST", target: flexs, body: `{"name":` + strings.Repeat("[", 10001)},
+		{method: "POST", target: flexs, body: `{"name":"a"}{}`}, {method: "POST", target: flexs, body: "null"},
 	} {
 		f.Add(s.method, s.target, media, media, "", s.body)
 	}
@@ -55,7 +85,8 @@ func FuzzRequest(f *testing.F) {
 			if r == nil {
 				return
 			}
-			cfg := atlassim.Config{Now: atlassimtest.NewClock().Now, Shared: []atlassim.SharedCluster{{GroupID: group, Name: "shared"}}}
+			cfg := atlassim.DefaultConfig()
+			cfg.Now, cfg.Shared = atlassimtest.NewClock().Now, []atlassim.SharedCluster{{GroupID: group, Name: "shared"}}
 			if locked {
 				cfg.ClientID, cfg.ClientSecret, cfg.AccessToken = "id", "c2f1e5-client-secret", "c2f1e5-access-token"
 			}
@@ -63,7 +94,8 @@ func FuzzRequest(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := sim.CreateFlex(group, atlassim.FlexRequest{Name: "present", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}); err != nil {
+			if err := sim.CreateFlex(group, atlassim.FlexRequest{Name: "present",
+				ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}); err != nil {
 				t.Fatal(err)
 			}
 			before := fmt.Sprint(sim.Clusters())
@@ -96,8 +128,9 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 	if e.Effect != atlassim.NoEffect && (w.Code < 200 || w.Code > 299) {
 		t.Errorf("answered %d with the effect %q", w.Code, e.Effect)
 	}
-	token := e.Path == "/api/oauth/token"
-	if locked && (e.Authenticated || e.Effect != atlassim.NoEffect || w.Code < 400 || !token && w.Code != http.StatusUnauthorized) {
+	token := e.Path == "/api/oauth/token" || e.Path == "/api/oauth/revoke"
+	if locked && (e.Authenticated || e.Effect != atlassim.NoEffect || w.Code < 400 ||
+		!token && w.Code != http.StatusUnauthorized) {
 		t.Errorf("without a credential: %+v", e)
 	}
 	if w.Body.Len() == 0 && w.Code == http.StatusNoContent {
@@ -105,6 +138,9 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 	}
 	var said struct {
 		ErrorCode string `json:"errorCode"`
+		Content   struct {
+			ErrorCode string `json:"errorCode"`
+		} `json:"content"` // in an envelope
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil {
 		t.Fatalf("answered %d %q: %v", w.Code, w.Body, err)
@@ -112,7 +148,7 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 	if !token && (w.Code >= 400) != (said.ErrorCode != "") {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
-	if h := w.Header().Get("X-Error-Code"); h != "" && h != said.ErrorCode {
+	if h := w.Header().Get("X-Error-Code"); h != "" && h != said.ErrorCode && h != said.Content.ErrorCode {
 		t.Errorf("X-Error-Code %q with the body %s", h, w.Body)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,9 @@ import (
 )
 
 const (
+	second = atlassim.Duration(time.Second)
+	minute = 60 * second
+
 	group   = "64a1b2c3d4e5f60718293a4b"
 	other   = "64a1b2c3d4e5f60718293a4c"
 	foreign = "64a1b2c3d4e5f60718293a4d"
@@ -29,8 +34,8 @@ var (
 	flexs = root + "/flexClusters"
 )
 
-// bench is a simulator under test, with a clock that only the test moves.
-type bench struct {
+// fixture is a simulator under test, with a clock that only the test moves.
+type fixture struct {
 	t     *testing.T
 	sim   *atlassim.Server
 	url   string
@@ -38,7 +43,7 @@ type bench struct {
 	http  *http.Client
 }
 
-func setup(t *testing.T, cfg atlassim.Config) *bench {
+func setup(t *testing.T, cfg atlassim.Config) *fixture {
 	t.Helper()
 	clock := atlassimtest.NewClock()
 	if cfg.Now == nil {
@@ -47,8 +52,12 @@ func setup(t *testing.T, cfg atlassim.Config) *bench {
 	sim, url := atlassimtest.Start(t, cfg)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &bench{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	return &fixture{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport,
+		Timeout: 5 * time.Second}}
 }
+
+// attrs are attributes of a JSON object.
+type attrs = map[string]any
 
 // reply is an answer, read to its end.
 type reply struct {
@@ -59,7 +68,7 @@ type reply struct {
 }
 
 // request makes a request whose Accept and Content-Type ask for the version.
-func (b *bench) request(method, path, version, body string) *http.Request {
+func (b *fixture) request(method, path, version, body string) *http.Request {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, bytes.NewBufferString(body))
 	if err != nil {
@@ -72,7 +81,7 @@ func (b *bench) request(method, path, version, body string) *http.Request {
 	return r
 }
 
-func (b *bench) try(r *http.Request) (*reply, error) {
+func (b *fixture) try(r *http.Request) (*reply, error) {
 	res, err := b.http.Do(r)
 	if err != nil {
 		return nil, err
@@ -84,7 +93,7 @@ func (b *bench) try(r *http.Request) (*reply, error) {
 	return out, err
 }
 
-func (b *bench) send(r *http.Request) *reply {
+func (b *fixture) send(r *http.Request) *reply {
 	b.t.Helper()
 	out, err := b.try(r)
 	if err != nil {
@@ -94,12 +103,12 @@ func (b *bench) send(r *http.Request) *reply {
 }
 
 // do sends a request in the version that fits the endpoint.
-func (b *bench) do(method, path, body string) *reply {
+func (b *fixture) do(method, path, body string) *reply {
 	b.t.Helper()
 	return b.send(b.request(method, path, flexVersion, body))
 }
 
-func (b *bench) create(name string) *reply {
+func (b *fixture) create(name string) *reply {
 	b.t.Helper()
 	return b.do("POST", flexs, flexBody(name))
 }
@@ -112,7 +121,7 @@ func flexBody(name string) string {
 // wantError asserts a whole Atlas error answer.
 func (r *reply) wantError(t *testing.T, status int, code, detail string, params ...any) {
 	t.Helper()
-	want := map[string]any{"detail": detail, "error": float64(status), "errorCode": code,
+	want := attrs{"detail": detail, "error": float64(status), "errorCode": code,
 		"parameters": nil, "reason": http.StatusText(status)}
 	if len(params) > 0 {
 		want["parameters"] = params
@@ -138,6 +147,12 @@ func (r *reply) want(t *testing.T, status int, attributes map[string]any) {
 	}
 }
 
+// wantCode asserts the status and Atlas's errorCode.
+func (r *reply) wantCode(t *testing.T, status int, code string) {
+	t.Helper()
+	r.want(t, status, attrs{"errorCode": code})
+}
+
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
@@ -148,7 +163,13 @@ func equal(t *testing.T, what string, got, want any) {
 func tags(pairs ...string) []any {
 	out := []any{}
 	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, map[string]any{"key": pairs[i], "value": pairs[i+1]})
+		out = append(out, attrs{"key": pairs[i], "value": pairs[i+1]})
 	}
 	return out
+}
+
+// sortedFields joins names in order.
+func sortedFields(names []string) string {
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }

@@ -1,13 +1,9 @@
 package atlassim
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +12,7 @@ import (
 // maxBody bounds the request bodies that are read, in bytes.
 const maxBody = 1 << 20
 
-// Server is a simulated Atlas. Make one with [New]. It is safe for concurrent
-// use.
+// Server is a simulated Atlas. Make one with [New]. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
 	control http.Handler
@@ -40,9 +35,15 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Server{
-		cfg: cfg.withDefaults(), closed: make(chan struct{}),
-		auth:    authState{nonces: map[string]time.Time{}, tokens: map[string]time.Time{}},
+		cfg: cfg, closed: make(chan struct{}),
+		auth:    authState{nonces: map[string]*nonce{}, tokens: map[string]time.Time{}},
 		freed:   map[clusterKey]time.Time{},
 		buckets: map[string]*bucket{},
 	}
@@ -56,23 +57,11 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close lets every request go that a fault keeps hanging, so that the HTTP
-// server around it can shut down. State and ledger stay readable.
+// Close lets every request go that a fault keeps hanging, so that the HTTP server around it can shut down. State and
+// ledger stay readable.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
-// answer is what will be sent, unless a fault spoils it.
-type answer struct {
-	status      int
-	code        string // errorCode
-	header      http.Header
-	contentType string
-	body        []byte
-	effect      Effect
-	second      bool // an attempted second upgrade
-}
-
-// ServeHTTP answers one request: to the simulator's own control under /sim/,
-// to Atlas otherwise.
+// ServeHTTP answers one request: to the simulator's own control under /sim/, to Atlas otherwise.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/sim/") {
 		s.control.ServeHTTP(w, r)
@@ -84,13 +73,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	s.mu.Lock()
-	entry := s.note(r)
-	refused := s.admit(r, entry)
+	entry := s.openEntryLocked(r)
+	refused := s.authorizeLocked(r, entry)
 	var fault *Fault
-	// Faults leave requests alone that only fetch a digest challenge, so that
-	// "the first POST is lost" means the first that could take effect.
+	// Faults leave requests alone that only fetch a digest challenge, so that "the first POST is lost" means the
+	// first that could take effect.
 	if refused == nil {
-		if fault = s.nextFault(r); fault != nil {
+		if fault = s.nextFaultLocked(r); fault != nil {
 			entry.Fault = fault.Kind
 		}
 	}
@@ -99,9 +88,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.answered(r, entry)
 	s.stage(Arrived, entry)
 
+	if fault != nil && fault.Kind == FaultDropQuery {
+		r, fault = withoutQuery(r), nil
+	}
 	if fault != nil && !fault.after() {
 		if fault.Kind != FaultHang {
-			s.spoil(w, r, entry, fault, nil)
+			s.sendFault(w, r, entry, fault, nil)
 			return
 		}
 		if !s.hang(r, fault.Hang) {
@@ -114,22 +106,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := refused
 	if a == nil {
 		s.mu.Lock()
-		a = s.carryOut(r, body)
+		a = s.executeLocked(r, body)
 		entry.Effect, entry.SecondUpgrade = a.effect, a.second
 		s.mu.Unlock()
 	}
 	s.stage(Applied, entry)
 
 	if fault != nil {
-		s.spoil(w, r, entry, fault, a)
+		s.sendFault(w, r, entry, fault, a)
 		return
 	}
 	s.record(entry, a)
 	a.send(w)
 }
 
-// record notes what is about to be sent: before it is, so that whoever has
-// read an answer finds it in the ledger.
+// withoutQuery is the request as a gateway passes it on that drops the query.
+func withoutQuery(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.URL.RawQuery = ""
+	return r
+}
+
+// record notes what is about to be sent: before it is, so that whoever has read an answer finds it in the ledger.
 func (s *Server) record(entry *Entry, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,92 +141,25 @@ func (s *Server) answered(r *http.Request, e *Entry) {
 	s.stage(Answered, e)
 }
 
-// admit checks the credential. It returns nil for a request that may go on.
-// The caller holds the lock.
-func (s *Server) admit(r *http.Request, entry *Entry) *answer {
-	if r.URL.Path == tokenPath {
-		return nil // issueToken checks its own
+// authorizeLocked checks the credential. It returns nil for a request that may go on.
+func (s *Server) authorizeLocked(r *http.Request, entry *Entry) *answer {
+	if isOAuth(r) {
+		return nil // oauthLocked checks it
 	}
-	ok, stale := s.authenticate(r)
+	ok, stale := s.authenticateLocked(r)
 	entry.Authenticated = ok
 	if ok {
 		return nil
 	}
-	return s.unauthorized(r, stale)
+	return s.unauthorizedLocked(r, stale)
 }
 
-// carryOut does what an admitted request asks for. The caller holds the lock.
-func (s *Server) carryOut(r *http.Request, body []byte) *answer {
-	if r.URL.Path == tokenPath {
-		return s.issueToken(r, body)
+// executeLocked does what an authorized request asks for.
+func (s *Server) executeLocked(r *http.Request, body []byte) *answer {
+	if isOAuth(r) {
+		return s.oauthLocked(r, body)
 	}
-	s.settle()
+	s.applyTimeLocked()
 	c := &call{s: s, r: r, body: body, now: s.cfg.Now(), header: http.Header{}}
-	a, err := c.route()
-	if err != nil {
-		second := a != nil && a.second
-		a = err.answer()
-		a.second = second
-	}
-	for k, v := range c.header {
-		a.header[k] = v
-	}
-	return a
-}
-
-// send writes the answer and flushes it, so that the client has all of it
-// before the Answered hook runs.
-func (a *answer) send(w http.ResponseWriter) {
-	a.head(w)
-	w.WriteHeader(a.status)
-	// Errors of a client that is gone are of no interest to anybody.
-	_, _ = w.Write(a.body)
-	_ = http.NewResponseController(w).Flush()
-}
-
-// head sets the answer's headers, with the length of the whole body.
-func (a *answer) head(w http.ResponseWriter) {
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
-	w.Header().Set("Content-Type", a.contentType)
-	w.Header().Set("Server", "atlas-sim")
-	if a.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-}
-
-// decode reads a JSON body into v, and answers as Atlas does when it cannot:
-// unknown attributes and wrong types are named.
-func decode(body []byte, v any) *apiError {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, err := d.Token(); !errors.Is(err, io.EOF) {
-			return errMalformed()
-		}
-		return nil
-	}
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) && mismatch.Field != "" {
-		return errJSONAttribute(mismatch.Field)
-	}
-	// encoding/json has no type for this one.
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return errInvalid(strings.Trim(name, `"`))
-	}
-	return errMalformed()
-}
-
-// marshal renders what this package made itself, which always works.
-// Atlas does not escape & and < in its strings (recorded).
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("atlassim: %v", err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
+	return c.route()
 }
