@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
@@ -65,4 +65,4 @@ func replay(name string, register func(worker.WorkflowRegistry)) error {
 	return replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), filepath.Join("testdata", name+".json"))
 }
 
-func quiet() log.Logger { return temporaltest.Quiet() }
+func quiet() log.Logger { return testenv.Quiet() }

@@ -17,13 +17,14 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// keys makes a codec of keys with these ids; the first encrypts.
-func keys(t *testing.T, ids ...string) codec.Codec {
+// codecWithKeys makes a codec of keys with these ids. It encrypts with the first.
+func codecWithKeys(t *testing.T, ids ...string) codec.Codec {
 	t.Helper()
 	var all []codec.Key
 	for _, id := range ids {
@@ -34,23 +35,25 @@ func keys(t *testing.T, ids ...string) codec.Codec {
 	return c
 }
 
-func withCodec(c codec.Codec) option { return func(config *worker.Config) { config.Codec = c } }
-
-// caller is a service with a codec. The stack's own Temporal client has none
-// and sees what Temporal stores.
-func (s *stack) caller(c codec.Codec) *provisioner.Client {
-	s.t.Helper()
-	o := client.Options{HostPort: s.address, Namespace: "default", Logger: temporaltest.Quiet()}
-	c.Configure(&o)
-	temporal, err := client.DialContext(s.ctx(), o)
-	require.NoError(s.t, err)
-	s.t.Cleanup(temporal.Close)
-	return provisioner.New(temporal, provisioner.Options{TaskQueue: s.queue, DataConverter: o.DataConverter})
+func withCodec(c codec.Codec) testworker.Option {
+	return func(config *worker.Config) { config.Codec = c }
 }
 
-// keysOf counts by their key the payloads in what Temporal answers, search
-// attributes aside; those that are not encrypted have the key "".
-func keysOf(t *testing.T, messages ...proto.Message) map[string]int {
+// clientWithCodec is the client of a service that encrypts. The stack's own Temporal client does not, so that it sees
+// what Temporal stores.
+func clientWithCodec(s *testenv.Stack, c codec.Codec) *provisioner.Client {
+	s.TB().Helper()
+	o := client.Options{HostPort: s.Server.Address(), Namespace: "default", Logger: testenv.Quiet()}
+	c.Configure(&o)
+	temporal, err := client.DialContext(s.Context(), o)
+	require.NoError(s.TB(), err)
+	s.TB().Cleanup(temporal.Close)
+	return provisioner.New(temporal, provisioner.Options{TaskQueue: s.TaskQueue, DataConverter: o.DataConverter})
+}
+
+// countByKey counts the payloads in messages of Temporal, without search attributes, by the id of the key that
+// encrypted them. A payload that is not encrypted counts under "".
+func countByKey(t *testing.T, messages ...proto.Message) map[string]int {
 	t.Helper()
 	out := map[string]int{}
 	for _, m := range messages {
@@ -67,70 +70,70 @@ func keysOf(t *testing.T, messages ...proto.Message) map[string]int {
 	return out
 }
 
-// stored is all that Temporal has of a run.
-func (s *stack) stored(run provisioner.Run) []proto.Message {
-	s.t.Helper()
+// storedMessages returns everything that Temporal stores of a run.
+func storedMessages(s *testenv.Stack, run provisioner.Run) []proto.Message {
+	s.TB().Helper()
 	var out []proto.Message
-	for _, e := range s.history(run) {
+	for _, e := range s.History(run) {
 		out = append(out, e)
 	}
-	return append(out, s.described(run))
+	return append(out, describe(s, run))
 }
 
-func (s *stack) described(run provisioner.Run) *workflowservice.DescribeWorkflowExecutionResponse {
-	s.t.Helper()
-	d, err := s.temporal.DescribeWorkflowExecution(s.ctx(), run.WorkflowID, run.RunID)
-	require.NoError(s.t, err)
+func describe(s *testenv.Stack, run provisioner.Run) *workflowservice.DescribeWorkflowExecutionResponse {
+	s.TB().Helper()
+	d, err := s.Temporal.DescribeWorkflowExecution(s.Context(), run.WorkflowID, run.RunID)
+	require.NoError(s.TB(), err)
 	return d
 }
 
-// waits waits until a run has seen its cluster CREATING.
-func (s *stack) waits(c *provisioner.Client, run provisioner.Run) {
-	s.t.Helper()
-	require.Eventually(s.t, func() bool {
-		status, err := c.Status(s.ctx(), run.WorkflowID, run.RunID)
+// awaitCreating waits until a run has reported that its cluster is CREATING.
+func awaitCreating(s *testenv.Stack, c *provisioner.Client, run provisioner.Run) {
+	s.TB().Helper()
+	testenv.Eventually(s.TB(), func() bool {
+		status, err := c.Status(s.Context(), run.WorkflowID, run.RunID)
 		return err == nil && status.Pending != nil && status.Pending.ClusterState == "CREATING"
-	}, patience, 20*time.Millisecond)
+	})
 }
 
-// hold is a simulator whose clusters stay CREATING until they are let go.
-func hold() atlassim.Config { return atlassim.Config{CreateFor: atlassim.Duration(time.Hour)} }
+// neverIdle is a simulator whose clusters stay CREATING until makeIdle.
+func neverIdle() atlassim.Config { return atlassim.Config{CreateFor: atlassim.Duration(time.Hour)} }
 
-func (s *stack) letGo() {
-	s.t.Helper()
-	require.NoError(s.t, s.sim.SetState(group, flex(s.t).Name, "IDLE"))
+func makeIdle(s *testenv.Stack) {
+	s.TB().Helper()
+	require.NoError(s.TB(), s.Sim.SetState(project, testenv.ClusterName(s.TB()), "IDLE"))
 }
 
-// With a codec, Temporal stores nothing readable of the input, the result, the
-// progress and the details; whoever has the key notices nothing.
+// With a codec, Temporal stores the input, the result, the progress and the details encrypted, and a caller with the
+// key works as without a codec.
 func TestEncrypted(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, hold())
-	s.startWorker(withCodec(keys(t, "one")))
-	c := s.caller(keys(t, "one"))
+	s := testenv.New(t, neverIdle())
+	w := testworker.Start(s, withCodec(codecWithKeys(t, "one")))
+	c := clientWithCodec(s, codecWithKeys(t, "one"))
 	in := flex(t)
 	in.Tags = []contract.Tag{{Key: "owner", Value: "confidential-owner"}}
-	run, err := c.Start(s.ctx(), in)
+	run, err := c.Start(s.Context(), in)
 	require.NoError(t, err)
-	s.waits(c, run)
-	progress := s.described(run)
+	awaitCreating(s, c, run)
+	progress := describe(s, run)
 
-	again, err := c.Start(s.ctx(), in)
+	again, err := c.Start(s.Context(), in)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: run.RunID, Joined: true}, again)
 	other := flex(t)
-	_, err = c.Start(s.ctx(), other)
-	require.Equal(t, contract.RequestConflict, failure(t, err).Type)
-	require.Len(t, failure(t, err).Details.Differences, 2, "the tags of both")
+	_, err = c.Start(s.Context(), other)
+	require.Equal(t, contract.RequestConflict, testenv.Failure(t, err).Type)
+	require.Len(t, testenv.Failure(t, err).Details.Differences, 2, "the tags of both")
 
-	s.letGo()
-	cluster, err := c.Result(s.ctx(), run.WorkflowID, run.RunID)
+	makeIdle(s)
+	cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Equal(t, contract.Created, cluster.Outcome)
 	require.Contains(t, cluster.Tags, in.Tags[0])
 
-	stored := append(s.stored(run), progress)
-	count := keysOf(t, stored...)
+	stored := append(storedMessages(s, run), progress)
+	count := countByKey(t, stored...)
 	require.Zero(t, count[""], "every payload is encrypted: %v", count)
 	require.Greater(t, count["one"], 10)
 	for _, secret := range []string{"confidential-owner", "mongodb+srv", "US_EAST_1", cluster.ID} {
@@ -140,125 +143,126 @@ func TestEncrypted(t *testing.T) {
 			require.NotContains(t, string(b), secret)
 		}
 	}
-	require.Len(t, s.history(run), 20)
-	require.NotContains(t, s.logs.String(), "confidential-owner")
+	require.Len(t, s.History(run), 20)
+	require.NotContains(t, w.Logs.String(), "confidential-owner")
 
-	// Whoever lacks the key is told which.
+	// The error of a caller without the key names the key.
 	const lacks = `a payload is encrypted with the key "one", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`
-	_, err = s.caller(codec.Codec{}).Result(s.ctx(), run.WorkflowID, run.RunID)
+	_, err = clientWithCodec(s, codec.Codec{}).Result(s.Context(), run.WorkflowID, run.RunID)
 	require.EqualError(t, err, lacks)
-	_, err = s.caller(keys(t, "two")).Result(s.ctx(), run.WorkflowID, run.RunID)
+	_, err = clientWithCodec(s, codecWithKeys(t, "two")).Result(s.Context(), run.WorkflowID, run.RunID)
 	require.EqualError(t, err, lacks)
 }
 
 func TestEncryptedUpgrade(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, shared(t, atlassim.Config{}))
-	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
-	pace := quick
+	s := testenv.New(t, withShared(t, atlassim.Config{}))
+	s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
+	pace := testworker.Quick
 	pace.SettleFor = 3 * time.Second
-	s.startWorker(withCodec(keys(t, "one")), withPace(pace))
-	c := s.caller(keys(t, "one"))
-	run, err := c.Start(s.ctx(), serverless(t))
+	testworker.Start(s, withCodec(codecWithKeys(t, "one")), testworker.WithPace(pace))
+	c := clientWithCodec(s, codecWithKeys(t, "one"))
+	run, err := c.Start(s.Context(), serverless(t))
 	require.NoError(t, err)
-	cluster, err := c.Result(s.ctx(), run.WorkflowID, run.RunID)
+	cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Equal(t, contract.Upgraded, cluster.Outcome)
-	require.Equal(t, 1, s.requests("POST", upgradePath), "the heartbeat was read")
-	require.Zero(t, keysOf(t, s.stored(run)...)[""])
+	require.Equal(t, 1, s.Requests("POST", upgradePath), "the heartbeat was read")
+	require.Zero(t, countByKey(t, storedMessages(s, run)...)[""])
 }
 
-// Of a failure the type and the message can be read by anybody, the details
-// cannot.
+// The type and the message of a failure are stored in the clear, its details are encrypted.
 func TestEncryptedFailure(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, atlassim.Config{})
-	s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Reason: "Payment Required", Method: "POST"})
-	s.startWorker(withCodec(keys(t, "one")))
-	c := s.caller(keys(t, "one"))
-	run, err := c.Start(s.ctx(), flex(t))
+	s := testenv.New(t, atlassim.Config{})
+	s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Reason: "Payment Required", Method: "POST"})
+	testworker.Start(s, withCodec(codecWithKeys(t, "one")))
+	c := clientWithCodec(s, codecWithKeys(t, "one"))
+	run, err := c.Start(s.Context(), flex(t))
 	require.NoError(t, err)
-	_, err = c.Result(s.ctx(), run.WorkflowID, run.RunID)
-	f := failure(t, err)
+	_, err = c.Result(s.Context(), run.WorkflowID, run.RunID)
+	f := testenv.Failure(t, err)
 	require.Equal(t, "NO_PAYMENT_INFORMATION_FOUND", f.Type)
 	require.Equal(t, 402, f.Details.Status)
-	require.Zero(t, keysOf(t, s.stored(run)...)[""])
-	stored := s.history(run)
+	require.Zero(t, countByKey(t, storedMessages(s, run)...)[""])
+	stored := s.History(run)
 	ended := stored[len(stored)-1].GetWorkflowExecutionFailedEventAttributes().GetFailure()
 	require.Equal(t, f.Message, ended.GetMessage())
 	require.Equal(t, f.Type, ended.GetApplicationFailureInfo().GetType())
 }
 
-// A run that began in the clear goes on once there is a key.
+// A run that began without encryption goes on when the worker gets a key.
 func TestCodecTurnedOnUnderWay(t *testing.T) {
 	t.Parallel()
-	s := setup(t, hold())
-	run, err := s.client.Start(s.ctx(), flex(t))
-	require.NoError(t, err)
-	s.waits(s.client, run)
-	s.stop()
-	s.startWorker(withCodec(keys(t, "one")))
-	c := s.caller(keys(t, "one"))
-	joined, err := c.Start(s.ctx(), flex(t))
+	s := testenv.New(t, neverIdle())
+	w := testworker.Start(s)
+	run := start(s, flex(t))
+	awaitCreating(s, s.Client, run)
+	w.Stop()
+	testworker.Start(s, withCodec(codecWithKeys(t, "one")))
+	c := clientWithCodec(s, codecWithKeys(t, "one"))
+	joined, err := c.Start(s.Context(), flex(t))
 	require.NoError(t, err)
 	require.True(t, joined.Joined)
-	s.letGo()
-	cluster, err := c.Result(s.ctx(), run.WorkflowID, run.RunID)
+	makeIdle(s)
+	cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Equal(t, contract.Created, cluster.Outcome)
-	count := keysOf(t, s.stored(run)...)
+	count := countByKey(t, storedMessages(s, run)...)
 	require.Positive(t, count[""], "the input")
 	require.Positive(t, count["one"], "the result")
 }
 
-// A new key comes second, then first, then alone, while a run is under way.
+// A key is rotated during a run: the new key is added as the second, then it becomes the first, then it is the only
+// one.
 func TestCodecRotationUnderWay(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, hold())
-	s.startWorker(withCodec(keys(t, "old")))
-	run, err := s.caller(keys(t, "old")).Start(s.ctx(), flex(t))
+	s := testenv.New(t, neverIdle())
+	w := testworker.Start(s, withCodec(codecWithKeys(t, "old")))
+	run, err := clientWithCodec(s, codecWithKeys(t, "old")).Start(s.Context(), flex(t))
 	require.NoError(t, err)
-	s.waits(s.caller(keys(t, "old")), run)
+	awaitCreating(s, clientWithCodec(s, codecWithKeys(t, "old")), run)
 	for _, ids := range [][]string{{"old", "new"}, {"new", "old"}} {
-		s.stop()
-		looks := s.requests("GET", "/"+flex(t).Name)
-		s.startWorker(withCodec(keys(t, ids...)))
-		require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > looks }, patience, 20*time.Millisecond)
+		w.Stop()
+		looks := s.Requests("GET", "/"+flex(t).Name)
+		w = testworker.Start(s, withCodec(codecWithKeys(t, ids...)))
+		testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+flex(t).Name) > looks })
 	}
-	s.letGo()
-	cluster, err := s.caller(keys(t, "new")).Result(s.ctx(), run.WorkflowID, run.RunID)
+	makeIdle(s)
+	cluster, err := clientWithCodec(s, codecWithKeys(t, "new")).Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err, "the result is under the new key")
 	require.Equal(t, contract.Created, cluster.Outcome)
-	count := keysOf(t, s.stored(run)...)
+	count := countByKey(t, storedMessages(s, run)...)
 	require.Zero(t, count[""])
 	require.Positive(t, count["old"])
 	require.Positive(t, count["new"])
 }
 
-// A worker that lacks the key fails no run: it says which key it lacks, and the
-// run goes on once a worker has it.
+// A worker that lacks the key fails no run: the failed workflow task names the key, and the run goes on when a worker
+// has it.
 func TestWorkerWithoutTheKey(t *testing.T) {
 	t.Parallel()
-	for name, lacking := range map[string]codec.Codec{"no key": {}, "another key": keys(t, "two")} {
+	for name, lacking := range map[string]codec.Codec{"no key": {}, "another key": codecWithKeys(t, "two")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{}, withCodec(lacking))
-			c := s.caller(keys(t, "one"))
-			run, err := c.Start(s.ctx(), flex(t))
+			s := testenv.New(t, atlassim.Config{})
+			w := testworker.Start(s, withCodec(lacking))
+			c := clientWithCodec(s, codecWithKeys(t, "one"))
+			run, err := c.Start(s.Context(), flex(t))
 			require.NoError(t, err)
-			require.Eventually(t, func() bool {
-				for _, e := range s.history(run) {
+			testenv.Eventually(t, func() bool {
+				for _, e := range s.History(run) {
 					if e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED {
 						require.Contains(t, e.GetWorkflowTaskFailedEventAttributes().GetFailure().GetMessage(), `a payload is encrypted with the key "one", which is not configured`)
 						return true
 					}
 				}
 				return false
-			}, patience, 20*time.Millisecond)
-			s.stop()
-			require.Empty(t, s.sim.Ledger())
-			s.startWorker(withCodec(keys(t, "one")))
-			cluster, err := c.Result(s.ctx(), run.WorkflowID, run.RunID)
+			})
+			w.Stop()
+			require.Empty(t, s.Sim.Ledger())
+			testworker.Start(s, withCodec(codecWithKeys(t, "one")))
+			cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
 			require.NoError(t, err)
 			require.Equal(t, contract.Created, cluster.Outcome)
 		})

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,27 +14,27 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
-	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
-// moment is when the worker is killed: at a stage of the nth request of a kind.
-type moment struct {
+// killMoment is when the worker is killed: at a stage of the nth request with a method and a path.
+type killMoment struct {
 	name   string
 	method string
-	path   string // how the path ends; NAME is the cluster's
+	path   string // the end of the path, in which NAME stands for the cluster's name
 	nth    int
 	stage  atlassim.Stage
 }
 
-// A worker that is killed at any moment of either workflow, and started again,
-// ends with one cluster and a completed workflow.
+// A worker is killed at each moment of a provision and of an upgrade, and another one is started. Each time the
+// workflow completes and there is one cluster.
 func TestKillWorker(t *testing.T) {
 	t.Parallel()
 	bin := buildWorker(t)
-	var moments []moment
+	var moments []killMoment
 	at := func(name, method, path string, nth int) {
 		for _, stage := range []atlassim.Stage{atlassim.Arrived, atlassim.Applied, atlassim.Answered} {
-			moments = append(moments, moment{name + " " + string(stage), method, path, nth, stage})
+			moments = append(moments, killMoment{name + " " + string(stage), method, path, nth, stage})
 		}
 	}
 	at("provision/create", "POST", "/flexClusters", 1)
@@ -49,16 +48,16 @@ func TestKillWorker(t *testing.T) {
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			killAt(t, bin, m)
+			testKillAt(t, bin, m)
 		})
 	}
 }
 
-func killAt(t *testing.T, bin string, m moment) {
-	name, upgrade := clusterName(t), strings.HasPrefix(m.name, "upgrade")
+func testKillAt(t *testing.T, bin string, m killMoment) {
+	name, upgrade := testenv.ClusterName(t), strings.HasPrefix(m.name, "upgrade")
 	var (
-		s      *stack
-		mu     sync.Mutex // held while there is no worker
+		s      *testenv.Stack
+		mu     sync.Mutex // guards worker and seen
 		worker *process.Process
 		seen   int
 	)
@@ -66,7 +65,7 @@ func killAt(t *testing.T, bin string, m moment) {
 	config := atlassim.Config{
 		CreateFor: atlassim.Duration(2 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
-			if stage != m.stage || !e.Authenticated || e.Method != m.method || !strings.HasSuffix(e.Path, named(m.path, name)) {
+			if stage != m.stage || !e.Authenticated || e.Method != m.method || !strings.HasSuffix(e.Path, withName(m.path, name)) {
 				return
 			}
 			mu.Lock()
@@ -79,9 +78,9 @@ func killAt(t *testing.T, bin string, m moment) {
 		},
 	}
 	if upgrade {
-		config = shared(t, config)
+		config = withShared(t, config)
 	}
-	s = setupWithoutWorker(t, config)
+	s = testenv.New(t, config)
 	mu.Lock()
 	worker = startProcess(s, bin)
 	mu.Unlock()
@@ -91,41 +90,37 @@ func killAt(t *testing.T, bin string, m moment) {
 		kill(worker)
 	})
 
-	var run provisioner.Run
-	var err error
+	var request contract.Request = flex(t)
 	if upgrade {
-		run, err = s.client.Start(s.ctx(), serverless(t))
-	} else {
-		run, err = s.client.Start(s.ctx(), flex(t))
+		request = serverless(t)
 	}
-	require.NoError(t, err)
-	cluster, err := s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
+	run := start(s, request)
+	cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	<-killed
 	require.Equal(t, "IDLE", cluster.StateName)
-	require.Len(t, s.sim.Clusters(), 1)
+	require.Len(t, s.Sim.Clusters(), 1)
 	if upgrade {
 		require.Equal(t, contract.Upgraded, cluster.Outcome)
-		require.Equal(t, 1, s.sim.Count(atlassim.Upgraded))
-		require.Equal(t, 1, s.requests("POST", upgradePath))
+		require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
+		require.Equal(t, 1, s.Requests("POST", upgradePath))
 	} else {
 		require.Equal(t, contract.Created, cluster.Outcome)
-		require.Equal(t, 1, s.sim.Count(atlassim.Created))
+		require.Equal(t, 1, s.Sim.Count(atlassim.Created))
 	}
-	// A killed worker may take a workflow task with it: that adds a time-out, and
-	// the task again.
-	require.LessOrEqual(t, len(s.history(run)), 20+3)
+	// A worker that is killed during a workflow task adds three events: the task's time-out, and the next task.
+	require.LessOrEqual(t, len(s.History(run)), 20+3)
 }
 
-// What a killed worker did is missed within 10 seconds and tried again within
-// another 10, however many attempts there were before.
+// An attempt that was lost with its worker is noticed within 10 seconds, and tried again within another 10, however
+// many attempts there were before.
 func TestLostAttemptsComeBackSoon(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	_, err := s.provision(flex(t))
+	_, err := execute(s, flex(t))
 	require.NoError(t, err)
 	scheduled := 0
-	for _, e := range s.history(s.last) {
+	for _, e := range s.History(latestRun(s)) {
 		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
 			scheduled++
 			require.LessOrEqual(t, a.GetHeartbeatTimeout().AsDuration(), 10*time.Second)
@@ -136,18 +131,20 @@ func TestLostAttemptsComeBackSoon(t *testing.T) {
 	require.Equal(t, 2, scheduled)
 }
 
-// startProcess starts a worker in a process of its own.
-func startProcess(s *stack, bin string) *process.Process {
+// startProcess starts a worker as a process.
+func startProcess(s *testenv.Stack, bin string) *process.Process {
 	cmd := exec.Command(bin)
-	cmd.Env = []string{
-		"TEMPORAL_ADDRESS=" + s.address, "TEMPORAL_TASK_QUEUE=" + s.queue,
-		"TEMPORAL_CONFIG_FILE=" + os.DevNull,
-		"MONGODB_ATLAS_BASE_URL=" + s.url, "MONGODB_ATLAS_PUBLIC_API_KEY=" + publicKey, "MONGODB_ATLAS_PRIVATE_API_KEY=" + privateKey,
-	}
-	cmd.Stdout, cmd.Stderr = s.logs, s.logs
+	cmd.Env = s.WorkerEnv()
+	var logs testenv.Buffer
+	cmd.Stdout, cmd.Stderr = &logs, &logs
+	s.TB().Cleanup(func() {
+		if s.TB().Failed() {
+			s.TB().Logf("log of a worker:\n%s", &logs)
+		}
+	})
 	p, err := process.Start(cmd)
 	if err != nil {
-		s.t.Errorf("the worker does not start: %v", err)
+		s.TB().Errorf("the worker does not start: %v", err)
 	}
 	return p
 }
@@ -157,7 +154,7 @@ func kill(p *process.Process) {
 	<-p.Done
 }
 
-// buildWorker builds the worker with the race detector, as the tests are.
+// buildWorker builds the worker with the race detector, like the tests.
 func buildWorker(t *testing.T) string {
 	bin := filepath.Join(t.TempDir(), "worker")
 	out, err := exec.Command("go", "build", "-race", "-o", bin, "../../cmd/worker").CombinedOutput()

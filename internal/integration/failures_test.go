@@ -16,13 +16,15 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-const createPath = "/api/atlas/v2/groups/" + group + "/flexClusters"
+const createPath = "/api/atlas/v2/groups/" + project + "/flexClusters"
 
-// Row 1 of the contract's table: any 4xx that does not pass by itself fails at
-// once, with Atlas's errorCode or HTTP_<status> as its type.
+// Row 1 of the contract's table: any 4xx that does not pass by itself fails at once, with Atlas's errorCode or
+// HTTP_<status> as its type.
 func TestFinal4xx(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -71,11 +73,10 @@ func TestFinal4xx(t *testing.T) {
 			t.Parallel()
 			s := setup(t, atlassim.Config{})
 			test.fault.Method = http.MethodPost
-			s.sim.AddFault(test.fault)
-			run, err := s.client.Start(s.ctx(), flex(t))
-			require.NoError(t, err)
-			_, err = s.result(run)
-			f := failure(t, err)
+			s.Sim.AddFault(test.fault)
+			run := start(s, flex(t))
+			_, err := result(s, run)
+			f := testenv.Failure(t, err)
 			require.Equal(t, test.wantType, f.Type)
 			require.Equal(t, fmt.Sprintf("cluster %q: Atlas answered %s", flex(t).Name, test.want), f.Message)
 			require.Equal(t, test.fault.Status, f.Details.Status)
@@ -84,14 +85,13 @@ func TestFinal4xx(t *testing.T) {
 			require.Equal(t, test.fault.Reason, f.Details.Reason)
 			require.Equal(t, "POST", f.Details.Method)
 			require.Equal(t, createPath, f.Details.Path)
-			require.Equal(t, 1, s.requests("POST", "/flexClusters"), "requests")
+			require.Equal(t, 1, s.Requests("POST", "/flexClusters"), "requests")
 			if test.name == "402" {
-				s.record("provision-refused")
+				record(s, "provision-refused")
 			}
 
-			// The workflow's own failure is an application failure of the type,
-			// and the activity's is its cause.
-			err = s.temporal.GetWorkflow(s.ctx(), run.WorkflowID, run.RunID).Get(s.ctx(), nil)
+			// The workflow's own failure is an application failure of the type, and the activity's is its cause.
+			err = s.Temporal.GetWorkflow(s.Context(), run.WorkflowID, run.RunID).Get(s.Context(), nil)
 			var own, cause *temporal.ApplicationError
 			require.ErrorAs(t, err, &own)
 			require.Equal(t, test.wantType, own.Type())
@@ -110,37 +110,36 @@ func TestProjectAndKey(t *testing.T) {
 	t.Run("no such project", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{Groups: []string{"111111111111111111111111"}})
-		_, err := s.provision(flex(t))
-		require.Equal(t, "GROUP_NOT_FOUND", failure(t, err).Type)
-		require.Equal(t, fmt.Sprintf("cluster %q: Atlas answered 404 GROUP_NOT_FOUND (No group with ID %s exists.): correct groupId, then start the workflow again", flex(t).Name, group), failure(t, err).Message)
+		_, err := execute(s, flex(t))
+		require.Equal(t, "GROUP_NOT_FOUND", testenv.Failure(t, err).Type)
+		require.Equal(t, fmt.Sprintf("cluster %q: Atlas answered 404 GROUP_NOT_FOUND (No group with ID %s exists.): correct groupId, then start the workflow again", flex(t).Name, project), testenv.Failure(t, err).Message)
 	})
 	t.Run("not the key's project", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{ForeignGroups: []string{group}})
-		_, err := s.provision(flex(t))
-		require.Equal(t, "NOT_IN_GROUP", failure(t, err).Type)
-		require.Contains(t, failure(t, err).Message, "give the worker's key or service account the role Project Owner in this project, or correct groupId")
+		s := setup(t, atlassim.Config{ForeignGroups: []string{project}})
+		_, err := execute(s, flex(t))
+		require.Equal(t, "NOT_IN_GROUP", testenv.Failure(t, err).Type)
+		require.Contains(t, testenv.Failure(t, err).Message, "give the worker's key or service account the role Project Owner in this project, or correct groupId")
 	})
 	t.Run("wrong key", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{}, withAuth(atlasclient.APIKey{PublicKey: publicKey, PrivateKey: "wrong"}))
-		_, err := s.provision(flex(t))
-		require.Equal(t, 401, failure(t, err).Details.Status)
-		require.Contains(t, failure(t, err).Message, "check the worker's Atlas credential (MONGODB_ATLAS_…), then start the workflow again")
+		s := setup(t, atlassim.Config{}, withAuth(atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: "wrong"}))
+		_, err := execute(s, flex(t))
+		require.Equal(t, 401, testenv.Failure(t, err).Details.Status)
+		require.Contains(t, testenv.Failure(t, err).Message, "check the worker's Atlas credential (MONGODB_ATLAS_…), then start the workflow again")
 	})
 	t.Run("wrong client secret", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "right"}, withAuth(atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"}))
-		_, err := s.provision(flex(t))
-		f := failure(t, err)
+		_, err := execute(s, flex(t))
+		f := testenv.Failure(t, err)
 		require.Equal(t, 401, f.Details.Status)
 		require.Equal(t, "/api/oauth/token", f.Details.Path)
 		require.Contains(t, f.Message, "check the worker's Atlas credential (MONGODB_ATLAS_…)")
 	})
 }
 
-// Rows 2, 3 and 4: what passes by itself is asked again until it has passed,
-// and makes one cluster.
+// Rows 2, 3 and 4: what passes by itself is asked again until it has passed, and makes one cluster.
 func TestRetried(t *testing.T) {
 	t.Parallel()
 	status := func(status int, code string) atlassim.Fault {
@@ -180,23 +179,22 @@ func TestRetried(t *testing.T) {
 				s := setup(t, atlassim.Config{}, withRequestTimeout(5*time.Second))
 				fault := test.fault
 				fault.Method, fault.Times = http.MethodPost, 1
-				s.sim.AddFault(fault)
+				s.Sim.AddFault(fault)
 				in := flex(t)
-				in.OwnershipTag = ptr(tagged)
-				run, err := s.client.Start(s.ctx(), in)
-				require.NoError(t, err)
-				shown := s.watchRetry(run.WorkflowID)
-				cluster, err := s.result(run)
+				in.OwnershipTag = new(tagged)
+				run := start(s, in)
+				shown := watchRetry(s, run.WorkflowID)
+				cluster, err := result(s, run)
 				require.NoError(t, err)
 				require.Equal(t, contract.Created, cluster.Outcome)
-				require.Equal(t, 1, s.sim.Count(atlassim.Created))
-				require.Len(t, s.sim.Clusters(), 1)
-				require.Equal(t, 2, s.requests("POST", "/flexClusters"), "requests")
+				require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+				require.Len(t, s.Sim.Clusters(), 1)
+				require.Equal(t, 2, s.Requests("POST", "/flexClusters"), "requests")
 				require.Equal(t, test.retried, <-shown)
 
 				if fault.RetryAfter == "2" {
 					var posts []time.Time
-					for _, e := range s.sim.Ledger() {
+					for _, e := range s.Sim.Ledger() {
 						if e.Method == "POST" && e.Authenticated {
 							posts = append(posts, e.Time)
 						}
@@ -208,14 +206,13 @@ func TestRetried(t *testing.T) {
 	}
 }
 
-// watchRetry answers the type of the failure that the Web UI shows of a pending
-// activity while it is retried.
-func (s *stack) watchRetry(workflowID string) <-chan string {
+// watchRetry answers the type of the failure that the Web UI shows of a pending activity while it is retried.
+func watchRetry(s *testenv.Stack, workflowID string) <-chan string {
 	shown := make(chan string, 1)
 	go func() {
 		defer close(shown)
-		for s.ctx().Err() == nil {
-			d, err := s.temporal.DescribeWorkflowExecution(s.ctx(), workflowID, "")
+		for s.Context().Err() == nil {
+			d, err := s.Temporal.DescribeWorkflowExecution(s.Context(), workflowID, "")
 			if err != nil {
 				return
 			}
@@ -233,8 +230,8 @@ func (s *stack) watchRetry(workflowID string) <-chan string {
 	return shown
 }
 
-// What does not pass ends with the time limit, as what it is: Atlas never took
-// the request, so there is no state to speak of.
+// What does not pass ends with the time limit, as what it is: Atlas never took the request, so there is no state to
+// speak of.
 func TestRetriedUntilTheTimeLimit(t *testing.T) {
 	t.Parallel()
 	refused := func(t *testing.T) string {
@@ -275,31 +272,30 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var options []option
+			var options []testworker.Option
 			if test.url != nil {
 				options = append(options, withBaseURL(test.url(t)))
 			}
 			s := setup(t, atlassim.Config{}, options...)
 			if test.fault.Kind != "" {
 				test.fault.Method = http.MethodPost
-				s.sim.AddFault(test.fault)
+				s.Sim.AddFault(test.fault)
 			}
 			in := flex(t)
-			in.TimeoutSeconds = ptr(8)
-			_, err := s.provision(in)
-			f := failure(t, err)
+			in.TimeoutSeconds = new(8)
+			_, err := execute(s, in)
+			f := testenv.Failure(t, err)
 			require.Equal(t, test.wantType, f.Type)
-			require.Regexp(t, named(test.want, in.Name), f.Message)
-			require.Empty(t, s.sim.Clusters())
+			require.Regexp(t, withName(test.want, in.Name), f.Message)
+			require.Empty(t, s.Sim.Clusters())
 			if test.name == "503" {
-				s.record("provision-given-up")
+				record(s, "provision-given-up")
 			}
 		})
 	}
 }
 
-// The row INVALID_INPUT: everything that is wrong is named at once, and no
-// request is made.
+// The row INVALID_INPUT: everything that is wrong is named at once, and no request is made.
 func TestInvalidInput(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
@@ -318,7 +314,7 @@ func TestInvalidInput(t *testing.T) {
 		{"not an object", []any{"orders"}, nil},
 		{"not JSON", []any{[]byte("\x00\x01")}, nil},
 		{"mistyped", []any{map[string]any{
-			"groupId": group, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
+			"groupId": project, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
 			"timeoutSeconds": "30m", "tag": map[string]any{},
 		}}, []contract.Violation{
 			{Field: "name", Problem: "must be a string, got a JSON number"},
@@ -328,14 +324,16 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		for _, workflow := range []string{contract.ProvisionFlexCluster, contract.UpgradeToServerless} {
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
-				run, err := s.temporal.ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: t.Name(), TaskQueue: s.queue}, workflow, test.args...)
+				options := client.StartWorkflowOptions{ID: t.Name(), TaskQueue: s.TaskQueue}
+				started, err := s.Temporal.ExecuteWorkflow(s.Context(), options, workflow, test.args...)
 				require.NoError(t, err)
-				_, err = s.result(provisioner.Run{WorkflowID: run.GetID(), RunID: run.GetRunID()})
-				f := failure(t, err)
+				run := provisioner.Run{WorkflowID: started.GetID(), RunID: started.GetRunID()}
+				_, err = result(s, run)
+				f := testenv.Failure(t, err)
 				require.Equal(t, contract.InvalidInput, f.Type)
 				require.Regexp(t, `^invalid input: .*\. Nothing was sent to Atlas: correct the input and start the workflow again$`, f.Message)
 				if test.name == "mistyped" {
-					s.record("invalid-input-" + workflow)
+					recordRun(s, run, "invalid-input-"+workflow)
 				}
 				if test.wants != nil {
 					require.Equal(t, test.wants, f.Details.Violations)
@@ -343,7 +341,7 @@ func TestInvalidInput(t *testing.T) {
 			})
 		}
 	}
-	require.Empty(t, s.sim.Ledger(), "requests")
+	require.Empty(t, s.Sim.Ledger(), "requests")
 }
 
 // The row CLUSTER_CONFLICT.
@@ -356,11 +354,11 @@ func TestClusterConflict(t *testing.T) {
 				t.Parallel()
 				s := setup(t, atlassim.Config{})
 				in := flex(t)
-				in.OwnershipTag = ptr(tagged)
-				require.NoError(t, s.sim.CreateFlex(group, theirs(in)))
-				before := s.sim.Clusters()
-				_, err := s.provision(in)
-				f := failure(t, err)
+				in.OwnershipTag = new(tagged)
+				createByOthers(s, in)
+				before := s.Sim.Clusters()
+				_, err := execute(s, in)
+				f := testenv.Failure(t, err)
 				require.Equal(t, contract.ClusterConflict, f.Type)
 				why := "it carries no tag atlas-provisioner-workflow"
 				if !tagged {
@@ -368,8 +366,8 @@ func TestClusterConflict(t *testing.T) {
 				}
 				require.Equal(t, fmt.Sprintf("cluster %q: the name is taken in this project by a cluster that this workflow did not make (%s). "+
 					"It was left untouched: choose another name, or delete that cluster, then start the workflow again", in.Name, why), f.Message)
-				require.Equal(t, before[0].ID, s.sim.Clusters()[0].ID)
-				require.Equal(t, 0, s.sim.Count(atlassim.Created)+s.sim.Count(atlassim.Deleted)+s.sim.Count(atlassim.Updated))
+				require.Equal(t, before[0].ID, s.Sim.Clusters()[0].ID)
+				require.Equal(t, 0, s.Sim.Count(atlassim.Created)+s.Sim.Count(atlassim.Deleted)+s.Sim.Count(atlassim.Updated))
 			})
 		}
 	})
@@ -377,34 +375,34 @@ func TestClusterConflict(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{})
 		in := flex(t)
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultReset, Times: 1})
-		require.NoError(t, s.sim.CreateFlex(group, theirs(in, atlassim.Tag{Key: contract.OwnershipTag, Value: "another-workflow"})))
-		_, err := s.provision(in)
-		f := failure(t, err)
+		s.Sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultReset, Times: 1})
+		createByOthers(s, in, atlassim.Tag{Key: contract.OwnershipTag, Value: "another-workflow"})
+		_, err := execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
 		require.Contains(t, f.Message, `by a cluster that this workflow did not make (workflow "another-workflow" made it). It was left untouched`)
 	})
 	t.Run("ours but otherwise", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{})
-		_, err := s.provision(flex(t))
+		_, err := execute(s, flex(t))
 		require.NoError(t, err)
 		in := flex(t)
 		in.ProviderSettings.RegionName, in.TerminationProtectionEnabled, in.Tags = "EU_WEST_1", true, nil
-		_, err = s.provision(in)
-		f := failure(t, err)
+		_, err = execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
 		require.Equal(t, fmt.Sprintf(`cluster %q: this workflow made it, but it is not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1"; `+
 			`tags.team is "orders", requested none; terminationProtectionEnabled is "false", requested "true". Change the cluster in Atlas or the request, then start the workflow again`, in.Name), f.Message)
 		require.Len(t, f.Details.Differences, 3)
-		s.record("provision-conflict")
+		record(s, "provision-conflict")
 	})
 	t.Run("another kind", func(t *testing.T) {
 		t.Parallel()
 		in := flex(t)
-		s := setup(t, atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: in.Name}}})
-		_, err := s.provision(in)
-		f := failure(t, err)
+		s := setup(t, atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: project, Name: in.Name}}})
+		_, err := execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
 		require.Equal(t, fmt.Sprintf("cluster %q: the name is taken in this project by a cluster that is not a Flex cluster: choose another name", in.Name), f.Message)
 	})
@@ -417,32 +415,32 @@ func TestTimeout(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		in := flex(t)
-		in.TimeoutSeconds = ptr(8)
-		_, err := s.provision(in)
-		f := failure(t, err)
+		in.TimeoutSeconds = new(8)
+		_, err := execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
 		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 			"The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas", in.Name), f.Message)
-		s.record("provision-timeout")
+		record(s, "provision-timeout")
 	})
 	t.Run("without the ownership tag", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		in := flex(t)
-		in.TimeoutSeconds, in.OwnershipTag = ptr(8), ptr(false)
-		_, err := s.provision(in)
+		in.TimeoutSeconds, in.OwnershipTag = new(8), new(false)
+		_, err := execute(s, in)
 		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
-			"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas", in.Name), failure(t, err).Message)
+			"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas", in.Name), testenv.Failure(t, err).Message)
 	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503})
+		s.Sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503})
 		in := flex(t)
-		in.TimeoutSeconds = ptr(8)
-		_, err := s.provision(in)
-		f := failure(t, err)
+		in.TimeoutSeconds = new(8)
+		_, err := execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, 503, f.Details.Status)
 		require.Equal(t, "CREATING", f.Details.StateName)
@@ -452,22 +450,22 @@ func TestTimeout(t *testing.T) {
 	t.Run("asks to wait too long", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Skip: 1})
-		_, err := s.provision(flex(t))
-		require.Equal(t, contract.Timeout, failure(t, err).Type)
+		s.Sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Skip: 1})
+		_, err := execute(s, flex(t))
+		require.Equal(t, contract.Timeout, testenv.Failure(t, err).Type)
 	})
 	t.Run("no worker", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{})
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)})
+		s.Sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)})
 		in := flex(t)
-		in.TimeoutSeconds = ptr(2)
-		_, err := s.provision(in)
-		f := failure(t, err)
+		in.TimeoutSeconds = new(2)
+		_, err := execute(s, in)
+		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 2s (timeoutSeconds): no worker finished the request in that time. "+
 			"Nothing is known to have been made: start the workflow again under the same id to make sure", in.Name), f.Message)
-		s.record("provision-timeout-while-asking")
+		record(s, "provision-timeout-while-asking")
 	})
 }
 
@@ -484,17 +482,16 @@ func TestClusterGone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)})
+			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: test.deleteFor})
 			in := flex(t)
-			run, err := s.client.Start(s.ctx(), in)
-			require.NoError(t, err)
-			require.Eventually(t, func() bool { return s.requests("GET", "/"+in.Name) > 1 }, patience, 20*time.Millisecond)
-			require.NoError(t, s.sim.Delete(group, in.Name))
-			_, err = s.result(run)
-			f := failure(t, err)
+			run := start(s, in)
+			testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+in.Name) > 1 })
+			require.NoError(t, s.Sim.Delete(project, in.Name))
+			_, err := result(s, run)
+			f := testenv.Failure(t, err)
 			require.Equal(t, contract.ClusterGone, f.Type)
-			require.Regexp(t, named(test.want, in.Name), f.Message)
-			s.record("provision-gone")
+			require.Regexp(t, withName(test.want, in.Name), f.Message)
+			record(s, "provision-gone")
 		})
 	}
 }
@@ -503,11 +500,11 @@ func TestClusterGone(t *testing.T) {
 func TestIdleWithoutStandard(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{StandardAfter: atlassim.Duration(time.Hour)})
-	cluster, err := s.provision(flex(t))
+	cluster, err := execute(s, flex(t))
 	require.NoError(t, err)
 	require.Empty(t, cluster.ConnectionStrings.Standard)
 	require.NotEmpty(t, cluster.ConnectionStrings.StandardSrv)
 	require.Len(t, cluster.Warnings, 1)
 	require.Regexp(t, `^Atlas answered IDLE but gave no connection string of every kind for \d+s: read the cluster again for the rest$`, cluster.Warnings[0])
-	s.record("provision-idle-without-standard")
+	record(s, "provision-idle-without-standard")
 }

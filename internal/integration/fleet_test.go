@@ -10,20 +10,23 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 )
 
 // provisionAll provisions clusters of one project at once.
-func (s *stack) provisionAll(t *testing.T, clusters int) {
+func provisionAll(s *testenv.Stack, clusters int) {
+	t := s.TB()
 	t.Helper()
+	name := testenv.ClusterName(t)
 	var wg sync.WaitGroup
 	errs := make([]error, clusters)
 	for i := range clusters {
 		wg.Go(func() {
-			in := flex(t)
-			in.Name += fmt.Sprintf("-%d", i)
-			run, err := s.client.Start(s.ctx(), in)
+			in := testenv.Flex(fmt.Sprintf("%s-%d", name, i))
+			run, err := s.Client.Start(s.Context(), in)
 			if err == nil {
-				_, err = s.client.Result(s.ctx(), run.WorkflowID, run.RunID)
+				_, err = s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
 			}
 			errs[i] = err
 		})
@@ -32,50 +35,56 @@ func (s *stack) provisionAll(t *testing.T, clusters int) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	require.Equal(t, clusters, s.sim.Count(atlassim.Created))
+	require.Equal(t, clusters, s.Sim.Count(atlassim.Created))
 }
 
-// spent counts every HTTP request, of which none was refused for the rate.
-func (s *stack) spent(t *testing.T) int {
+// countRequests counts all HTTP requests, and requires that the simulator has refused none of them with 429.
+func countRequests(s *testenv.Stack) int {
+	t := s.TB()
 	t.Helper()
-	ledger := s.sim.Ledger()
+	ledger := s.Sim.Ledger()
 	for _, e := range ledger {
 		require.NotEqual(t, 429, e.Status, "%s %s", e.Method, e.Path)
 	}
 	return len(ledger)
 }
 
-// The bars of docs/benchmarks.md as counts, at the real pace: who waits in one
-// project shares the reads.
+// Waits of one project share their reads, so that a fleet of clusters makes few requests. The limits are those of
+// docs/benchmarks.md, and the pace is that of production.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		clusters, limit, most int
-		create                time.Duration
+		clusters    int
+		rateLimit   int // requests each minute
+		maxRequests int
+		createFor   time.Duration
 	}{
-		{clusters: 1, limit: 1200, most: 6, create: 5 * time.Second},
-		{clusters: 20, limit: 100, most: 60, create: 30 * time.Second},
-		{clusters: 100, limit: 1200, most: 200, create: 8 * time.Second},
+		{clusters: 1, rateLimit: 1200, maxRequests: 6, createFor: 5 * time.Second},
+		{clusters: 20, rateLimit: 100, maxRequests: 60, createFor: 30 * time.Second},
+		{clusters: 100, rateLimit: 1200, maxRequests: 200, createFor: 8 * time.Second},
 	} {
 		t.Run(fmt.Sprint(test.clusters), func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(test.create), RateLimit: test.limit, RefillPerMinute: test.limit}, withPace(activities.Pace{}))
-			s.provisionAll(t, test.clusters)
-			n := s.spent(t)
+			config := atlassim.Config{
+				CreateFor: test.createFor, RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
+			}
+			s := setup(t, config, testworker.WithPace(activities.Pace{}))
+			provisionAll(s, test.clusters)
+			n := countRequests(s)
 			t.Logf("%d clusters: %d requests", test.clusters, n)
-			require.LessOrEqual(t, n, test.most)
+			require.LessOrEqual(t, n, test.maxRequests)
 		})
 	}
 }
 
-// Three workers know nothing of each other, and stay within one bucket that is
-// hardly larger than what they are asked to make.
+// Three workers that know nothing of each other keep the rate limit of their project, although it allows hardly more
+// requests than the clusters that they make.
 func TestFleetOfWorkers(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30})
+	s := testenv.New(t, atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30})
 	for range 3 {
-		s.startWorker(withPace(activities.Pace{}))
+		testworker.Start(s, testworker.WithPace(activities.Pace{}))
 	}
-	s.provisionAll(t, 20)
-	t.Logf("%d requests", s.spent(t))
+	provisionAll(s, 20)
+	t.Logf("%d requests", countRequests(s))
 }

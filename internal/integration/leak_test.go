@@ -23,34 +23,32 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 const (
-	warmUp   = 80  // runs before the first measurement
-	campaign = 200 // runs between the two
-	atOnce   = 80  // of them
+	warmUp     = 80  // runs before the first measurement
+	campaign   = 200 // runs between the two measurements
+	concurrent = 80  // runs at the same time
 )
 
-// A worker that has been through hundreds of runs, a fifth of whose requests
-// went wrong, has the memory that it began with, within 20 %, no goroutine more,
-// and no more connections than there were runs at the same moment.
+// After hundreds of runs, in which a fifth of the requests failed, a worker has the memory that it had before, within
+// 20 %, no more goroutines, and no more connections than there were runs at the same time.
 //
-// The simulator, whose ledger grows, is a process of its own. Temporal's sticky
-// cache keeps runs that are under way; both measurements are taken when there
-// are none, and its size is left at the default of 10000, so that a run that
-// stayed in it would count. This test runs beside no other.
+// The simulator is a process of its own, since its ledger grows. Temporal's sticky cache keeps the runs that are not
+// closed. The test measures when there are none, and leaves the size of the cache at its default of 10000, so that a
+// closed run that stayed in it would count. This test runs beside no other.
 func TestNothingLeaks(t *testing.T) {
 	sim := startSimulator(t)
-	temporal := server.Client()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		done <- worker.Serve(ctx, worker.Config{
-			Temporal:  client.Options{HostPort: server.FrontendHostPort(), Namespace: "default"},
-			TaskQueue: t.Name(), BaseURL: sim, Pace: quick, RequestTimeout: time.Second,
+			Temporal:  client.Options{HostPort: testenv.Shared().Address(), Namespace: "default"},
+			TaskQueue: t.Name(), BaseURL: sim, Pace: testworker.Quick, RequestTimeout: time.Second,
 			Auth: atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "leak-secret"},
 		}, zap.NewNop())
 	}()
@@ -58,7 +56,7 @@ func TestNothingLeaks(t *testing.T) {
 		cancel()
 		require.NoError(t, <-done)
 	})
-	runs := provisioner.New(temporal, provisioner.Options{TaskQueue: t.Name()})
+	runs := provisioner.New(testenv.Shared().Client(), provisioner.Options{TaskQueue: t.Name()})
 
 	runMany(t, runs, sim, 0, warmUp)
 	before := measure(func(usage) bool { return true })
@@ -68,10 +66,10 @@ func TestNothingLeaks(t *testing.T) {
 		before.heap, before.goroutines, before.connections, campaign, after.heap, after.goroutines, after.connections)
 	require.LessOrEqual(t, after.goroutines, before.goroutines, "goroutines:\n%v\nbefore:\n%v", after.creators, before.creators)
 	require.LessOrEqual(t, after.heap, before.heap*12/10, "live heap in bytes")
-	require.LessOrEqual(t, after.connections, atOnce, "connections")
+	require.LessOrEqual(t, after.connections, concurrent, "connections")
 }
 
-// startSimulator starts the real atlas-sim: a fifth of its answers are faults.
+// startSimulator starts the program atlas-sim. A fifth of its answers are faults.
 func startSimulator(t *testing.T) (url string) {
 	t.Helper()
 	bin, config := filepath.Join(t.TempDir(), "atlas-sim"), filepath.Join(t.TempDir(), "config.json")
@@ -92,31 +90,31 @@ func startSimulator(t *testing.T) (url string) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(config, data, 0o600))
-	var stdout, stderr temporaltest.Buffer
+	var stdout, stderr testenv.Buffer
 	cmd := exec.Command(bin, "-addr", "127.0.0.1:0", "-config", config, "-quiet")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	p, err := process.Start(cmd)
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Stop(time.Second) })
 	listening := regexp.MustCompile(`listening on (http://\S+)\n`)
-	require.Eventually(t, func() bool { return listening.MatchString(stdout.String()) }, patience, 10*time.Millisecond, stderr.String())
+	testenv.Eventually(t, func() bool { return listening.MatchString(stdout.String()) }, stderr.String())
 	return listening.FindStringSubmatch(stdout.String())[1]
 }
 
-// runMany makes runs, every fifth an upgrade, some at a time; tokens are revoked
-// now and then, but never twice during one request, which would be a final 401.
-// A 429 makes all of a project wait, so there are as many projects as runs at once.
+// runMany makes n runs, of which every fifth is an upgrade. It revokes the tokens now and then, but never twice
+// during one request, which would end in a final 401. There are as many projects as concurrent runs, because a 429
+// makes a whole project wait.
 func runMany(t *testing.T, runs *provisioner.Client, sim string, first, n int) {
 	t.Helper()
-	places := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, concurrent)
 	var wg sync.WaitGroup
 	for i := first; i < first+n; i++ {
-		places <- struct{}{}
+		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-places }()
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 			defer cancel()
-			project, name := fmt.Sprintf("%024x", i%atOnce), fmt.Sprintf("leak-%d", i)
+			project, name := fmt.Sprintf("%024x", i%concurrent), fmt.Sprintf("leak-%d", i)
 			place := contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}
 			if i%100 == 50 {
 				control(t, sim, "revoke-tokens", nil)
@@ -146,28 +144,26 @@ func control(t *testing.T, sim, path string, body any) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// usage is what the process holds on to.
+// usage is what the process uses.
 type usage struct {
-	heap        uint64 // bytes that are reachable
-	connections int    // over HTTP
-	// goroutines, those of connections and pollers aside, and by what created them.
-	goroutines int
-	creators   map[string]int
+	heap        uint64         // reachable bytes
+	connections int            // HTTP connections
+	goroutines  int            // without those of connections and pollers
+	creators    map[string]int // the same goroutines by the function that created them
 }
 
-// measure takes the usage once what is ending has ended: when it is settled, or
-// at last after some seconds.
+// measure returns the usage once it is settled, or after five seconds.
 func measure(settled func(usage) bool) (u usage) {
 	for range 100 {
-		runtime.GC() // twice: what a finalizer or a pool lets go goes in the second
+		runtime.GC() // twice: the second frees what a finalizer or a pool released in the first
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		u = usage{heap: m.HeapAlloc, creators: creators()}
-		const dialed = "net/http.(*Transport).dialConn"
-		u.connections = u.creators[dialed] / 2 // one reads, one writes
-		delete(u.creators, dialed)
-		// The SDK has as many pollers as there is work for, within bounds.
+		const ofConnections = "net/http.(*Transport).dialConn"
+		u.connections = u.creators[ofConnections] / 2 // a reader and a writer each
+		delete(u.creators, ofConnections)
+		// The SDK starts and ends pollers as there is work.
 		delete(u.creators, "go.temporal.io/sdk/internal.(*baseWorker).runAutoscalingPoller")
 		delete(u.creators, "go.temporal.io/sdk/internal.(*basePoller).doPoll")
 		for _, n := range u.creators {

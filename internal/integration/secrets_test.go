@@ -17,34 +17,37 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// listener stands between the worker and the simulator, notes every credential
-// that goes by, and can answer with what it heard.
-type listener struct {
-	mu    sync.Mutex
-	heard map[string]bool
-	times int
+// credentialProxy stands between the worker and the simulator. It records every credential that passes, and can send
+// it back in its answer.
+type credentialProxy struct {
+	mu          sync.Mutex
+	credentials map[string]bool
+	requests    int // with a credential
 }
 
-func (l *listener) hear(s string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.heard[s] = true
-	l.times++
+func (p *credentialProxy) record(credential string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.credentials[credential] = true
+	p.requests++
 }
 
-func (l *listener) listen(t *testing.T, to string, echo func(*http.Request) bool) string {
-	target, err := url.Parse(to)
+// serve starts the proxy and returns its URL. It answers the requests that echo chooses with their own credential.
+func (p *credentialProxy) serve(t *testing.T, simulator string, echo func(*http.Request) bool) string {
+	target, err := url.Parse(simulator)
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: discardLog}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		authorization := r.Header.Get("Authorization")
 		if scheme, credential, _ := strings.Cut(authorization, " "); scheme != "" && scheme != "Digest" {
-			l.hear(credential)
+			p.record(credential)
 		} else if m := regexp.MustCompile(`response="([0-9a-f]+)"`).FindStringSubmatch(credential); m != nil {
-			l.hear(m[1])
+			p.record(m[1])
 		}
 		if authorization != "" && echo(r) {
 			w.Header().Set("Content-Type", "application/json")
@@ -59,8 +62,8 @@ func (l *listener) listen(t *testing.T, to string, echo func(*http.Request) bool
 	return server.URL
 }
 
-// No key, secret or token is in any history, pending activity, log or output,
-// whatever the credential and however it ends.
+// No key, secret or token is in a history, a pending activity, a log or an output, whatever the kind of credential
+// and however the run ends.
 func TestSecretsStayIn(t *testing.T) {
 	t.Parallel()
 	const clientSecret, accessToken = "mdb_sa_sk_5f2c-client-secret-of-the-tests", "eyJ-access-token-of-the-tests"
@@ -70,7 +73,7 @@ func TestSecretsStayIn(t *testing.T) {
 		auth   atlasclient.Auth
 		secret string
 	}{
-		{"digest", atlassim.Config{}, atlasclient.APIKey{PublicKey: publicKey, PrivateKey: privateKey}, privateKey},
+		{"digest", atlassim.Config{}, atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: testenv.PrivateKey}, testenv.PrivateKey},
 		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret},
 			atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}, clientSecret},
 		{"access token", atlassim.Config{AccessToken: accessToken}, atlasclient.AccessToken(accessToken), accessToken},
@@ -80,58 +83,55 @@ func TestSecretsStayIn(t *testing.T) {
 		for _, end := range []string{"done", "retried", "echoed"} {
 			t.Run(test.name+"/"+end, func(t *testing.T) {
 				t.Parallel()
-				l := &listener{heard: map[string]bool{test.secret: true}}
-				s := setupWithoutWorker(t, test.sim)
-				url := l.listen(t, s.url, func(r *http.Request) bool {
-					return end == "echoed" && (r.Method == http.MethodPost)
+				proxy := &credentialProxy{credentials: map[string]bool{test.secret: true}}
+				s := testenv.New(t, test.sim)
+				url := proxy.serve(t, s.URL, func(r *http.Request) bool {
+					return end == "echoed" && r.Method == http.MethodPost
 				})
-				s.startWorker(withAuth(test.auth), withBaseURL(url), withRequestTimeout(time.Second))
+				w := testworker.Start(s, withAuth(test.auth), withBaseURL(url), withRequestTimeout(time.Second))
 				if end == "retried" {
-					s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultReset, Times: 2})
-					s.sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503, Times: 2})
+					s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultReset, Times: 2})
+					s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503, Times: 2})
 				}
-				in := flex(t)
-				run, err := s.client.Start(s.ctx(), in)
-				require.NoError(t, err)
-				var seen strings.Builder
+				run := start(s, flex(t))
+				var visible strings.Builder
 				for {
-					d, err := s.temporal.DescribeWorkflowExecution(s.ctx(), run.WorkflowID, run.RunID)
+					d, err := s.Temporal.DescribeWorkflowExecution(s.Context(), run.WorkflowID, run.RunID)
 					require.NoError(t, err)
-					seen.WriteString(d.String())
+					visible.WriteString(d.String())
 					if d.GetWorkflowExecutionInfo().GetCloseTime() != nil {
 						break
 					}
 				}
-				cluster, err := s.result(run)
-				fmt.Fprintf(&seen, "%+v %v", cluster, err)
-				s.stop()
-				seen.WriteString(s.logs.String())
-				seen.WriteString(s.shown(run))
+				cluster, err := result(s, run)
+				fmt.Fprintf(&visible, "%+v %v", cluster, err)
+				w.Stop()
+				visible.WriteString(w.Logs.String())
+				visible.WriteString(visibleHistory(s, run))
 
-				l.mu.Lock()
-				defer l.mu.Unlock()
-				require.Positive(t, l.times, "credentials went over the wire")
-				for secret := range l.heard {
-					require.NotContains(t, seen.String(), secret)
+				proxy.mu.Lock()
+				defer proxy.mu.Unlock()
+				require.Positive(t, proxy.requests, "requests with a credential")
+				for secret := range proxy.credentials {
+					require.NotContains(t, visible.String(), secret)
 				}
 				if end == "echoed" {
-					require.Equal(t, "ECHO", failure(t, err).Type)
-					require.Contains(t, seen.String(), "[redacted]")
+					require.Equal(t, "ECHO", testenv.Failure(t, err).Type)
+					require.Contains(t, visible.String(), "[redacted]")
 				}
 			})
 		}
 	}
 }
 
-// shown is the history of a run as the programs show it.
-func (s *stack) shown(run provisioner.Run) string {
+// visibleHistory is the history of a run in all forms in which programs show it.
+func visibleHistory(s *testenv.Stack, run provisioner.Run) string {
 	var b strings.Builder
-	for _, e := range s.history(run) {
+	for _, e := range s.History(run) {
 		b.WriteString(protojson.Format(e))
-		// Here payloads of every kind stand as they are, and not in base64:
-		// inputs, results, failures, memo, search attributes, summaries.
+		// This form shows the payloads as they are, where JSON shows them in base64.
 		b.WriteString(e.String())
 	}
-	b.Write(s.show(run))
+	b.Write(s.HistoryJSON(run))
 	return b.String()
 }

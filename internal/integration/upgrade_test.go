@@ -10,26 +10,30 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 )
 
 const upgradePath = "/clusters/tenantUpgradeToServerless"
 
-// shared is a simulator with the cluster that the test's upgrade is of.
-func shared(t *testing.T, config atlassim.Config) atlassim.Config {
-	config.Shared = []atlassim.SharedCluster{{GroupID: group, Name: clusterName(t), Tags: []atlassim.Tag{{Key: "env", Value: "old"}}}}
+// withShared adds the cluster that the test upgrades to the configuration of a simulator.
+func withShared(t *testing.T, config atlassim.Config) atlassim.Config {
+	config.Shared = []atlassim.SharedCluster{{
+		GroupID: project, Name: testenv.ClusterName(t), Tags: []atlassim.Tag{{Key: "env", Value: "old"}},
+	}}
 	return config
 }
 
 func TestUpgraded(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Second), StaleIdleFor: atlassim.Duration(200 * time.Millisecond)}))
-	before := s.sim.Clusters()[0]
+	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Second), StaleIdleFor: atlassim.Duration(200 * time.Millisecond)}))
+	before := s.Sim.Clusters()[0]
 	in := serverless(t)
 	in.Tags = []contract.Tag{{Key: "team", Value: "orders"}}
-	in.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
-	cluster, err := s.upgrade(in)
+	in.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: new(true)}
+	cluster, err := execute(s, in)
 	require.NoError(t, err)
-	s.record("upgrade-upgraded")
+	record(s, "upgrade-upgraded")
 	require.Equal(t, contract.Upgraded, cluster.Outcome)
 	require.Equal(t, "SERVERLESS", cluster.ClusterType)
 	require.Equal(t, "IDLE", cluster.StateName)
@@ -37,40 +41,40 @@ func TestUpgraded(t *testing.T) {
 	require.Equal(t, in.Tags, cluster.Tags)
 	require.Empty(t, cluster.ConnectionStrings.Standard, "serverless has none")
 	require.Regexp(t, `^mongodb\+srv://`, cluster.ConnectionStrings.StandardSrv)
-	require.Equal(t, 1, s.sim.Count(atlassim.Upgraded))
+	require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
 	require.Contains(t, cluster.Warnings, fmt.Sprintf("Atlas says of GET /api/atlas/v2/groups/%s/serverless/%s (version 2023-01-01): "+
-		"Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT", group, in.Name))
+		"Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT", project, in.Name))
 }
 
 func TestUpgradeUnchanged(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{}))
-	_, err := s.upgrade(serverless(t))
+	s := setup(t, withShared(t, atlassim.Config{}))
+	_, err := execute(s, serverless(t))
 	require.NoError(t, err)
-	cluster, err := s.upgrade(serverless(t))
+	cluster, err := execute(s, serverless(t))
 	require.NoError(t, err)
 	require.Equal(t, contract.Unchanged, cluster.Outcome)
-	s.record("upgrade-unchanged")
-	require.Equal(t, 1, s.requests("POST", upgradePath))
+	record(s, "upgrade-unchanged")
+	require.Equal(t, 1, s.Requests("POST", upgradePath))
 }
 
 func TestUpgradeConflict(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{}))
-	_, err := s.upgrade(serverless(t))
+	s := setup(t, withShared(t, atlassim.Config{}))
+	_, err := execute(s, serverless(t))
 	require.NoError(t, err)
 	in := serverless(t)
 	in.ProviderSettings.RegionName = "EU_WEST_1"
-	_, err = s.upgrade(in)
-	f := failure(t, err)
+	_, err = execute(s, in)
+	f := testenv.Failure(t, err)
 	require.Equal(t, contract.ClusterConflict, f.Type)
-	s.record("upgrade-conflict")
+	record(s, "upgrade-conflict")
 	require.Equal(t, fmt.Sprintf(`cluster %q: it is serverless already, but not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1". `+
 		`Change the instance in Atlas or the request, then start the workflow again`, in.Name), f.Message)
-	require.Equal(t, 1, s.requests("POST", upgradePath))
+	require.Equal(t, 1, s.Requests("POST", upgradePath))
 }
 
-// Whatever happens to the answer, a cluster is upgraded once.
+// Whatever happens to the answer to the request, a cluster is upgraded once.
 func TestUpgradeOnce(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -89,57 +93,57 @@ func TestUpgradeOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			pace := quick
+			pace := testworker.Quick
 			pace.SettleFor = 3 * time.Second
-			s := setup(t, shared(t, test.sim), withPace(pace))
+			s := setup(t, withShared(t, test.sim), testworker.WithPace(pace))
 			test.fault.Method, test.fault.Times = http.MethodPost, 1
-			s.sim.AddFault(test.fault)
-			cluster, err := s.upgrade(serverless(t))
+			s.Sim.AddFault(test.fault)
+			cluster, err := execute(s, serverless(t))
 			require.NoError(t, err)
 			require.Equal(t, contract.Upgraded, cluster.Outcome)
-			require.Equal(t, 1, s.sim.Count(atlassim.Upgraded))
-			require.Equal(t, test.posts, s.requests("POST", upgradePath))
+			require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
+			require.Equal(t, test.posts, s.Requests("POST", upgradePath))
 		})
 	}
 }
 
-// An upgrade that an earlier run began is waited for, not begun again.
-func TestUpgradeTakenUp(t *testing.T) {
+// A run waits for an upgrade that an earlier run requested, and does not request it again.
+func TestUpgradeOfEarlierRun(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(16 * time.Second)}))
+	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(16 * time.Second)}))
 	in := serverless(t)
-	in.TimeoutSeconds = ptr(8)
-	_, err := s.upgrade(in)
-	f := failure(t, err)
+	in.TimeoutSeconds = new(8)
+	_, err := execute(s, in)
+	f := testenv.Failure(t, err)
 	require.Equal(t, contract.Timeout, f.Type)
-	s.record("upgrade-timeout")
+	record(s, "upgrade-timeout")
 	require.Equal(t, "UPDATING", f.Details.StateName)
-	cluster, err := s.upgrade(serverless(t))
+	cluster, err := execute(s, serverless(t))
 	require.NoError(t, err)
 	require.Equal(t, "IDLE", cluster.StateName)
-	require.Equal(t, 1, s.requests("POST", upgradePath))
+	require.Equal(t, 1, s.Requests("POST", upgradePath))
 }
 
-// The endpoint is gone: that fails at once, and says what is left to do.
+// A retired endpoint fails the run at once, and the failure says what can be done instead.
 func TestUpgradeRetired(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeRetired: true}))
-	_, err := s.upgrade(serverless(t))
-	f := failure(t, err)
+	s := setup(t, withShared(t, atlassim.Config{UpgradeRetired: true}))
+	_, err := execute(s, serverless(t))
+	f := testenv.Failure(t, err)
 	require.Equal(t, "VERSION_GONE", f.Type)
 	require.Equal(t, 410, f.Details.Status)
-	s.record("upgrade-retired")
+	record(s, "upgrade-retired")
 	require.Contains(t, f.Message, "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
 		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX")
-	require.Equal(t, 1, s.requests("POST", upgradePath))
-	require.Equal(t, atlassim.Kind("SHARED"), s.sim.Clusters()[0].Kind)
+	require.Equal(t, 1, s.Requests("POST", upgradePath))
+	require.Equal(t, atlassim.Kind("SHARED"), s.Sim.Clusters()[0].Kind)
 }
 
 func TestUpgradeNoSuchCluster(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	_, err := s.upgrade(serverless(t))
-	f := failure(t, err)
+	_, err := execute(s, serverless(t))
+	f := testenv.Failure(t, err)
 	require.Equal(t, "CLUSTER_NOT_FOUND", f.Type)
 	require.Equal(t, "POST", f.Details.Method)
 	require.Contains(t, f.Message, "check that the project has a cluster of this name, then start the workflow again")
@@ -147,25 +151,23 @@ func TestUpgradeNoSuchCluster(t *testing.T) {
 
 func TestUpgradeGone(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)}))
-	run, err := s.client.Start(s.ctx(), serverless(t))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
-	require.Regexp(t, `^Atlas is upgrading cluster "`+clusterName(t)+`" to serverless\.`+fmt.Sprintf(waiting, "UPDATING"), s.currentDetails(run))
-	require.NoError(t, s.sim.Delete(group, clusterName(t)))
-	_, err = s.result(run)
-	require.Equal(t, contract.ClusterGone, failure(t, err).Type)
-	s.record("upgrade-gone")
+	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)}))
+	run := start(s, serverless(t))
+	testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+testenv.ClusterName(t)) > 4 })
+	require.Regexp(t, `^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to serverless\.`+fmt.Sprintf(waitingDetails, "UPDATING"), currentDetails(s, run))
+	require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
+	_, err := result(s, run)
+	require.Equal(t, contract.ClusterGone, testenv.Failure(t, err).Type)
+	record(s, "upgrade-gone")
 }
 
 func TestUpgradeCanceled(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour)}))
-	run, err := s.client.Start(s.ctx(), serverless(t))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
-	require.NoError(t, s.client.Cancel(s.ctx(), run.WorkflowID, run.RunID))
-	_, err = s.result(run)
-	require.Equal(t, "CANCELED", failure(t, err).Type)
-	s.record("upgrade-canceled")
+	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour)}))
+	run := start(s, serverless(t))
+	testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+testenv.ClusterName(t)) > 4 })
+	require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+	_, err := result(s, run)
+	require.Equal(t, "CANCELED", testenv.Failure(t, err).Type)
+	record(s, "upgrade-canceled")
 }

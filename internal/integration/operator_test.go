@@ -1,0 +1,322 @@
+package integration
+
+import (
+	"crypto/rand"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+)
+
+// What an operator does with the Temporal CLI or the Web UI, by the requests that these make.
+
+func execution(run provisioner.Run) *commonpb.WorkflowExecution {
+	return &commonpb.WorkflowExecution{WorkflowId: run.WorkflowID, RunId: run.RunID}
+}
+
+// reset does `temporal workflow reset --event-id`, and returns the new run.
+func reset(s *testenv.Stack, run provisioner.Run, event int64) provisioner.Run {
+	s.TB().Helper()
+	answer, err := s.Temporal.WorkflowService().ResetWorkflowExecution(s.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: execution(run), WorkflowTaskFinishEventId: event,
+		Reason: "test", RequestId: rand.Text(),
+	})
+	require.NoError(s.TB(), err)
+	return provisioner.Run{WorkflowID: run.WorkflowID, RunID: answer.GetRunId()}
+}
+
+// resetActivity does `temporal activity reset`, with or without --reset-heartbeats.
+func resetActivity(s *testenv.Stack, run provisioner.Run, activity string, heartbeats bool) {
+	s.TB().Helper()
+	_, err := s.Temporal.WorkflowService().ResetActivity(s.Context(), &workflowservice.ResetActivityRequest{
+		Namespace: "default", Execution: execution(run), ResetHeartbeat: heartbeats,
+		Activity: &workflowservice.ResetActivityRequest_Type{Type: activity},
+	})
+	require.NoError(s.TB(), err)
+}
+
+// pause does `temporal activity pause`.
+func pause(s *testenv.Stack, run provisioner.Run, activity string) {
+	s.TB().Helper()
+	_, err := s.Temporal.WorkflowService().PauseActivity(s.Context(), &workflowservice.PauseActivityRequest{
+		Namespace: "default", Execution: execution(run), Reason: "test",
+		Activity: &workflowservice.PauseActivityRequest_Type{Type: activity},
+	})
+	require.NoError(s.TB(), err)
+}
+
+// unpause does `temporal activity unpause`.
+func unpause(s *testenv.Stack, run provisioner.Run, activity string) {
+	s.TB().Helper()
+	_, err := s.Temporal.WorkflowService().UnpauseActivity(s.Context(), &workflowservice.UnpauseActivityRequest{
+		Namespace: "default", Execution: execution(run),
+		Activity: &workflowservice.UnpauseActivityRequest_Type{Type: activity},
+	})
+	require.NoError(s.TB(), err)
+}
+
+// awaitPending waits until the pending activity of a run is as a condition says.
+func awaitPending(s *testenv.Stack, run provisioner.Run, condition func(*workflowpb.PendingActivityInfo) bool) {
+	s.TB().Helper()
+	testenv.Eventually(s.TB(), func() bool {
+		d, err := s.Temporal.DescribeWorkflowExecution(s.Context(), run.WorkflowID, run.RunID)
+		return err == nil && len(d.GetPendingActivities()) == 1 && condition(d.GetPendingActivities()[0])
+	}, "the pending activity")
+}
+
+func isPaused(a *workflowpb.PendingActivityInfo) bool {
+	return a.GetState() == enumspb.PENDING_ACTIVITY_STATE_PAUSED
+}
+
+func isRunning(a *workflowpb.PendingActivityInfo) bool {
+	return a.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED
+}
+
+func isBetweenAttempts(a *workflowpb.PendingActivityInfo) bool {
+	return a.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED && a.GetAttempt() > 1
+}
+
+// finishedTasks returns the ids of the WorkflowTaskCompleted events of a run, to which it can be reset, the last
+// first.
+func finishedTasks(s *testenv.Stack, run provisioner.Run) (ids []int64) {
+	s.TB().Helper()
+	for _, e := range s.History(run) {
+		if e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			ids = append([]int64{e.GetEventId()}, ids...)
+		}
+	}
+	return ids
+}
+
+// requireOneCluster requires that a run has ended with the only cluster that was ever created, made by itself.
+func requireOneCluster(s *testenv.Stack, run provisioner.Run) {
+	t := s.TB()
+	t.Helper()
+	cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+	require.NoError(t, err)
+	require.Equal(t, contract.Created, cluster.Outcome)
+	require.Equal(t, "IDLE", cluster.StateName)
+	require.Len(t, s.Sim.Clusters(), 1)
+	require.Equal(t, cluster.ID, s.Sim.Clusters()[0].ID)
+	require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+}
+
+// A wait is paused, while it looks and between two attempts. The pause ends the attempt, no request is made
+// meanwhile, and after unpause the same run ends with its cluster.
+func TestPauseWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		pace func() testworker.Option
+		when func(*workflowpb.PendingActivityInfo) bool
+	}{
+		{"during an attempt", longAttempts, isRunning},
+		{"between attempts", quickAttempts, isBetweenAttempts},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, neverIdle(), test.pace())
+			run := start(s, flex(t))
+			s.AwaitRequests(2, "GET", "/"+testenv.ClusterName(t))
+			awaitPending(s, run, test.when)
+			pause(s, run, contract.WaitUntilIdleActivity)
+			awaitPending(s, run, isPaused)
+			requests := len(s.Sim.Ledger())
+			makeIdle(s)
+			unpause(s, run, contract.WaitUntilIdleActivity)
+			requireOneCluster(s, run)
+			require.LessOrEqual(t, len(s.Sim.Ledger()), requests+2, "requests after unpause")
+			require.LessOrEqual(t, len(s.History(run)), 20)
+		})
+	}
+}
+
+// longAttempts is a pace at which a wait looks for an hour in one attempt.
+func longAttempts() testworker.Option {
+	pace := testworker.Quick
+	pace.Fast = time.Hour
+	return testworker.WithPace(pace)
+}
+
+// quickAttempts is a pace at which a wait soon looks once in each attempt.
+func quickAttempts() testworker.Option {
+	pace := testworker.Quick
+	pace.SlowMin, pace.SlowMax = 2*time.Second, 4*time.Second
+	return testworker.WithPace(pace)
+}
+
+// A create is paused when Atlas has carried it out but its answer was lost. After unpause the next attempt finds the
+// cluster and takes it for what the run has made.
+func TestPauseCreate(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	s.Sim.AddFault(atlassim.Fault{Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true, RetryAfter: "5", Times: 1})
+	run := start(s, flex(t))
+	awaitPending(s, run, isBetweenAttempts)
+	pause(s, run, contract.CreateFlexClusterActivity)
+	awaitPending(s, run, isPaused)
+	unpause(s, run, contract.CreateFlexClusterActivity)
+	requireOneCluster(s, run)
+}
+
+// A run whose activity stays paused ends with TIMEOUT all the same.
+func TestPauseBeyondTheTimeLimit(t *testing.T) {
+	t.Parallel()
+	s := setup(t, neverIdle(), longAttempts())
+	in := flex(t)
+	in.TimeoutSeconds = new(8)
+	run := start(s, in)
+	s.AwaitRequests(2, "GET", "/"+in.Name)
+	pause(s, run, contract.WaitUntilIdleActivity)
+	awaitPending(s, run, isPaused)
+	_, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+	failure := testenv.Failure(t, err)
+	require.Equal(t, contract.Timeout, failure.Type)
+	require.Equal(t, "CREATING", failure.Details.StateName)
+	require.Len(t, s.Sim.Clusters(), 1)
+}
+
+// A wait is reset, during an attempt and between two, with its heartbeats and without. Its attempts begin at 1 again,
+// and the run ends with its cluster.
+func TestResetWaitActivity(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		pace       func() testworker.Option
+		when       func(*workflowpb.PendingActivityInfo) bool
+		heartbeats bool
+	}{
+		{"during an attempt", longAttempts, isRunning, false},
+		{"during an attempt, with its heartbeats", longAttempts, isRunning, true},
+		{"between attempts", quickAttempts, isBetweenAttempts, false},
+		{"between attempts, with its heartbeats", quickAttempts, isBetweenAttempts, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, neverIdle(), test.pace())
+			run := start(s, flex(t))
+			s.AwaitRequests(2, "GET", "/"+testenv.ClusterName(t))
+			awaitPending(s, run, test.when)
+			resetActivity(s, run, contract.WaitUntilIdleActivity, test.heartbeats)
+			makeIdle(s)
+			requireOneCluster(s, run)
+		})
+	}
+}
+
+// A create is reset after Atlas has carried it out and its answer was lost. The attempt that follows is the first
+// again, and still knows the cluster for what the run has made.
+func TestResetCreateActivity(t *testing.T) {
+	t.Parallel()
+	for _, ownershipTag := range []bool{true, false} {
+		for _, heartbeats := range []bool{true, false} {
+			t.Run(caseName(ownershipTag, heartbeats), func(t *testing.T) {
+				t.Parallel()
+				s := setup(t, atlassim.Config{})
+				s.Sim.AddFault(atlassim.Fault{
+					Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true, RetryAfter: "5", Times: 1,
+				})
+				in := flex(t)
+				in.OwnershipTag = new(ownershipTag)
+				run := start(s, in)
+				awaitPending(s, run, isBetweenAttempts)
+				resetActivity(s, run, contract.CreateFlexClusterActivity, heartbeats)
+				requireOneCluster(s, run)
+			})
+		}
+	}
+}
+
+func caseName(ownershipTag, heartbeats bool) string {
+	name := "without the ownership tag"
+	if ownershipTag {
+		name = "with the ownership tag"
+	}
+	if heartbeats {
+		name += ", with its heartbeats"
+	}
+	return name
+}
+
+// An upgrade is reset after Atlas has carried it out and its answer was lost. The cluster is upgraded once.
+func TestResetUpgradeActivity(t *testing.T) {
+	t.Parallel()
+	for _, heartbeats := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with its heartbeats", false: "without"}[heartbeats], func(t *testing.T) {
+			t.Parallel()
+			pace := testworker.Quick
+			pace.SettleFor = 3 * time.Second
+			config := withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(time.Second)})
+			s := setup(t, config, testworker.WithPace(pace))
+			s.Sim.AddFault(atlassim.Fault{
+				Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true, RetryAfter: "3", Times: 1,
+			})
+			run := start(s, serverless(t))
+			awaitPending(s, run, isBetweenAttempts)
+			resetActivity(s, run, contract.UpgradeToServerlessActivity, heartbeats)
+			cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+			require.NoError(t, err)
+			require.Equal(t, contract.Upgraded, cluster.Outcome)
+			require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
+			require.Equal(t, 1, s.Requests("POST", upgradePath))
+		})
+	}
+}
+
+// A run is terminated at each stage of its create, and the request is started again under the same id: there is one
+// cluster, and the second run says CREATED only if it was the one that created it.
+func TestTerminateDuringCreate(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		stage atlassim.Stage
+		want  contract.Outcome
+	}{
+		// The create that is under way takes its course, and the second run finds the cluster.
+		{atlassim.Arrived, contract.Created},
+		{atlassim.Applied, contract.Unchanged},
+		{atlassim.Answered, contract.Unchanged},
+	} {
+		t.Run(string(test.stage), func(t *testing.T) {
+			t.Parallel()
+			reached, proceed := make(chan struct{}), make(chan struct{})
+			var creates atomic.Int32
+			s := setup(t, atlassim.Config{Hook: func(stage atlassim.Stage, e atlassim.Entry) {
+				if stage == test.stage && e.Method == "POST" && e.Authenticated {
+					if creates.Add(1) == 1 {
+						close(reached)
+						<-proceed
+					}
+				}
+			}})
+			first := start(s, flex(t))
+			<-reached
+			require.NoError(t, s.Temporal.TerminateWorkflow(s.Context(), first.WorkflowID, first.RunID, "test"))
+			awaitAge(s)
+			again := start(s, flex(t))
+			require.NotEqual(t, first.RunID, again.RunID)
+			if test.stage == atlassim.Arrived {
+				s.AwaitRequests(2, "POST", "/flexClusters")
+			}
+			close(proceed)
+			cluster, err := s.Client.Result(s.Context(), again.WorkflowID, again.RunID)
+			require.NoError(t, err)
+			require.Equal(t, test.want, cluster.Outcome)
+			require.Equal(t, "IDLE", cluster.StateName)
+			require.Len(t, s.Sim.Clusters(), 1)
+			require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+			_, err = s.Client.Result(s.Context(), first.WorkflowID, first.RunID)
+			require.Equal(t, provisioner.Terminated, testenv.Failure(t, err).State)
+		})
+	}
+}
