@@ -13,7 +13,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples browser pictures lint schema fmt clean
+.PHONY: help build programs bin/dev demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples browser pictures lint schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -36,14 +36,14 @@ bin/temporal: tools/go.mod tools/go.sum
 
 # Built, not `go run`: go run dies of a SIGTERM without passing it on, and
 # would leave the stack running.
-devstack:
-	@go build -o bin/devstack ./internal/devstack
+bin/dev:
+	@go build -o $@ ./internal/dev
 
-demo: build devstack ## Run both workflows against a local Temporal and the Atlas simulator
-	@exec bin/devstack demo
+demo: build bin/dev ## Run both workflows against a local Temporal and the Atlas simulator
+	@exec bin/dev demo
 
-up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
-	@exec bin/devstack up
+up: build bin/dev ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
+	@exec bin/dev up
 
 # The tests of a package wait far more than they compute, so many run beside one
 # another; a package at a time, since most start a Temporal server. -count=1 where
@@ -52,7 +52,7 @@ test: bin/temporal examples browser ## Run every test, and fuzz for half a minut
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
 	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
 	cd tools/monitoring && go test -count=1 ./...
-	cd tools/bench && go test $(RACE) ./...
+	cd internal/dev/bench && go test $(RACE) ./...
 	cd tools/schema && go test $(RACE) ./...
 	cd tools/kubernetes && go test -count=1 ./...
 	cd tools/release && go test -count=1 ./...
@@ -83,7 +83,7 @@ fuzz: ## Fuzz every target there is for FUZZTIME=3s each
 	done
 
 mutate: bin/temporal ## Take out each safeguard and see its test fail
-	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/mutate
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/dev/mutate
 
 # Archives are the same, byte for byte, for the same commit and compiler. Needs
 # GNU tar and sha256sum.
@@ -117,7 +117,7 @@ chaos-postgres: build bin/chaos bin/temporal-server ## The same on a Temporal se
 
 .PHONY: bin/chaos
 bin/chaos:
-	@go build -o $@ ./internal/chaos
+	@go build -o $@ ./internal/dev/chaos
 
 # The server of docker-compose.yml, its schema tool and its configuration template.
 bin/temporal-server: tools/server/go.mod tools/server/go.sum
@@ -133,7 +133,7 @@ ONLY  =
 SCALE = 1
 
 bench: build ## Measure everything, hold it against the bars, write docs/benchmarks.md; ONLY=fleet-20
-	@cd tools/bench && go build -o ../../bin/benchmark .
+	@cd internal/dev/bench && go build -o ../../../bin/benchmark .
 	@exec bin/benchmark -only '$(ONLY)' -scale '$(SCALE)'
 
 # To keep what was measured: cp bin/bench/new.txt docs/benchmarks/micro.txt
@@ -141,7 +141,7 @@ bench-micro: ## Run the Go benchmarks six times, compare with docs/benchmarks/mi
 	@mkdir -p bin/bench
 	go test -run '^$$' -bench . -benchmem -count 6 \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >bin/bench/new.txt || { cat bin/bench/new.txt; exit 1; }
-	@cd tools/bench && go tool benchstat $$(ls ../../docs/benchmarks/micro.txt 2>/dev/null) ../../bin/bench/new.txt
+	@cd internal/dev/bench && go tool benchstat $$(ls ../../../docs/benchmarks/micro.txt 2>/dev/null) ../../../bin/bench/new.txt
 
 # The import rules are in .depguard.yml.
 lint: bin/promtool ## Check formatting, go vet, staticcheck, workflow determinism, import rules and alerts
