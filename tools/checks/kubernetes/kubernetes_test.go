@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const root = "../.."
+const root = "../../.."
 
 // manifests are all that is applied.
 type manifests struct {
@@ -32,13 +32,15 @@ type manifests struct {
 
 func build(t *testing.T) manifests {
 	t.Helper()
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, "deploy/kubernetes"))
+	kustomizer := krusty.MakeKustomizer(krusty.MakeDefaultOptions())
+	resources, err := kustomizer.Run(filesys.MakeFsOnDisk(), filepath.Join(root, "deploy/kubernetes"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var m manifests
 	kinds := map[string]any{
-		"v1 Namespace": &m.namespace, "v1 ConfigMap": &m.config, "apps/v1 Deployment": &m.deployment, "policy/v1 PodDisruptionBudget": &m.budget,
+		"v1 Namespace": &m.namespace, "v1 ConfigMap": &m.config, "apps/v1 Deployment": &m.deployment,
+		"policy/v1 PodDisruptionBudget": &m.budget,
 	}
 	for _, r := range resources.Resources() {
 		text, err := r.AsYAML()
@@ -89,15 +91,19 @@ func TestManifests(t *testing.T) {
 	if grace := pod.Spec.TerminationGracePeriodSeconds; grace == nil || *grace <= 10 {
 		t.Error("terminationGracePeriodSeconds must be more than the 10 seconds that a stop takes")
 	}
-	for path, probe := range map[string]*corev1.Probe{"/healthz": worker.LivenessProbe, "/readyz": worker.ReadinessProbe} {
-		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.String() != worker.Ports[0].Name {
+	for path, probe := range map[string]*corev1.Probe{
+		"/healthz": worker.LivenessProbe, "/readyz": worker.ReadinessProbe,
+	} {
+		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path ||
+			probe.HTTPGet.Port.String() != worker.Ports[0].Name {
 			t.Errorf("no probe asks %s", path)
 		}
 	}
 	if address := m.config.Data["WORKER_HTTP_ADDRESS"]; address != ":8080" || worker.Ports[0].ContainerPort != 8080 {
 		t.Errorf("the worker serves at %q, the probes ask port %d", address, worker.Ports[0].ContainerPort)
 	}
-	if worker.Resources.Requests.Cpu().IsZero() || worker.Resources.Requests.Memory().IsZero() || worker.Resources.Limits.Memory().IsZero() {
+	requests, limits := worker.Resources.Requests, worker.Resources.Limits
+	if requests.Cpu().IsZero() || requests.Memory().IsZero() || limits.Memory().IsZero() {
 		t.Error("resources lack a request of CPU or memory, or a limit of memory")
 	}
 	if !strings.Contains(worker.Image, ":") || strings.HasSuffix(worker.Image, ":latest") {
@@ -105,8 +111,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// restricted is the strictest Pod Security Standard, by the code of the API
-// server's own admission.
+// The API server's own admission code finds that the pods keep to the strictest Pod Security Standard.
 func TestRestricted(t *testing.T) {
 	m := build(t)
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -127,14 +132,14 @@ func TestRestricted(t *testing.T) {
 	}
 }
 
-// The ConfigMap holds what the worker reads and no credential, which comes from
-// a Secret that is not here.
+// The ConfigMap holds what the worker reads, but no credential: that comes from a Secret that is not here.
 func TestConfiguration(t *testing.T) {
 	m := build(t)
 	from := m.deployment.Spec.Template.Spec.Containers[0].EnvFrom
 	if len(from) != 2 || from[0].ConfigMapRef == nil || from[0].ConfigMapRef.Name != m.config.Name ||
 		from[1].SecretRef == nil || from[1].SecretRef.Name != "atlas-provisioner-credential" {
-		t.Errorf("the environment is from %v, want ConfigMap %s, then Secret atlas-provisioner-credential", from, m.config.Name)
+		t.Errorf("the environment is from %v, want ConfigMap %s, then Secret atlas-provisioner-credential",
+			from, m.config.Name)
 	}
 	help, err := exec.CommandContext(t.Context(), "go", "run", "-C", root, "./cmd/worker", "--help").Output()
 	if err != nil {

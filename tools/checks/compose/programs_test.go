@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// These run our programs with the very arguments of docker-compose.yml; only
-// the port is another, since 8080 may be taken here.
+// These tests run our programs with the arguments of docker-compose.yml. Only the port is another, since 8080 may be
+// taken here.
 
 func TestWorkerHealthCheck(t *testing.T) {
-	service := written(t).Services["worker"]
+	service := loadAsWritten(t).Services["worker"]
 	worker := build(t, "worker")
 	for status, healthy := range map[int]bool{http.StatusOK: true, http.StatusServiceUnavailable: false} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func TestWorkerHealthCheck(t *testing.T) {
 }
 
 func TestSimulatorStartsAndIsHealthy(t *testing.T) {
-	service := written(t).Services["atlas-sim"]
+	service := loadAsWritten(t).Services["atlas-sim"]
 	sim, worker := build(t, "atlas-sim"), build(t, "worker")
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,7 +93,8 @@ func TestSimulatorStartsAndIsHealthy(t *testing.T) {
 func build(t *testing.T, program string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), program)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-C", root, "-o", path, "./cmd/"+program).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-C", root, "-o", path, "./cmd/"+program)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("cmd/%s does not build: %v\n%s", program, err, out)
 	}

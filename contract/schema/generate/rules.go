@@ -12,8 +12,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// schema is one schema, whose fields get the rules that the Go types do not
-// show: those of contract's validate.go, which the tests hold them against.
+// schema is one schema. Its fields get the rules that the Go types do not show. The tests compare them with
+// contract's own validation.
 type schema struct {
 	root *jsonschema.Schema
 	err  error
@@ -27,8 +27,17 @@ const (
 	maxTag      = 255
 )
 
-// input has the rules of both workflows' inputs. A field that may be left out
-// may as well be null.
+func (s *schema) provision() {
+	s.input("FLEX", contract.DefaultProvisionTimeout)
+}
+
+func (s *schema) upgradeToServerless() {
+	s.input("SERVERLESS", contract.DefaultUpgradeTimeout)
+	s.nullable("serverlessBackupOptions")
+	s.nullable("ServerlessBackupOptions.serverlessContinuousBackupEnabled")
+}
+
+// input has the rules of both workflows' inputs. A field that may be left out may as well be null.
 func (s *schema) input(provider string, timeout time.Duration) {
 	s.field("groupId").Pattern = projectID
 	s.field("name").Pattern = clusterName
@@ -53,11 +62,6 @@ func (s *schema) input(provider string, timeout time.Duration) {
 		s.field(f).MinLength, s.field(f).MaxLength = new(uint64(1)), new(uint64(maxTag))
 	}
 	s.field("Tag.key").Not = &jsonschema.Schema{Const: contract.OwnershipTag}
-
-	if provider == "SERVERLESS" {
-		s.nullable("serverlessBackupOptions")
-		s.nullable("ServerlessBackupOptions.serverlessContinuousBackupEnabled")
-	}
 }
 
 func (s *schema) cluster() {
@@ -83,11 +87,11 @@ func (s *schema) field(path string) *jsonschema.Schema {
 			return f
 		}
 	}
-	s.err = fmt.Errorf("there is no field %s: correct tools/schema/rules.go", path)
+	s.err = fmt.Errorf("there is no field %s: correct contract/schema/generate/rules.go", path)
 	return &jsonschema.Schema{}
 }
 
-// nullable lets a field be null.
+// nullable finds a field and lets it be null.
 func (s *schema) nullable(path string) *jsonschema.Schema {
 	f := s.field(path)
 	if f.Ref != "" {

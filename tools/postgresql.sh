@@ -18,7 +18,8 @@ find_postgres() {
 
 install_postgres() {
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "PostgreSQL's server programs are missing: install them first, on Debian with: sudo apt-get install postgresql" >&2
+    echo "PostgreSQL's server programs are missing: install them first," \
+      "on Debian with: sudo apt-get install postgresql" >&2
     exit 1
   fi
   echo "PostgreSQL's server programs are missing: installing Debian's package postgresql." >&2

@@ -1,8 +1,8 @@
-module github.com/atlas-provisioner/atlas-provisioner/tools/schema
+module github.com/atlas-provisioner/atlas-provisioner/contract/schema/generate
 
 go 1.26.0
 
-replace github.com/atlas-provisioner/atlas-provisioner => ../..
+replace github.com/atlas-provisioner/atlas-provisioner => ../../..
 
 require (
 	github.com/atlas-provisioner/atlas-provisioner v0.0.0-00010101000000-000000000000

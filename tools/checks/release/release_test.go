@@ -19,8 +19,9 @@ import (
 
 func TestRelease(t *testing.T) {
 	dist := filepath.Join(t.TempDir(), "dist")
-	out, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "release", "DIST="+dist, "VERSION=v0.0.0-test",
-		"PLATFORMS="+runtime.GOOS+"/"+runtime.GOARCH).CombinedOutput()
+	release := exec.CommandContext(t.Context(), "make", "-C", "../../..", "release",
+		"DIST="+dist, "VERSION=v0.0.0-test", "PLATFORMS="+runtime.GOOS+"/"+runtime.GOARCH)
+	out, err := release.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -58,16 +59,17 @@ func TestRelease(t *testing.T) {
 	for program, says := range programs {
 		file := filepath.Join(folder, name, program)
 		out, err := exec.CommandContext(t.Context(), file, "--version").CombinedOutput()
-		if want := says + "v0.0.0-test (" + strings.TrimSpace(string(commit)) + ")\n"; err != nil || string(out) != want {
+		want := says + "v0.0.0-test (" + strings.TrimSpace(string(commit)) + ")\n"
+		if err != nil || string(out) != want {
 			t.Errorf("%s --version: %v, %q, want %q", program, err, out, want)
 		}
-		static(t, file)
+		requireStatic(t, file)
 	}
 }
 
-// static fails where a program needs the system's loader or libraries. Every
-// macOS program does; only the system's own libraries, though, without cgo.
-func static(t *testing.T, file string) {
+// requireStatic fails where a program needs the system's loader or libraries. On macOS every program does, but without
+// cgo it needs only the system's own.
+func requireStatic(t *testing.T, file string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		return
@@ -84,7 +86,7 @@ func static(t *testing.T, file string) {
 	}
 }
 
-// unpack answers the folder that it unpacks into.
+// unpack returns the folder that it unpacks into.
 func unpack(t *testing.T, from io.Reader) string {
 	t.Helper()
 	folder := t.TempDir()

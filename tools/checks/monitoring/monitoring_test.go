@@ -14,23 +14,22 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-const deploy = "../../deploy/monitoring"
+const deploy = "../../../deploy/monitoring"
 
-// metrics are the labels of each metric that dashboard and alerts may use:
-// TestMetrics of internal/worker holds the file to what a worker serves.
+// metrics are the labels of each metric that dashboard and alerts may use. TestMetrics of internal/worker compares the
+// file with what a worker serves.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()
-	// Prometheus's own.
-	all := map[string][]string{"up": nil}
-	for line := range strings.Lines(read(t, "../../internal/worker/testdata/metrics.txt")) {
+	all := map[string][]string{"up": nil} // Prometheus's own
+	for line := range strings.Lines(read(t, "../../../internal/worker/testdata/metrics.txt")) {
 		fields := strings.Fields(line)
 		all[fields[0]] = fields[1:]
 	}
 	return all
 }
 
-// check says what is wrong with a query.
-func check(t *testing.T, where, query string, known map[string][]string) {
+// checkQuery reports what is wrong with a query.
+func checkQuery(t *testing.T, where, query string, known map[string][]string) {
 	t.Helper()
 	for _, variable := range []string{"$__rate_interval", "$__range"} { // Grafana's
 		query = strings.ReplaceAll(query, variable, "5m")
@@ -54,7 +53,7 @@ func check(t *testing.T, where, query string, known map[string][]string) {
 				t.Errorf("%s: no worker serves %s", where, n.Name)
 			}
 			for _, m := range n.LabelMatchers {
-				if !slices.Contains(append(has, target...), m.Name) {
+				if !slices.Contains(append(has, targetLabels...), m.Name) {
 					t.Errorf("%s: %s has no label %s", where, n.Name, m.Name)
 				}
 			}
@@ -72,11 +71,11 @@ func check(t *testing.T, where, query string, known map[string][]string) {
 	}
 }
 
-// target are the labels that Prometheus gives whatever it scrapes.
-var target = []string{model.MetricNameLabel, "job", "instance"}
+// targetLabels are those that Prometheus gives to every series that it scrapes.
+var targetLabels = []string{model.MetricNameLabel, "job", "instance"}
 
 func anyHas(known map[string][]string, label string) bool {
-	if label == "le" || slices.Contains(target, label) {
+	if label == "le" || slices.Contains(targetLabels, label) {
 		return true
 	}
 	for _, has := range known {
@@ -125,7 +124,7 @@ func TestDashboards(t *testing.T) {
 				t.Errorf("%s: panel %q has no query", file, panel.Title)
 			}
 			for _, q := range panel.Targets {
-				check(t, panel.Title, q.Expr, known)
+				checkQuery(t, panel.Title, q.Expr, known)
 			}
 		}
 	}
@@ -133,14 +132,16 @@ func TestDashboards(t *testing.T) {
 
 func TestAlerts(t *testing.T) {
 	known := metrics(t)
-	tests, docs := read(t, deploy+"/alerts_test.yml"), read(t, "../../docs/operations.md")
-	groups, errs := rulefmt.Parse([]byte(read(t, deploy+"/alerts.yml")), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	tests, docs := read(t, deploy+"/alerts_test.yml"), read(t, "../../../docs/operations.md")
+	const ignoreUnknownFields = false
+	groups, errs := rulefmt.Parse([]byte(read(t, deploy+"/alerts.yml")), ignoreUnknownFields, model.UTF8Validation,
+		parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	for _, group := range groups.Groups {
 		for _, rule := range group.Rules {
-			check(t, rule.Alert, rule.Expr, known)
+			checkQuery(t, rule.Alert, rule.Expr, known)
 			if !slices.Contains([]string{"page", "ticket"}, rule.Labels["severity"]) {
 				t.Errorf("%s: severity is %q, want page or ticket", rule.Alert, rule.Labels["severity"])
 			}
@@ -160,7 +161,7 @@ func TestAlerts(t *testing.T) {
 }
 
 func TestMetricsAreDocumented(t *testing.T) {
-	docs := read(t, "../../docs/operations.md")
+	docs := read(t, "../../../docs/operations.md")
 	for name := range metrics(t) {
 		if strings.HasPrefix(name, "atlas_") && !strings.Contains(docs, "`"+name+"`") {
 			t.Errorf("docs/operations.md does not name %s", name)

@@ -13,8 +13,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// module is this one, to whose path the reflector joins the source's.
-const module = "github.com/atlas-provisioner/atlas-provisioner/tools/schema"
+// module is the path of this module, to which the reflector joins the source's.
+const module = "github.com/atlas-provisioner/atlas-provisioner/contract/schema/generate"
 
 // generate makes each schema, by its file name.
 func generate() (map[string][]byte, error) {
@@ -30,8 +30,8 @@ func generate() (map[string][]byte, error) {
 		value any
 		rules func(*schema)
 	}{
-		{contract.ProvisionFlexClusterInput{}, func(s *schema) { s.input("FLEX", contract.DefaultProvisionTimeout) }},
-		{contract.UpgradeToServerlessInput{}, func(s *schema) { s.input("SERVERLESS", contract.DefaultUpgradeTimeout) }},
+		{contract.ProvisionFlexClusterInput{}, (*schema).provision},
+		{contract.UpgradeToServerlessInput{}, (*schema).upgradeToServerless},
 		{contract.Cluster{}, (*schema).cluster},
 		{contract.FailureDetails{}, func(*schema) {}},
 		{contract.Status{}, (*schema).status},
@@ -60,8 +60,7 @@ func generate() (map[string][]byte, error) {
 
 var link = regexp.MustCompile(`\[(\*?[A-Za-z.]+)\]`)
 
-// prose is a Go comment as text for everybody: a paragraph a line, and no
-// links.
+// prose turns a Go comment into text for everybody: one line for each paragraph, and no links.
 func prose(text string) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {

@@ -17,12 +17,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-const root = "../.."
+const root = "../../.."
 
-// written is docker-compose.yml as it is written: every profile on, variables
-// not filled in. Loading it validates it against the compose specification's
-// schema, which refuses keys that it does not know.
-func written(t *testing.T) *types.Project {
+// loadAsWritten loads docker-compose.yml with every profile on and without filling in variables. Loading validates it
+// against the compose specification's schema, which refuses keys that it does not know.
+func loadAsWritten(t *testing.T) *types.Project {
 	t.Helper()
 	return load(t, cli.WithProfiles([]string{"*"}), cli.WithInterpolation(false), cli.WithoutEnvironmentResolution)
 }
@@ -56,12 +55,14 @@ func TestServices(t *testing.T) {
 		{service: "temporal", waitsFor: map[string]string{"postgresql": healthy, "temporal-schema": completed}},
 		{service: "temporal-namespace", oneShot: true, waitsFor: map[string]string{"temporal": healthy}},
 		{service: "temporal-ui", waitsFor: map[string]string{"temporal": healthy}},
-		{service: "worker", waitsFor: map[string]string{"temporal": healthy, "temporal-namespace": completed, "atlas-sim": healthy}},
+		{service: "worker", waitsFor: map[string]string{
+			"temporal": healthy, "temporal-namespace": completed, "atlas-sim": healthy,
+		}},
 		{service: "atlas-sim", profiles: []string{"sim"}},
 		{service: "prometheus", profiles: []string{"monitoring"}},
 		{service: "grafana", profiles: []string{"monitoring"}, waitsFor: map[string]string{"prometheus": healthy}},
 	}
-	project := written(t)
+	project := loadAsWritten(t)
 	for _, tt := range tests {
 		t.Run(tt.service, func(t *testing.T) {
 			service, ok := project.Services[tt.service]
@@ -82,7 +83,8 @@ func TestServices(t *testing.T) {
 			}
 			if tt.oneShot {
 				if service.Restart != "no" {
-					t.Errorf("restart is %q: a one-shot service that restarts never completes, want %q", service.Restart, "no")
+					t.Errorf("restart is %q, want no: a one-shot service that restarts never completes",
+						service.Restart)
 				}
 				return
 			}
@@ -104,20 +106,20 @@ func TestStartsWithoutTheSimulator(t *testing.T) {
 	if _, on := project.Services["atlas-sim"]; on {
 		t.Error("atlas-sim starts without its profile")
 	}
-	if dependency := written(t).Services["worker"].DependsOn["atlas-sim"]; dependency.Required {
+	if dependency := loadAsWritten(t).Services["worker"].DependsOn["atlas-sim"]; dependency.Required {
 		t.Error("worker requires atlas-sim: set required: false, or it does not start without the profile")
 	}
 }
 
-// An image is pinned where its tag starts with a complete version, which for
-// PostgreSQL has two numbers.
+// pinned matches an image whose tag starts with a complete version, which for PostgreSQL has two numbers.
 var pinned = regexp.MustCompile(`^(postgres:\d+\.\d+|.+:v?\d+\.\d+\.\d+)(-.+)?$`)
 
 func TestImagesArePinned(t *testing.T) {
-	for name, service := range written(t).Services {
+	for name, service := range loadAsWritten(t).Services {
 		if service.Build != nil {
 			if service.PullPolicy != types.PullPolicyBuild {
-				t.Errorf("%s: pull_policy is %q, want %q: an image of this name on a registry is not ours", name, service.PullPolicy, types.PullPolicyBuild)
+				t.Errorf("%s: pull_policy is %q, want %q: an image of this name on a registry is not ours",
+					name, service.PullPolicy, types.PullPolicyBuild)
 			}
 			continue
 		}
@@ -125,13 +127,14 @@ func TestImagesArePinned(t *testing.T) {
 			t.Errorf("%s: image %s is not pinned: give it an exact version", name, service.Image)
 		}
 		if strings.Contains(service.Image, "auto-setup") {
-			t.Errorf("%s: %s is no longer maintained: use temporalio/server and temporalio/admin-tools", name, service.Image)
+			t.Errorf("%s: %s is no longer maintained: use temporalio/server and temporalio/admin-tools",
+				name, service.Image)
 		}
 	}
 }
 
 func TestServerAndToolsAreOneVersion(t *testing.T) {
-	services := written(t).Services
+	services := loadAsWritten(t).Services
 	_, server, _ := strings.Cut(services["temporal"].Image, ":")
 	for _, name := range []string{"temporal-schema", "temporal-namespace"} {
 		_, tools, _ := strings.Cut(services[name].Image, ":")
@@ -141,33 +144,28 @@ func TestServerAndToolsAreOneVersion(t *testing.T) {
 	}
 }
 
-// What is deployed is what is tested: the server of make chaos-postgres and the
-// one in the Temporal CLI of every other test.
+// tools/go.mod has the version of the server of make chaos-postgres and of the one in the Temporal CLI, on which every
+// other test runs.
 func TestServerIsTheTestedVersion(t *testing.T) {
-	_, server, _ := strings.Cut(written(t).Services["temporal"].Image, ":")
-	for _, path := range []string{"tools/server/go.mod", "tools/go.mod"} {
-		mod, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(string(mod), want) {
-			t.Errorf("%s has another Temporal server than docker-compose.yml: want %q", path, want)
-		}
+	_, server, _ := strings.Cut(loadAsWritten(t).Services["temporal"].Image, ":")
+	if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(read(t, "tools/go.mod"), want) {
+		t.Errorf("tools/go.mod has another Temporal server than docker-compose.yml: want %q", want)
 	}
 }
 
 func TestPortsAreOnLoopback(t *testing.T) {
-	for name, service := range written(t).Services {
+	for name, service := range loadAsWritten(t).Services {
 		for _, port := range service.Ports {
 			if ip, err := netip.ParseAddr(port.HostIP); err != nil || !ip.IsLoopback() {
-				t.Errorf("%s: port %s is open to the network: publish it as 127.0.0.1:%s:%d", name, port.Published, port.Published, port.Target)
+				t.Errorf("%s: port %s is open to the network: publish it as 127.0.0.1:%s:%d",
+					name, port.Published, port.Published, port.Target)
 			}
 		}
 	}
 }
 
 func TestMountedFilesExist(t *testing.T) {
-	for name, service := range written(t).Services {
+	for name, service := range loadAsWritten(t).Services {
 		for _, volume := range service.Volumes {
 			if volume.Type != types.VolumeTypeBind {
 				continue
@@ -182,8 +180,8 @@ func TestMountedFilesExist(t *testing.T) {
 	}
 }
 
-// What the worker reads from its environment: the table in README.md. True where
-// docker-compose.yml sets the value itself.
+// workerEnvironment is what the worker reads from its environment, as in README.md's table. The value is true where
+// docker-compose.yml sets the variable itself.
 var workerEnvironment = map[string]bool{
 	"TEMPORAL_ADDRESS":              true,
 	"TEMPORAL_NAMESPACE":            true,
@@ -206,14 +204,14 @@ var workerEnvironment = map[string]bool{
 }
 
 func TestWorkerEnvironment(t *testing.T) {
-	environment := written(t).Services["worker"].Environment
+	environment := loadAsWritten(t).Services["worker"].Environment
 	for name, value := range environment {
 		set, known := workerEnvironment[name]
 		switch {
 		case !known:
 			t.Errorf("the worker is given %s, which it does not read", name)
 		case !set && value != nil:
-			t.Errorf("%s has a value: leave it empty, so that it comes from .env or the shell or is not set at all", name)
+			t.Errorf("%s has a value: leave it empty, so that it comes from .env or the shell, or is not set", name)
 		case set && value == nil:
 			t.Errorf("%s needs a value", name)
 		}
@@ -228,17 +226,19 @@ func TestWorkerEnvironment(t *testing.T) {
 var secretName = regexp.MustCompile(`PASSWORD|PWD|SECRET|TOKEN|KEY`)
 
 func TestSecretsComeFromVariables(t *testing.T) {
-	for service, config := range written(t).Services {
+	for service, config := range loadAsWritten(t).Services {
 		for name, value := range config.Environment {
 			if value != nil && secretName.MatchString(name) && !strings.HasPrefix(*value, "${") {
-				t.Errorf("%s: the value of %s is written in the file: take it from a variable", service, name)
+				t.Errorf("%s: the value of %s is written in the file: take it from a variable",
+					service, name)
 			}
 		}
 	}
 }
 
 func TestSimulatorSettings(t *testing.T) {
-	project := load(t, cli.WithEnvFiles(filepath.Join(root, "deploy/compose/sim.env")), cli.WithDotEnv, cli.WithProfiles([]string{"sim"}))
+	settings := filepath.Join(root, "deploy/compose/sim.env")
+	project := load(t, cli.WithEnvFiles(settings), cli.WithDotEnv, cli.WithProfiles([]string{"sim"}))
 	worker, sim := project.Services["worker"], project.Services["atlas-sim"]
 
 	got := atlasSettings(worker)
@@ -246,7 +246,9 @@ func TestSimulatorSettings(t *testing.T) {
 		t.Errorf("MONGODB_ATLAS_BASE_URL is %q, want %q", got["MONGODB_ATLAS_BASE_URL"], want)
 	}
 	names := slices.Sorted(maps.Keys(got))
-	want := []string{"MONGODB_ATLAS_ALLOW_HTTP", "MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_CLIENT_ID", "MONGODB_ATLAS_CLIENT_SECRET"}
+	want := []string{
+		"MONGODB_ATLAS_ALLOW_HTTP", "MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_CLIENT_ID", "MONGODB_ATLAS_CLIENT_SECRET",
+	}
 	if !slices.Equal(names, want) {
 		t.Errorf("with sim.env the worker gets %v, want %v", names, want)
 	}
@@ -281,7 +283,7 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("builds ./cmd/%s, which has no Go file", program)
 		}
 	}
-	for name, service := range written(t).Services {
+	for name, service := range loadAsWritten(t).Services {
 		if service.Build == nil {
 			continue
 		}
@@ -305,8 +307,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// The image's compiler is used as it is (GOTOOLCHAIN=local), so it must not be
-// older than go.mod asks for.
+// The image's compiler is used as it is (GOTOOLCHAIN=local), so it must not be older than go.mod asks for.
 func TestDockerfileCompiler(t *testing.T) {
 	image := submatches(`golang:(\d+\.\d+)\.\d+-`, read(t, "Dockerfile"))
 	module := submatches(`(?m)^go (\d+\.\d+)`, read(t, "go.mod"))
