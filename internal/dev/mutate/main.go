@@ -1,16 +1,17 @@
-// Command mutate takes out the safeguards of mutations.json one at a time, runs
-// the test that docs/reliability.md names for it, and fails unless that test
-// does. It lays the changed file over the tree (go test -overlay) and touches
-// nothing in it.
+// Command mutate takes out the safeguards of safeguards.go one at a time, runs the test that notices, and fails unless
+// that test fails. A comment //mutate:NAME marks each safeguard. Mutate lays the changed file over the tree (go test
+// -overlay) and changes nothing in it.
 //
-//	go run ./internal/mutate [WORD]   only safeguards whose name holds WORD
+//	go run ./internal/dev/mutate [WORD]   only safeguards whose name or description holds WORD
+//	go run ./internal/dev/mutate -table   write the table of safeguards in docs/reliability.md
 package main
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,114 +19,122 @@ import (
 	"strings"
 )
 
-//go:embed mutations.json
-var list []byte
-
-// mutation is a safeguard, how to take it out, and the test that notices.
-type mutation struct {
-	Safeguard string `json:"safeguard"`
-	File      string `json:"file"`
-	// Old is found once in the file and becomes New.
-	Old string `json:"old"`
-	New string `json:"new"`
-	// Package and Test are what go test is told.
-	Package string `json:"package"`
-	Test    string `json:"test"`
+// safeguard is one that must be missed.
+type safeguard struct {
+	// name is the marker's.
+	name string
+	// what says which safeguard it is, for the table in docs/reliability.md.
+	what string
+	// edit takes it out.
+	edit edit
+	// pkg and test are the test that fails without it.
+	pkg, test string
 }
 
 func main() {
-	word := ""
-	if len(os.Args) > 1 {
-		word = os.Args[1]
+	args := os.Args[1:]
+	err := errors.New("want one WORD at most, or -table")
+	switch {
+	case len(args) == 1 && args[0] == "-table":
+		err = writeTable(reliability)
+	case len(args) == 0:
+		err = run("", os.Stdout)
+	case len(args) == 1:
+		err = run(args[0], os.Stdout)
 	}
-	survivors, err := run(word)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
-		os.Exit(2)
-	}
-	if survivors > 0 {
-		fmt.Fprintf(os.Stderr, "mutate: %d safeguards are not shown to be missed\n", survivors)
 		os.Exit(1)
 	}
 }
 
-func run(word string) (survivors int, err error) {
-	var all []mutation
-	if err := json.Unmarshal(list, &all); err != nil {
-		return 0, err
-	}
-	document, err := os.ReadFile("docs/reliability.md")
+// run takes out the safeguards whose name or description holds a word.
+func run(word string, out io.Writer) error {
+	places, err := findMarkers(".")
 	if err != nil {
-		return 0, fmt.Errorf("run it in the root of the repository: %w", err)
+		return err
 	}
-	dir, err := os.MkdirTemp("", "mutate")
+	folder, err := os.MkdirTemp("", "mutate")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer os.RemoveAll(dir)
-	for _, m := range all {
-		if !strings.Contains(m.Safeguard, word) {
+	defer os.RemoveAll(folder)
+	survivors := 0
+	for _, s := range safeguards {
+		if !strings.Contains(s.name, word) && !strings.Contains(s.what, word) {
 			continue
 		}
-		name, _, _ := strings.Cut(m.Test, "/")
-		if !strings.Contains(string(document), name) {
-			return 0, fmt.Errorf("%s: docs/reliability.md does not name %s", m.Safeguard, name)
-		}
-		said, err := m.try(dir)
-		switch {
-		case err != nil:
+		reason, err := s.try(folder, places[s.name])
+		if err != nil {
 			survivors++
-			said = err.Error()
-		case said == "":
-			survivors++
-			said = "SURVIVED"
+			reason = err.Error()
 		}
-		fmt.Printf("%s\n    %s %s: %s\n", m.Safeguard, m.Package, m.Test, said)
+		fmt.Fprintf(out, "%s: %s\n    %s %s: %s\n", s.name, s.what, s.pkg, s.test, reason)
 	}
-	return survivors, nil
+	if survivors > 0 {
+		return fmt.Errorf("%d safeguards are not shown to be missed", survivors)
+	}
+	return nil
 }
 
-// failed and reason find in what go test prints that a test failed, and why.
-var (
-	failed = regexp.MustCompile(`(?m)^\s*(?:--- FAIL: |panic: test timed out).*$`)
-	reason = regexp.MustCompile(`(?m)^\s*(?:Error:\s+\S.*|\S+_test\.go:\d+: \S.*)$`)
-)
+// change returns the path of the safeguard's file, and its source without the safeguard.
+func (s safeguard) change(places []place, root string) (path, source string, err error) {
+	if len(places) != 1 {
+		return "", "", fmt.Errorf("want one comment //mutate:%s beside the safeguard, found %v", s.name, places)
+	}
+	path = filepath.Join(root, places[0].path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	source, err = apply(string(data), places[0].line, s.edit)
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w", path, err)
+	}
+	return path, source, nil
+}
 
-// try answers what the test said, empty if it passed.
-func (m mutation) try(dir string) (string, error) {
-	source, err := os.ReadFile(m.File)
+var errSurvived = errors.New("SURVIVED: the test passes without the safeguard")
+
+// try returns why the test fails without the safeguard. It is an error if the test passes or cannot run.
+func (s safeguard) try(folder string, places []place) (reason string, err error) {
+	path, source, err := s.change(places, ".")
 	if err != nil {
 		return "", err
 	}
-	if n := strings.Count(string(source), m.Old); n != 1 {
-		return "", fmt.Errorf("%s holds %q %d times: bring mutations.json up to date", m.File, m.Old, n)
-	}
-	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
+	changed, overlay := filepath.Join(folder, "changed.go"), filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(changed, []byte(source), 0o600); err != nil {
 		return "", err
 	}
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{m.File: changed}})
+	replacement, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
+	if err := os.WriteFile(overlay, replacement, 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count", "1", "-timeout", "5m", "-run", "^"+strings.ReplaceAll(m.Test, "/", "$/^")+"$", m.Package)
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-vet", "off", "-count", "1", "-timeout", "5m",
+		"-run", "^"+strings.ReplaceAll(s.test, "/", "$/^")+"$", "./"+s.pkg)
 	cmd.Env = append(os.Environ(), "RAPID_NOFAILFILE=true")
 	out, err := cmd.CombinedOutput()
-	said := failed.Find(out)
+	failure := failed.Find(out)
 	switch {
-	case err == nil && strings.Contains(string(out), "no tests to run"), err != nil && said == nil:
+	case err == nil && bytes.Contains(out, []byte("no tests to run")), err != nil && failure == nil:
 		return "", fmt.Errorf("go test says: %s", out)
 	case err == nil:
-		return "", nil
+		return "", errSurvived
 	}
-	for _, why := range reason.FindAll(out, -1) {
-		if !bytes.Contains(why, []byte("[rapid] OK")) {
-			said = why
+	for _, line := range because.FindAll(out, -1) {
+		if !bytes.Contains(line, []byte("[rapid] OK")) {
+			failure = line
 			break
 		}
 	}
-	return strings.Join(strings.Fields(string(said)), " "), nil
+	return strings.Join(strings.Fields(string(failure)), " "), nil
 }
+
+// failed and because find in what go test prints that a test failed, and why.
+var (
+	failed  = regexp.MustCompile(`(?m)^\s*(?:--- FAIL: |panic: test timed out).*$`)
+	because = regexp.MustCompile(`(?m)^\s*(?:Error:\s+\S.*|\S+_test\.go:\d+: \S.*)$`)
+)
