@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/stack"
 )
@@ -97,11 +98,11 @@ func (d *demo) start(ctx context.Context) error {
 
 // runWorkflows runs both workflows.
 func (d *demo) runWorkflows(ctx context.Context) error {
-	if err := d.runStarter(ctx, provision, "provision-flex-"+projectID+"-orders"); err != nil {
+	if err := d.runStarter(ctx, provision, contract.ClusterWorkflowID(projectID, "orders")); err != nil {
 		return err
 	}
 	fmt.Fprintln(d.stdout, "\nAn upgrade takes the simulator about 20 seconds.")
-	if err := d.runStarter(ctx, upgrade, "upgrade-to-serverless-"+projectID+"-legacy"); err != nil {
+	if err := d.runStarter(ctx, upgrade, contract.ClusterWorkflowID(projectID, "legacy")); err != nil {
 		return err
 	}
 	fmt.Fprintln(d.stdout, "\nBoth workflows succeeded. To look around: make up")

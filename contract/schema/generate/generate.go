@@ -25,24 +25,14 @@ func generate() (map[string][]byte, error) {
 	for name, text := range r.CommentMap {
 		r.CommentMap[name] = prose(text)
 	}
-	out := map[string][]byte{}
-	for _, root := range []struct {
-		value any
-		rules func(*schema)
-	}{
-		{contract.ProvisionFlexClusterInput{}, (*schema).provision},
-		{contract.UpgradeToServerlessInput{}, (*schema).upgradeToServerless},
-		{contract.Cluster{}, (*schema).cluster},
-		{contract.FailureDetails{}, func(*schema) {}},
-		{contract.Status{}, (*schema).status},
-		{contract.WaitProgress{}, func(*schema) {}},
-	} {
-		name := reflect.TypeOf(root.value).Name()
-		// Callers must not send what is unknown, but a result may grow.
+	schemas := map[string][]byte{}
+	for _, d := range documents() {
+		name := reflect.TypeOf(d.value).Name()
+		// Callers must not send what is unknown, but a result may get fields.
 		r.AllowAdditionalProperties = !strings.HasSuffix(name, "Input")
-		s := &schema{root: r.Reflect(root.value)}
+		s := &schema{root: r.Reflect(d.value)}
 		s.root.Title = name
-		root.rules(s)
+		d.addRules(s)
 		if s.err != nil {
 			return nil, fmt.Errorf("%s: %w", name, s.err)
 		}
@@ -53,9 +43,30 @@ func generate() (map[string][]byte, error) {
 		if err := e.Encode(s.root); err != nil {
 			return nil, err
 		}
-		out[name+".json"] = b.Bytes()
+		schemas[name+".json"] = b.Bytes()
 	}
-	return out, nil
+	return schemas, nil
+}
+
+// document is a type that callers send or get, and the rules that the type does not show.
+type document struct {
+	value    any
+	addRules func(*schema)
+}
+
+// documents are the input of each operation, and what all operations give.
+func documents() []document {
+	noRules := func(*schema) {}
+	all := []document{
+		{contract.Cluster{}, (*schema).cluster},
+		{contract.FailureDetails{}, noRules},
+		{contract.Status{}, (*schema).status},
+		{contract.WaitProgress{}, noRules},
+	}
+	for _, o := range contract.Operations() {
+		all = append(all, document{o.Input, func(s *schema) { s.input(o) }})
+	}
+	return all
 }
 
 var link = regexp.MustCompile(`\[(\*?[A-Za-z.]+)\]`)

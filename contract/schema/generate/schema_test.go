@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -64,32 +65,23 @@ func compile(t *testing.T, name string) *jsonschema.Schema {
 	return s
 }
 
-// operation is an input's two checks: its schema, and the decoding that the workflow does.
-type operation struct {
-	workflowType string
-	schema       *jsonschema.Schema
-	decode       func([]byte) error
+// input is that of an operation, and its two checks: its schema, and the decoding that the workflow does.
+type input struct {
+	operation contract.Operation
+	schema    *jsonschema.Schema
 }
 
-func operations(t *testing.T) []operation {
-	return []operation{
-		{
-			workflowType: contract.ProvisionFlexCluster,
-			schema:       compile(t, "ProvisionFlexClusterInput"),
-			decode: func(data []byte) error {
-				_, err := contract.Parse[contract.ProvisionFlexClusterInput](data, "id")
-				return err
-			},
-		},
-		{
-			workflowType: contract.UpgradeToServerless,
-			schema:       compile(t, "UpgradeToServerlessInput"),
-			decode: func(data []byte) error {
-				_, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
-				return err
-			},
-		},
+func inputs(t *testing.T) []input {
+	var all []input
+	for _, o := range contract.Operations() {
+		all = append(all, input{operation: o, schema: compile(t, reflect.TypeOf(o.Input).Name())})
 	}
+	return all
+}
+
+func (i input) decode(data []byte) error {
+	_, err := i.operation.Parse(data, "id")
+	return err
 }
 
 func validate(s *jsonschema.Schema, data []byte) error {
@@ -102,11 +94,11 @@ func validate(s *jsonschema.Schema, data []byte) error {
 
 // requireAgreement requires that schema and workflow both accept an input or both refuse it, and returns whether they
 // accept it.
-func (o operation) requireAgreement(t *testing.T, data []byte) bool {
+func (i input) requireAgreement(t *testing.T, data []byte) bool {
 	t.Helper()
-	bySchema, byWorkflow := validate(o.schema, data), o.decode(data)
+	bySchema, byWorkflow := validate(i.schema, data), i.decode(data)
 	require.Equal(t, byWorkflow == nil, bySchema == nil, "%s\n%s\nthe workflow: %v\nthe schema: %v",
-		o.workflowType, data, byWorkflow, bySchema)
+		i.operation.WorkflowType, data, byWorkflow, bySchema)
 	return byWorkflow == nil
 }
 
@@ -141,7 +133,10 @@ var values = map[string][]string{
 		tag(text(255), text(255)), tag(text(256), `"x"`), tag(`"x"`, text(256)),
 		tag(accents(255), accents(256)), tag(accents(255), `"😀"`),
 		tag(`"atlas-provisioner-workflow"`, `"x"`), tag(`"ATLAS-PROVISIONER-WORKFLOW"`, `"x"`),
+		tag(`" atlas-provisioner-workflow "`, `"x"`), tag(`"a b"`, `" c "`), tag(`" "`, `"x"`), tag(`"x"`, `"a:b"`),
+		tag(`"x"`, `"a/b"`), tag(`"x\ty"`, `"x"`),
 		`[{"key":"a","value":"b","x":1}]`, `[{"key":"a","value":"b"},{"key":"b","value":"b"}]`,
+		manyTags(49), manyTags(51),
 	},
 	"terminationProtectionEnabled": {`true`, `false`, `null`, `"true"`, `0`},
 	"timeoutSeconds": {
@@ -155,6 +150,14 @@ var values = map[string][]string{
 	},
 	"timeout": {`"30m"`},
 	"":        {`1`},
+}
+
+func manyTags(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`{"key":"k%d","value":"v"}`, i)
+	}
+	return "[" + strings.Join(all, ",") + "]"
 }
 
 func accents(n int) string { return `"` + strings.Repeat("é", n) + `"` }
@@ -184,20 +187,20 @@ func good() map[string]string {
 // The schemas and the workflows agree on every value of every field, on its absence, and on what is no object.
 func TestSchemaAndWorkflowAgree(t *testing.T) {
 	t.Parallel()
-	for _, o := range operations(t) {
-		require.True(t, o.requireAgreement(t, []byte(object(good()))))
+	for _, i := range inputs(t) {
+		require.True(t, i.requireAgreement(t, []byte(object(good()))))
 		for field, all := range values {
 			for _, value := range all {
 				in := good()
 				in[field] = value
-				o.requireAgreement(t, []byte(object(in)))
+				i.requireAgreement(t, []byte(object(in)))
 			}
 			in := good()
 			delete(in, field)
-			o.requireAgreement(t, []byte(object(in)))
+			i.requireAgreement(t, []byte(object(in)))
 		}
 		for _, data := range []string{``, `null`, `[]`, `"orders"`, `1`, `{`, `{}{}`, `{}`} {
-			require.False(t, o.requireAgreement(t, []byte(data)))
+			require.False(t, i.requireAgreement(t, []byte(data)))
 		}
 	}
 }
@@ -206,7 +209,7 @@ func TestSchemaAndWorkflowAgree(t *testing.T) {
 // accepted.
 func TestSchemaAndWorkflowAgreeOnMixtures(t *testing.T) {
 	t.Parallel()
-	for _, o := range operations(t) {
+	for _, i := range inputs(t) {
 		r := rand.New(rand.NewPCG(1, 2))
 		accepted, n := 0, 10_000
 		for range n {
@@ -226,12 +229,12 @@ func TestSchemaAndWorkflowAgreeOnMixtures(t *testing.T) {
 			if r.IntN(4) == 0 {
 				in["name"] = `"` + name(r) + `"`
 			}
-			if o.requireAgreement(t, []byte(object(in))) {
+			if i.requireAgreement(t, []byte(object(in))) {
 				accepted++
 			}
 		}
-		require.Greater(t, accepted, n/50, o.workflowType)
-		require.Less(t, accepted, n-n/50, o.workflowType)
+		require.Greater(t, accepted, n/50, i.operation.WorkflowType)
+		require.Less(t, accepted, n-n/50, i.operation.WorkflowType)
 	}
 }
 
@@ -244,7 +247,7 @@ func name(r *rand.Rand) string {
 	return string(b)
 }
 
-// These are all the inputs on which a schema and its workflow differ: what JSON Schema cannot say, and the case of a
+// These are all inputs on which a schema and its workflow differ: what JSON Schema cannot say, and the case of a
 // name, on which it is stricter.
 func TestSchemaAndWorkflowDiffer(t *testing.T) {
 	t.Parallel()
@@ -257,17 +260,30 @@ func TestSchemaAndWorkflowDiffer(t *testing.T) {
 		{"a whole number written with an exponent", "timeoutSeconds", `1e3`, true, false},
 		{"a field's name in another case", "TIMEOUTSECONDS", `60`, false, true},
 	} {
-		for _, o := range operations(t) {
+		for _, i := range inputs(t) {
 			in := good()
 			in[test.field] = test.value
-			require.Equal(t, test.bySchema, validate(o.schema, []byte(object(in))) == nil, test.name)
-			require.Equal(t, test.byWorkflow, o.decode([]byte(object(in))) == nil, test.name)
+			require.Equal(t, test.bySchema, validate(i.schema, []byte(object(in))) == nil, test.name)
+			require.Equal(t, test.byWorkflow, i.decode([]byte(object(in))) == nil, test.name)
+		}
+	}
+
+	// The ownership tag takes the place of one of the 50.
+	in := good()
+	in["tags"] = manyTags(50)
+	for _, i := range inputs(t) {
+		data := []byte(object(in))
+		require.NoError(t, validate(i.schema, data))
+		if i.operation.WorkflowType == contract.ProvisionFlexCluster {
+			require.ErrorContains(t, i.decode(data), "tags must be 49 at most beside the ownership tag")
+		} else {
+			require.NoError(t, i.decode(data))
 		}
 	}
 
 	// The workflow's id is no part of the input.
 	data := []byte(object(good()))
-	require.NoError(t, validate(operations(t)[0].schema, data))
+	require.NoError(t, validate(inputs(t)[0].schema, data))
 	_, err := contract.Parse[contract.ProvisionFlexClusterInput](data, strings.Repeat("x", 256))
 	require.ErrorContains(t, err, "ownershipTag cannot hold a workflow id of more than 255 characters")
 }
@@ -275,9 +291,9 @@ func TestSchemaAndWorkflowDiffer(t *testing.T) {
 // The inputs, results and failures of recorded runs keep to the schemas.
 func TestRecordedRunsKeepToTheSchemas(t *testing.T) {
 	t.Parallel()
-	inputs := map[string]*jsonschema.Schema{}
-	for _, o := range operations(t) {
-		inputs[o.workflowType] = o.schema
+	inputSchemas := map[string]*jsonschema.Schema{}
+	for _, i := range inputs(t) {
+		inputSchemas[i.operation.WorkflowType] = i.schema
 	}
 	cluster, details := compile(t, "Cluster"), compile(t, "FailureDetails")
 	files, err := filepath.Glob("../../../workflows/testdata/*.json")
@@ -286,7 +302,7 @@ func TestRecordedRunsKeepToTheSchemas(t *testing.T) {
 	for _, file := range files {
 		for _, e := range events(t, file) {
 			for _, p := range e.Started.Input.Payloads {
-				err := validate(inputs[e.Started.WorkflowType.Name], p.Data)
+				err := validate(inputSchemas[e.Started.WorkflowType.Name], p.Data)
 				invalid := strings.HasPrefix(filepath.Base(file), "invalid-input-")
 				require.Equal(t, invalid, err != nil, "%s: %v", file, err)
 			}

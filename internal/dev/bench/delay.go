@@ -134,7 +134,7 @@ func newDelays(runs []run, idle map[cluster]time.Time, ledger []atlassim.Entry) 
 func runOneAfterAnother(ctx context.Context, d *deployment, clusters []cluster) error {
 	p := provisioner.New(d.temporal, provisioner.Options{})
 	for _, c := range clusters {
-		if _, err := p.Provision(ctx, c.input()); err != nil {
+		if _, err := p.Execute(ctx, c.input()); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func startQuarterSecondApart(ctx context.Context, d *deployment, clusters []clus
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for _, c := range clusters {
-		if _, err := p.StartProvision(ctx, c.input()); err != nil {
+		if _, err := p.Start(ctx, c.input()); err != nil {
 			return err
 		}
 		<-tick.C
@@ -184,7 +184,7 @@ func runUpgrade(ctx context.Context, b *bench) (result, error) {
 	p := provisioner.New(d.temporal, provisioner.Options{})
 	for _, c := range clusters {
 		in := c.input()
-		_, err := p.StartUpgrade(ctx, contract.UpgradeToServerlessInput{
+		_, err := p.Start(ctx, contract.UpgradeToServerlessInput{
 			GroupID: in.GroupID, Name: in.Name, ProviderSettings: in.ProviderSettings,
 		})
 		if err != nil {

@@ -62,7 +62,7 @@ const concurrentStarts = 16
 func (d *deployment) provision(ctx context.Context, clusters []cluster, started *atomic.Int64) error {
 	p := provisioner.New(d.temporal, provisioner.Options{})
 	return forEach(ctx, clusters, concurrentStarts, func(ctx context.Context, c cluster) error {
-		_, err := p.StartProvision(ctx, c.input())
+		_, err := p.Start(ctx, c.input())
 		started.Add(1)
 		return err
 	})
@@ -107,9 +107,12 @@ func (d *deployment) listEnded(ctx context.Context) ([]run, error) {
 			return nil, err
 		}
 		for _, e := range page.GetExecutions() {
-			id := e.GetExecution().GetWorkflowId()
+			c, ok := contract.ClusterOfWorkflowID(e.GetExecution().GetWorkflowId())
+			if !ok {
+				continue // a run of the floor
+			}
 			runs = append(runs, run{
-				cluster:   clusterOf(id),
+				cluster:   cluster{groupID: c.GroupID, name: c.Name},
 				completed: e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED,
 				closed:    e.GetCloseTime().AsTime(), events: e.GetHistoryLength(), bytes: e.GetHistorySizeBytes(),
 			})
@@ -122,15 +125,6 @@ func (d *deployment) listEnded(ctx context.Context) ([]run, error) {
 		return nil, fmt.Errorf("no run has completed. %s", process.Tail(d.stack.Log(workerName)))
 	}
 	return runs, nil
-}
-
-// clusterOf is the cluster of a workflow id.
-func clusterOf(workflowID string) cluster {
-	for _, prefix := range []string{"provision-flex-", "upgrade-to-serverless-"} {
-		workflowID = strings.TrimPrefix(workflowID, prefix)
-	}
-	groupID, name, _ := strings.Cut(workflowID, "-")
-	return cluster{groupID: groupID, name: name}
 }
 
 func countCompleted(runs []run) (n int) {

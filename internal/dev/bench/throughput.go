@@ -119,7 +119,7 @@ func (c *comparison) runFloor(ctx context.Context, cl cluster) error {
 }
 
 func (c *comparison) runProvision(ctx context.Context, cl cluster) error {
-	id := contract.ProvisionFlexClusterID(cl.groupID, cl.name)
+	id := contract.ClusterWorkflowID(cl.groupID, cl.name)
 	options := client.StartWorkflowOptions{ID: id, TaskQueue: contract.TaskQueue}
 	return c.execute(ctx, options, contract.ProvisionFlexCluster, cl.input())
 }
