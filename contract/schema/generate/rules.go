@@ -39,7 +39,9 @@ var fieldRules = map[string]func(*jsonschema.Schema, contract.Operation){
 	"name": func(f *jsonschema.Schema, _ contract.Operation) {
 		f.Pattern, f.MaxLength = clusterName, new(uint64(64))
 	},
-	"tags":                         func(f *jsonschema.Schema, _ contract.Operation) { f.MaxItems = new(uint64(maxTags)) },
+	"tags": func(f *jsonschema.Schema, _ contract.Operation) {
+		f.MaxItems = new(uint64(maxTags))
+	},
 	"terminationProtectionEnabled": func(f *jsonschema.Schema, _ contract.Operation) { f.Default = false },
 	"ownershipTag":                 func(f *jsonschema.Schema, _ contract.Operation) { f.Default = true },
 	"timeoutSeconds": func(f *jsonschema.Schema, o contract.Operation) {

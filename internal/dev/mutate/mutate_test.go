@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,6 +52,24 @@ func TestPromisesNameTheTests(t *testing.T) {
 	for _, s := range safeguards {
 		name, _, _ := strings.Cut(s.test, "/")
 		require.True(t, strings.Contains(promises, name), "no promise names %s: %s", name, s.what)
+	}
+}
+
+func TestDocumentNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile(filepath.Join(root, reliability))
+	require.NoError(t, err)
+	var tests strings.Builder
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		tests.Write(source)
+		return err
+	}))
+	for _, name := range regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w+`).FindAllString(string(document), -1) {
+		require.True(t, strings.Contains(tests.String(), "\nfunc "+name+"("), "there is no %s", name)
 	}
 }
 

@@ -5,31 +5,31 @@ var safeguards = []safeguard{
 	{
 		name: "owner-tag",
 		what: "ownership check: the value of the tag is this workflow's id",
-		edit: value("$ || true"),
+		edit: value(`$ || c.Owner() != ""`),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
 		name: "owner-no-tag",
 		what: "ownership check: a request with the tag takes no cluster without the tag",
-		edit: value("$ && false"),
+		edit: replace("!request.HasOwnershipTag()", "true"),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
 		name: "untagged-as-asked",
 		what: "ownership check without the tag: the cluster is as asked in every field",
-		edit: value("thisRun || $"),
+		edit: replace("len(differences) == 0", "true"),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
 		name: "untagged-age",
 		what: "ownership check without the tag: the cluster is no older than the run",
-		edit: value("c.info.Attempt > 1 || $"),
+		edit: replace("youngEnough", "true"),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
 		name: "adopt",
 		what: "lost-answer recovery: a cluster whose name is taken is looked at",
-		edit: value("$ && false"),
+		edit: value("$ || true"),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
@@ -77,32 +77,32 @@ var safeguards = []safeguard{
 	{
 		name: "backoff",
 		what: "the delay of a retry counts failures in a row, not attempts",
-		edit: replace("u.sent.Errors", "50"),
+		edit: replace("u.progress.Errors", "50"),
 		pkg:  "activities", test: "TestUpgradeBackoffCountsFailuresOnly",
 	},
 	{
 		name: "shared-read-is-new",
 		what: "shared reads: a list that was asked for before the wait began is not used",
 		edit: value("$ && false"),
-		pkg:  "activities", test: "TestSharedNotFromBefore",
+		pkg:  "internal/reads", test: "TestListFromBeforeTheWait",
 	},
 	{
 		name: "shared-read-fails",
 		what: "shared reads: after a list that fails, the wait sends a request of its own",
 		edit: value("$ || l.err != nil"),
-		pkg:  "activities", test: "TestSharedFallsBack",
+		pkg:  "internal/reads", test: "TestSingleReadsFollowAList",
 	},
 	{
 		name: "budget-concurrency",
 		what: "request budget: only a part of what is left is under way at once",
 		edit: value("100"),
-		pkg:  "activities", test: "TestBudgetsShareABucket",
+		pkg:  "internal/ratelimit", test: "TestWorkersShareABucket",
 	},
 	{
 		name: "budget-429",
 		what: "request budget: a 429 stops the whole project",
 		edit: drop(),
-		pkg:  "activities", test: "TestBudgetRefused",
+		pkg:  "internal/ratelimit", test: "TestRefusalStopsAll",
 	},
 	{
 		name: "token-renewal",
@@ -113,7 +113,7 @@ var safeguards = []safeguard{
 	{
 		name: "token-not-in-group",
 		what: "token refresh: a project that is not ours costs no new token",
-		edit: value("$ || true"),
+		edit: replace("aboutProject(codeOf(resp))", "false"),
 		pkg:  "atlasclient", test: "TestNotInGroupCostsNoToken",
 	},
 	{
@@ -123,15 +123,21 @@ var safeguards = []safeguard{
 		pkg:  "atlasclient", test: "TestOneToken",
 	},
 	{
-		name: "one-challenge",
-		what: "all requests of a process share one digest challenge",
-		edit: value("make(chan struct{}, 100)"),
-		pkg:  "atlasclient", test: "TestDigestOneChallenge",
+		name: "challenge-reuse",
+		what: "digest: a challenge serves request after request",
+		edit: drop(),
+		pkg:  "atlasclient", test: "TestDigestReuse",
+	},
+	{
+		name: "challenge-one-at-a-time",
+		what: "digest: a challenge serves one request at a time",
+		edit: drop(),
+		pkg:  "atlasclient", test: "TestDigestUnderConcurrency",
 	},
 	{
 		name: "stop-goes-on",
 		what: "stop: an attempt that a worker's stop ended goes on elsewhere",
-		edit: value("ctx.Err()"),
+		edit: value("a.untilStop.Err()"),
 		pkg:  "activities", test: "TestStopEndsAWait",
 	},
 	{
@@ -149,7 +155,7 @@ var safeguards = []safeguard{
 	{
 		name: "create-takes-its-course",
 		what: "a cancelled create takes its course",
-		edit: replace("context.WithoutCancel(ctx)", "ctx"),
+		edit: replace("context.WithoutCancel(a.ctx)", "a.ctx"),
 		pkg:  "activities", test: "TestCancelledCreateTakesItsCourse",
 	},
 	{
