@@ -1,5 +1,5 @@
-# Needs Go, make, git and sh. Everything else is pinned in tools/ and comes
-# from the Go module proxy, but for promtool (tools/promtool.sh).
+# Needs Go, make, git and sh. All other tools are pinned in tools/ and come from
+# the Go module proxy, except promtool (tools/promtool.sh).
 
 MODULE  := github.com/atlas-provisioner/atlas-provisioner
 VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -13,7 +13,16 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 LINT_BIN := $(CURDIR)/bin/lint
 
-.PHONY: help build programs devstack demo up test fuzz mutate release chaos chaos-postgres bench bench-micro examples browser pictures lint schema fmt clean
+# The modules beside the main one: the benchmarks, the checks of deploy/ and of a
+# release, and the generator of the schemas. Their dependencies are none of the
+# programs'.
+MODULES = internal/dev/bench tools/checks contract/schema/generate
+
+# $(call timed,NAME,COMMAND) runs a command and prints how long it took.
+timed = @echo '$(1)'; begun=$$(date +%s); $(2) && echo "  $$(($$(date +%s) - begun)) s"
+
+.PHONY: help build programs bin/dev bin/chaos demo up test fuzz mutate release chaos chaos-postgres bench bench-micro
+.PHONY: examples browser pictures lint lint-tools schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -36,27 +45,26 @@ bin/temporal: tools/go.mod tools/go.sum
 
 # Built, not `go run`: go run dies of a SIGTERM without passing it on, and
 # would leave the stack running.
-devstack:
-	@go build -o bin/devstack ./internal/devstack
+bin/dev:
+	@go build -o $@ ./internal/dev
 
-demo: build devstack ## Run both workflows against a local Temporal and the Atlas simulator
-	@exec bin/devstack demo
+demo: build bin/dev ## Run both workflows against a local Temporal and the Atlas simulator
+	@exec bin/dev demo
 
-up: build devstack ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
-	@exec bin/devstack up
+up: build bin/dev ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
+	@exec bin/dev up
 
-# The tests of a package wait far more than they compute, so many run beside one
-# another; a package at a time, since most start a Temporal server. -count=1 where
-# Go would answer from its cache, not seeing that a file outside the module changed.
+# The tests of a package wait far more than they compute, so many of them run at
+# once. Packages run one after another, since most start a Temporal server.
+# tools/checks has -count=1: Go's cache does not notice that a file outside the
+# module has changed.
 test: bin/temporal examples browser ## Run every test, and fuzz for half a minute
-	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...
-	cd tools/compose && TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -count=1 ./...
-	cd tools/monitoring && go test -count=1 ./...
-	cd tools/bench && go test $(RACE) ./...
-	cd tools/schema && go test $(RACE) ./...
-	cd tools/kubernetes && go test -count=1 ./...
-	cd tools/release && go test -count=1 ./...
-	@$(MAKE) --no-print-directory fuzz
+	$(call timed,go test ./...,TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...)
+	$(call timed,go test internal/dev/bench,go test -C internal/dev/bench $(RACE) ./...)
+	$(call timed,go test contract/schema/generate,go test -C contract/schema/generate $(RACE) ./...)
+	$(call timed,go test tools/checks,go test -C tools/checks -count=1 ./...)
+	$(call timed,go test tools/lint,go test -C tools/lint ./...)
+	$(call timed,fuzz,$(MAKE) --no-print-directory fuzz)
 
 # What the tests of the documentation need; programs from Debian where they are
 # missing, and of npm's packages what package-lock.json names.
@@ -73,17 +81,21 @@ browser: tools/webui/node_modules
 
 FUZZTIME = 3s
 
+# packages_with finds the packages that have a test file with a line.
+packages_with = grep -rl --include='*_test.go' '$(1)' . | xargs -n 1 dirname | sort -u
+
 fuzz: ## Fuzz every target there is for FUZZTIME=3s each
-	@mkdir -p bin; set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	@mkdir -p bin; set -e; for package in $$($(call packages_with,^func Fuzz)); do \
 		targets=$$(go test -list '^Fuzz' $$package); \
 		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >bin/fuzz.log || { cat bin/fuzz.log; exit 1; }; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >bin/fuzz.log || \
+				{ cat bin/fuzz.log; exit 1; }; \
 		done; \
 	done
 
 mutate: bin/temporal ## Take out each safeguard and see its test fail
-	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/mutate
+	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/dev/mutate
 
 # Archives are the same, byte for byte, for the same commit and compiler. Needs
 # GNU tar and sha256sum.
@@ -98,8 +110,9 @@ release: ## Cross-build static binaries into dist/, archived, with checksums
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "$(DIST)/$$name/" $(PROGRAMS); \
 		cp README.md "$(DIST)/$$name/"; \
-		tar -C "$(abspath $(DIST))" --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner \
-			--mode=u+rw,go-w --use-compress-program='gzip -n' -cf "$(abspath $(DIST))/$$name.tar.gz" $$name; \
+		tar -C "$(abspath $(DIST))" --sort=name --mtime=@$$(git log -1 --format=%ct) \
+			--owner=0 --group=0 --numeric-owner --mode=u+rw,go-w \
+			--use-compress-program='gzip -n' -cf "$(abspath $(DIST))/$$name.tar.gz" $$name; \
 		rm -r "$(DIST)/$$name"; \
 	done
 	@cd '$(DIST)' && sha256sum *.tar.gz >checksums.txt
@@ -113,57 +126,67 @@ chaos: build bin/chaos ## Run 270 requests while Atlas fails and everything is k
 	@exec bin/chaos -seed $(SEED)
 
 chaos-postgres: build bin/chaos bin/temporal-server ## The same on a Temporal server on PostgreSQL
-	@postgres=$$(tools/server/postgresql.sh) && exec bin/chaos -seed $(SEED) -postgres "$$postgres"
+	@postgres=$$(tools/postgresql.sh) && exec bin/chaos -seed $(SEED) -postgres "$$postgres"
 
-.PHONY: bin/chaos
 bin/chaos:
-	@go build -o $@ ./internal/chaos
+	@go build -o $@ ./internal/dev/chaos
 
 # The server of docker-compose.yml, its schema tool and its configuration template.
-bin/temporal-server: tools/server/go.mod tools/server/go.sum
+bin/temporal-server: tools/go.mod tools/go.sum
 	@echo "Building the Temporal server into $@: takes minutes the first time, seconds after that."
-	@rm -rf $@ && mkdir -p $@.new && cd tools/server && \
-	go build -o ../../$@.new/temporal-server go.temporal.io/server/cmd/server && \
-	go build -o ../../$@.new/temporal-sql-tool go.temporal.io/server/cmd/tools/sql && \
-	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../../$@.new/ && \
-	mv ../../$@.new ../../$@ && touch ../../$@
+	@rm -rf $@ && mkdir -p $@.new && cd tools && \
+	go build -o ../$@.new/temporal-server go.temporal.io/server/cmd/server && \
+	go build -o ../$@.new/temporal-sql-tool go.temporal.io/server/cmd/tools/sql && \
+	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../$@.new/ && \
+	mv ../$@.new ../$@ && touch ../$@
 
 # ONLY names scenarios, by comma; SCALE makes trials of fewer clusters.
 ONLY  =
 SCALE = 1
 
 bench: build ## Measure everything, hold it against the bars, write docs/benchmarks.md; ONLY=fleet-20
-	@cd tools/bench && go build -o ../../bin/benchmark .
+	@go build -C internal/dev/bench -o '$(CURDIR)/bin/benchmark' .
 	@exec bin/benchmark -only '$(ONLY)' -scale '$(SCALE)'
 
 # To keep what was measured: cp bin/bench/new.txt docs/benchmarks/micro.txt
 bench-micro: ## Run the Go benchmarks six times, compare with docs/benchmarks/micro.txt
 	@mkdir -p bin/bench
-	go test -run '^$$' -bench . -benchmem -count 6 \
-		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >bin/bench/new.txt || { cat bin/bench/new.txt; exit 1; }
-	@cd tools/bench && go tool benchstat $$(ls ../../docs/benchmarks/micro.txt 2>/dev/null) ../../bin/bench/new.txt
+	go test -run '^$$' -bench . -benchmem -count 6 $$($(call packages_with,^func Benchmark)) >bin/bench/new.txt || \
+		{ cat bin/bench/new.txt; exit 1; }
+	@kept=$$(ls '$(CURDIR)/docs/benchmarks/micro.txt' 2>/dev/null); \
+	go tool -C internal/dev/bench benchstat $$kept '$(CURDIR)/bin/bench/new.txt'
 
-# The import rules are in .depguard.yml.
-lint: bin/promtool ## Check formatting, go vet, staticcheck, workflow determinism, import rules and alerts
-	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
+# The import rules are in .depguard.yml. LINT_PATHS limits what goimports and
+# columns look at.
+LINT_PATHS = .
+GOIMPORTS  = $(LINT_BIN)/goimports -local $(MODULE)
+
+lint: bin/promtool lint-tools ## Check formatting, columns, go vet, staticcheck, determinism, imports and alerts
+	@unformatted=$$(gofmt -s -l $(LINT_PATHS); $(GOIMPORTS) -l $(LINT_PATHS)); [ -z "$$unformatted" ] || \
+		{ echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
+	$(LINT_BIN)/columns $(LINT_PATHS)
 	go mod tidy -diff
-	cd tools/lint && go build -o '$(LINT_BIN)/' tool
-	go vet ./...
-	$(LINT_BIN)/staticcheck ./...
-	$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...
-	$(LINT_BIN)/depguard ./...
-	for module in compose kubernetes monitoring bench schema release; do (cd tools/$$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
+	$(call timed,go vet,go vet ./...)
+	$(call timed,staticcheck,$(LINT_BIN)/staticcheck ./...)
+	$(call timed,workflowcheck,$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...)
+	$(call timed,depguard,$(LINT_BIN)/depguard ./...)
+	@for module in $(MODULES) tools/lint; do echo "$$module" && \
+		(cd $$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
 	bin/promtool check config deploy/monitoring/prometheus.yml
 	bin/promtool test rules deploy/monitoring/alerts_test.yml
+
+lint-tools:
+	$(call timed,building the linters,go build -C tools/lint -o '$(LINT_BIN)/' tool ./columns)
 
 bin/promtool:
 	tools/promtool.sh
 
 schema: ## Write contract/schema from the Go types
-	cd tools/schema && go run .
+	go run -C contract/schema/generate .
 
-fmt: ## Format the code
-	gofmt -s -w .
+fmt: lint-tools ## Format the code
+	gofmt -s -w $(LINT_PATHS)
+	$(GOIMPORTS) -w $(LINT_PATHS)
 
 clean: ## Remove bin/ and dist/
 	rm -rf bin dist

@@ -48,6 +48,7 @@ func newAttempt(ctx context.Context) *attempt {
 
 // beat ends untilStop when the worker stops, and goes on to heartbeat until the attempt is closed.
 func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFunc) {
+	//mutate:no-goroutine-leak
 	defer close(a.done)
 	t := time.NewTicker(heartbeatEvery)
 	defer t.Stop()
@@ -56,6 +57,7 @@ func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFu
 		case <-closed:
 			return
 		case <-workerStop:
+			//mutate:stop-ends-waits
 			stop()
 			workerStop = nil
 		case <-t.C:
@@ -109,6 +111,7 @@ func (a *attempt) record(details any) {
 // or a cancellation. But a request that goes takes its course, since its effect would otherwise be unknown. before is
 // called right before it goes.
 func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
+	//mutate:create-takes-its-course
 	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
 	unlink := context.AfterFunc(a.untilStop, cancel)
 	return atlasclient.BeforeSend(ctx, func() {
@@ -129,6 +132,7 @@ func (a *attempt) interrupted(cluster, state string) error {
 	case a.ctx.Err() != nil:
 		return a.ctx.Err()
 	}
+	//mutate:stop-goes-on
 	return notYet(cluster, "the worker is stopping; another one goes on", state, 0)
 }
 

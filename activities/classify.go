@@ -56,6 +56,7 @@ func failure(cluster, state string, err error, delay time.Duration) error {
 func retryableFailure(cluster, state string, answer *atlasclient.Error, delay time.Duration) error {
 	next := "trying again"
 	if answer.RetryAfter != nil && *answer.RetryAfter > delay {
+		//mutate:retry-after
 		delay = jittered(*answer.RetryAfter)
 		next += fmt.Sprintf(" after %s, as Atlas asks", *answer.RetryAfter)
 	}

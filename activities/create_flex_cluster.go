@@ -41,6 +41,7 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 		return cluster, nil
 	case attempt.untilStop.Err() != nil && errors.Is(err, context.Canceled):
 		return contract.Cluster{}, attempt.interrupted(request.Name, "")
+	//mutate:adopt
 	case !atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
 		if !hadNoEffect(err) {
 			a.asked.add(runID)
@@ -55,6 +56,7 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 	case atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI):
 		return contract.Cluster{}, conflict(request.Name,
 			"the name is taken in this project by a cluster that is not a Flex cluster: choose another name", nil)
+	//mutate:lagging-read
 	case flex.isAbsent(err):
 		// A read can lag behind a create, and the cluster can have gone between the two answers.
 		return contract.Cluster{}, notYet(request.Name,
@@ -95,6 +97,9 @@ func decideCreate(
 			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s",
 			contract.ListDifferences(differences), again), differences)
 	case owner == ours:
+	//mutate:owner-no-tag
+	//mutate:untagged-as-asked
+	//mutate:untagged-age
 	case owner == untagged && !request.HasOwnershipTag() && madeByThisRun && len(differences) == 0:
 		// Without a tag, only a cluster that this run can have made and that is as asked in every field is its own.
 	default:

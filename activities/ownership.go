@@ -24,6 +24,7 @@ func ownershipOf(c contract.Cluster, workflowID string) ownership {
 	switch {
 	case c.StateName == contract.StateDeleting:
 		return unreadable
+	//mutate:owner-tag
 	case c.OwnedBy(workflowID):
 		return ours
 	case c.Owner() != "":

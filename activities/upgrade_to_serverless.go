@@ -62,6 +62,7 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	if err != nil && u.progress.Errors != before {
 		u.attempt.leave(u.progress)
 	}
+	//mutate:backoff
 	return cluster, failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
 }
 
@@ -151,6 +152,7 @@ func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound
 	case state == contract.StateUpdating:
 		return upgradeDecision{err: notYet(request.Name,
 			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state, pace.SlowMin)}
+	//mutate:upgrade-watches-first
 	case found.sent && found.sentAgo < pace.SettleFor:
 		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
 			"the answer to the upgrade was lost %s ago; looking whether it took effect", found.sentAgo.Round(time.Second)),
@@ -191,6 +193,7 @@ func (u *upgrade) send() (contract.Cluster, error) {
 	unsent := u.progress
 	sending, cancel := u.attempt.sending(func() {
 		u.progress.SentAt = u.attempt.clock.now()
+		//mutate:upgrade-on-record
 		u.attempt.record(u.progress)
 	})
 	defer cancel()

@@ -68,6 +68,7 @@ func New(o Options) (*Client, error) {
 		}
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		// Go keeps 2 idle connections a host, which makes a busy worker dial anew for almost every request.
+		//mutate:tls
 		t.MaxIdleConnsPerHost = t.MaxIdleConns
 		o.Transport = t
 	}
@@ -79,7 +80,7 @@ func New(o Options) (*Client, error) {
 	digest, _ := transport.(*digestTransport)
 	return &Client{
 		base:    base,
-		http:    &http.Client{Transport: transport, CheckRedirect: stay},
+		http:    &http.Client{Transport: transport, CheckRedirect: stay}, //mutate:no-redirect
 		digest:  digest,
 		timeout: o.Timeout,
 		limiter: o.Limiter,

@@ -83,6 +83,7 @@ func (t *digestTransport) take() *challenge {
 		return nil
 	}
 	c := t.idle[last]
+	//mutate:challenge-one-at-a-time
 	t.idle = t.idle[:last]
 	return c
 }
@@ -92,6 +93,7 @@ func (t *digestTransport) give(c *challenge, worked bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c != nil {
+		//mutate:challenge-reuse
 		t.idle = append(t.idle, c)
 		t.worked = t.worked || worked
 	}

@@ -28,7 +28,7 @@ const (
 func (a ServiceAccount) transport(base string, next http.RoundTripper) http.RoundTripper {
 	return &sharedToken{
 		account: a, url: base + tokenPath, next: next,
-		client:   &http.Client{Transport: next, CheckRedirect: stay},
+		client:   &http.Client{Transport: next, CheckRedirect: stay}, //mutate:no-token-redirect
 		fetching: make(chan struct{}, 1),
 	}
 }
@@ -59,6 +59,8 @@ func (t *sharedToken) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := sendSigned(t.next, req, "Bearer "+token.value)
+	//mutate:token-renewal
+	//mutate:token-not-in-group
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || aboutProject(codeOf(resp)) {
 		return resp, err
 	}
@@ -77,6 +79,7 @@ func (t *sharedToken) get(ctx context.Context, rejected *token) (*token, error) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	//mutate:one-token
 	if !t.current.ended() && t.current != rejected {
 		return t.current, nil
 	}
@@ -103,6 +106,7 @@ func (t *sharedToken) fetch(ctx context.Context) (*token, error) {
 	// The two are form-encoded in the header (RFC 6749, section 2.3.1).
 	req.SetBasicAuth(url.QueryEscape(t.account.ClientID), url.QueryEscape(t.account.ClientSecret))
 	_, basic, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	//mutate:redact-secret
 	defer failed.redact(t.account.ClientSecret, basic)
 
 	resp, err := t.client.Do(req)

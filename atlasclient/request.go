@@ -18,7 +18,7 @@ const (
 	// apiPath is where the endpoints are, under the API's root.
 	apiPath = "/api/atlas/v2"
 	// maxBody bounds how much of an answer is read. A list of 500 clusters has about 0.5 MiB.
-	maxBody = 4 << 20
+	maxBody = 4 << 20 //mutate:body-limit
 )
 
 // call is one request.
@@ -81,6 +81,7 @@ func (c *Client) do(ctx context.Context, call call) (*Response, error) {
 
 // send sends a request, and notes in the observation what came back.
 func (c *Client) send(ctx context.Context, call call, seen *Observation) (*Response, *Error) {
+	//mutate:no-memory-leak
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout,
 		fmt.Errorf("the time limit of %s ran out: %w", c.timeout, context.DeadlineExceeded))
 	defer cancel()
@@ -104,6 +105,7 @@ func (c *Client) send(ctx context.Context, call call, seen *Observation) (*Respo
 	failed.readHeader(resp)
 	seen.Status, seen.RateLimit, seen.RetryAfter = failed.Status, failed.RateLimit, failed.RetryAfter
 	_, credential, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " ")
+	//mutate:redact-request
 	defer failed.redact(credential)
 	body, ok := failed.readBody(ctx, resp)
 	if !ok {
@@ -223,8 +225,10 @@ func path(endpoint string, params ...string) string {
 			b.WriteString(segment)
 			continue
 		}
+		//mutate:path-escape
 		s := url.PathEscape(params[0])
 		params = params[1:]
+		//mutate:path-dots
 		if s == "." || s == ".." {
 			// PathEscape leaves these, and they change a path.
 			s = strings.ReplaceAll(s, ".", "%2E")

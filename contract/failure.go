@@ -37,6 +37,9 @@ var transientCodes = []string{
 // Transient reports whether an answer of Atlas, by its HTTP status and its errorCode, passes by itself: a 5xx, 408,
 // 425, 429, or a code that Atlas calls so. The worker tries those again.
 func Transient(status int, errorCode string) bool {
+	//mutate:transient-4xx
+	//mutate:final-4xx
+	//mutate:transient-5xx
 	return status >= 500 || status == 408 || status == 425 || status == 429 || slices.Contains(transientCodes, errorCode)
 }
 

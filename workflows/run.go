@@ -170,6 +170,7 @@ func (r *run) executeOnce(activity, input any, options workflow.ActivityOptions,
 	// Where the server knows priority and fairness: creates go before looks, and projects take turns
 	// (https://docs.temporal.io/develop/task-queue-priority-fairness).
 	options.Priority.FairnessKey = r.cluster.GroupID
+	//mutate:time-limit
 	options.ScheduleToCloseTimeout = left
 	options.StartToCloseTimeout = attemptTimeout
 	options.HeartbeatTimeout = heartbeatTimeout

@@ -21,7 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
 )
 
@@ -35,7 +35,7 @@ const (
 )
 
 // user is who does what the documentation says: in a folder that looks like the
-// repository, with bin/ as make leaves it, while `devstack up` runs.
+// repository, with bin/ as make leaves it, while `dev up` runs.
 type user struct {
 	root  string // of the repository
 	home  string
@@ -78,7 +78,7 @@ func (u *user) start() (stop func(), err error) {
 	}
 
 	var out temporaltest.Buffer
-	cmd := exec.Command("bin/devstack", "up")
+	cmd := exec.Command("bin/dev", "up")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = u.home, &out, &out
 	p, err := process.Start(cmd)
 	if err != nil {
@@ -99,7 +99,7 @@ func (u *user) start() (stop func(), err error) {
 	}
 	address := regexp.MustCompile(`(?s)Temporal +(\S+)\n +Temporal Web UI +http://127\.0\.0\.1(:\d+)\n +Atlas simulator +(\S+)\n`).FindStringSubmatch(out.String())
 	if address == nil {
-		return stop, fmt.Errorf("devstack does not say where everything is:\n%s", &out)
+		return stop, fmt.Errorf("bin/dev does not say where everything is:\n%s", &out)
 	}
 	u.ui, u.atlas = "http://localhost"+address[2], address[3]
 	u.env = append(os.Environ(),
@@ -111,7 +111,7 @@ func (u *user) start() (stop func(), err error) {
 // furnish builds the programs, and links to what else is in the repository.
 func (u *user) furnish(cli string) error {
 	bin := filepath.Join(u.home, "bin")
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/...", "./internal/devstack")
+	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/...", "./internal/dev")
 	build.Dir = u.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 

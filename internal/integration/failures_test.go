@@ -482,7 +482,7 @@ func TestClusterGone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: test.deleteFor})
+			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)})
 			in := flex(t)
 			run := start(s, in)
 			testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+in.Name) > 1 })

@@ -22,7 +22,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/process"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"

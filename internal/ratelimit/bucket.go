@@ -22,7 +22,7 @@ const (
 	readFloor = 0.1
 	// inFlightPart is the part of what remains that this worker may have in flight at once. With an eighth, eight
 	// workers that begin together stay within the bucket.
-	inFlightPart = 0.125
+	inFlightPart = 0.125 //mutate:budget-concurrency
 	// readPatience is how long writes can go before a read. After it a read is treated like a write.
 	readPatience = 5 * time.Second
 	// holdFor is how long a request waits while its sender holds a slot. One that would wait longer gets a BusyError.
@@ -188,6 +188,7 @@ func (b *bucket) blockLocked(retryAfter *time.Duration, now time.Time) {
 	// A tenth more, and a second at most, keeps workers that were told the same from coming back together.
 	wait += rand.N(min(wait/10, time.Second) + time.Millisecond)
 	if until := now.Add(wait); until.After(b.blockedUntil) {
+		//mutate:budget-429
 		b.blockedUntil = until
 	}
 }

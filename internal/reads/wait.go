@@ -147,10 +147,12 @@ func (w *Wait) Look(ctx context.Context, maxAge time.Duration) (*atlasclient.Clu
 			w.part(l)
 			return nil, nil, ctx.Err()
 		}
+		//mutate:shared-read-is-new
 		if !w.isNews(l) {
 			continue // it was under way already when the wait began
 		}
 		w.after = l.begun
+		//mutate:shared-read-fails
 		if c := l.clusters[w.name]; c != nil {
 			return c, l.resp, nil
 		}

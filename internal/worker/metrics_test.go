@@ -151,7 +151,7 @@ func (s scrape) clusters(t *testing.T) map[string]float64 {
 // check compares the names and labels of a scrape with testdata/metrics.txt.
 func (s scrape) check(t *testing.T) {
 	t.Helper()
-	// Dashboards and alerts may use what testdata/metrics.txt lists; tools/monitoring checks ours against it.
+	// Dashboards and alerts may use what testdata/metrics.txt lists; tools/checks/monitoring checks ours against it.
 	file, err := os.ReadFile("testdata/metrics.txt")
 	require.NoError(t, err)
 	known := map[string]bool{}

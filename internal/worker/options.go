@@ -9,7 +9,7 @@ import (
 // stopTimeout is what activities get to end in when the worker stops: waits end
 // at once, and a create gets its answer. The SDK's default of 0 would abort
 // every one of them. A whole stop takes 10 s at most.
-const stopTimeout = 8 * time.Second
+const stopTimeout = 8 * time.Second //mutate:stop-timeout
 
 const (
 	// activitySlots bounds the memory of a burst: a wait holds its slot for its

@@ -1,0 +1,98 @@
+//go:build unix
+
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Part is a part of a Temporal server that can be killed by itself.
+type Part string
+
+// The parts of a Temporal server. A dev server is its own database.
+const (
+	TemporalServer Part = "Temporal server"
+	Database       Part = "PostgreSQL"
+)
+
+// Temporal is a Temporal server with its database, whose data outlives every restart.
+type Temporal interface {
+	// Start starts it with the namespace "default" and the contract's search attributes, and returns when it answers.
+	Start(ctx context.Context) error
+	// Restart kills a part of it with SIGKILL, and starts that part again.
+	Restart(ctx context.Context, part Part) error
+}
+
+// temporalLog is the name under which the server runs and logs.
+const temporalLog = "temporal"
+
+// DevServer is Temporal's dev server.
+type DevServer struct {
+	Stack *Stack
+	// Args are added to those of the stack, such as --headless. Without --db-filename nothing outlives a restart.
+	Args []string
+}
+
+// Start starts the dev server.
+func (d DevServer) Start(ctx context.Context) error {
+	host, port, err := net.SplitHostPort(d.Stack.TemporalAddress)
+	if err != nil {
+		return err
+	}
+	args := []string{"server", "start-dev", "--ip", host, "--port", port}
+	for _, name := range searchAttributes {
+		args = append(args, "--search-attribute", name+"=Keyword")
+	}
+	cmd := d.Stack.Command(d.Stack.TemporalCLI, append(args, d.Args...)...)
+	return d.Stack.Start(ctx, temporalLog, cmd, d.Stack.hasSearchAttributes)
+}
+
+// Restart kills the dev server and starts it again.
+func (d DevServer) Restart(ctx context.Context, part Part) error {
+	if part != TemporalServer {
+		return fmt.Errorf("a dev server has no part %q", part)
+	}
+	d.Stack.Kill(temporalLog)
+	return d.Start(ctx)
+}
+
+var searchAttributes = []string{
+	contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState,
+}
+
+// hasSearchAttributes asks for what the dev server sets up last.
+func (s *Stack) hasSearchAttributes(ctx context.Context) bool {
+	c, err := client.DialContext(ctx, client.Options{HostPort: s.TemporalAddress, Logger: noLog})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	answer, err := c.OperatorService().ListSearchAttributes(ctx,
+		&operatorservice.ListSearchAttributesRequest{Namespace: client.DefaultNamespace})
+	if err != nil {
+		return false
+	}
+	for _, name := range searchAttributes {
+		if _, ok := answer.GetCustomAttributes()[name]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// answers asks whether a Temporal server answers, whatever its namespaces are.
+func (s *Stack) answers(ctx context.Context) bool {
+	c, err := client.DialContext(ctx, client.Options{HostPort: s.TemporalAddress, Logger: noLog})
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}

@@ -1,3 +1,0 @@
-module github.com/atlas-provisioner/atlas-provisioner/tools/release
-
-go 1.26.0
