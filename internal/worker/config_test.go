@@ -199,7 +199,7 @@ func TestMistakes(t *testing.T) {
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "ftp://a"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://me@a.example.com"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://"`,
-			`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a:99999"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a:99999"`,
 				"TEMPORAL_CODEC_TOKEN holds white space: set the bare value"}},
 		{"log level", []string{token, "LOG_LEVEL=loud"},
 			[]string{`LOG_LEVEL must be debug, info, warn or error, got "loud"`}},
