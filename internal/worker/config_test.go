@@ -162,6 +162,13 @@ func TestMistakes(t *testing.T) {
 		{"a query", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com?key=hush"},
 			[]string{"MONGODB_ATLAS_BASE_URL must not hold a query or fragment"}},
 
+		{"the path of the API", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com/api/atlas/v2"}, []string{
+			"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, such as https://cloud.mongodb.com"}},
+		{"a port that is none", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com:99999"},
+			[]string{"MONGODB_ATLAS_BASE_URL must have a port from 1 to 65535, not 99999"}},
+		{"a line end", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com\n"}, []string{https}},
+		{"a space", []string{token, "MONGODB_ATLAS_BASE_URL= https://cloud.mongodb.com"}, []string{https}},
+
 		{"allow", []string{token, "MONGODB_ATLAS_ALLOW_HTTP=yes"},
 			[]string{"MONGODB_ATLAS_ALLOW_HTTP must be true or false"}},
 		{"half a version", []string{token, "TEMPORAL_DEPLOYMENT_NAME=d"},

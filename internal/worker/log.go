@@ -39,7 +39,8 @@ func logRequest(ctx context.Context, logger *zap.Logger, o atlasclient.Observati
 		return
 	}
 	fields := []zap.Field{
-		zap.String("endpoint", o.Method+" "+o.Endpoint), zap.Int("status", o.Status), zap.Duration("duration", o.Duration),
+		zap.String("endpoint", o.Method+" "+o.Endpoint), zap.Int("status", o.Status),
+		zap.Duration("duration", o.Duration),
 	}
 	if activity.IsActivity(ctx) {
 		info := activity.GetInfo(ctx)

@@ -182,6 +182,12 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	case err = <-fatal:
 	}
 	health.ready.Store(false)
+	stop(w, logger)
+	return err
+}
+
+// stop stops the worker, and gives up waiting for it after stopLimit.
+func stop(w worker.Worker, logger *zap.Logger) {
 	logger.Info("The worker stops: it takes no more work, and lets waits go on elsewhere")
 	stopped := make(chan struct{})
 	go func() {
@@ -194,7 +200,6 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	case <-time.After(stopLimit):
 		logger.Warn("The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")
 	}
-	return err
 }
 
 // deploymentOptions pin each run to the build that it starts on, whatever is deployed meanwhile. A worker without a
