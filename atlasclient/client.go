@@ -5,6 +5,7 @@
 package atlasclient
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -35,9 +36,9 @@ type Options struct {
 	Transport http.RoundTripper
 	// Limiter is asked before each request goes out. nil: no limit.
 	Limiter Limiter
-	// Observe is told of each request once it is over, for metrics. It must be safe for concurrent use, and quick. nil
-	// tells nobody.
-	Observe func(Observation)
+	// Observe is told of each request once it is over, with the context of its caller, for logs and metrics. It must be
+	// safe for concurrent use, and quick. nil tells nobody.
+	Observe func(context.Context, Observation)
 }
 
 // Client talks to one Atlas. It is safe for concurrent use.
@@ -47,7 +48,7 @@ type Client struct {
 	digest  *digestTransport // nil unless the credential is an API key
 	timeout time.Duration
 	limiter Limiter
-	observe func(Observation)
+	observe func(context.Context, Observation)
 }
 
 // New makes a client. It fails when the base URL or the proxy of the environment cannot be used; see [CheckBaseURL] and

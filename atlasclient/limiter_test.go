@@ -109,7 +109,7 @@ func TestBeforeSendEndsTheContext(t *testing.T) {
 	limiter := &recorder{}
 	observed := 0
 	c := newClient(t, atlasclient.Options{Limiter: limiter, BaseURL: serve(t, script(t)),
-		Observe: func(atlasclient.Observation) { observed++ }})
+		Observe: func(context.Context, atlasclient.Observation) { observed++ }})
 	ctx, cancel := context.WithCancel(t.Context())
 	require.Equal(t, context.Canceled, get(c, atlasclient.BeforeSend(ctx, cancel)))
 	require.Zero(t, observed)

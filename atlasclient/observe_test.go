@@ -1,6 +1,7 @@
 package atlasclient_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ func TestObserve(t *testing.T) {
 			step{want: "GET " + root + "/clusters/orders", with: left("0", "0"), answer: ordersAnswer},
 			step{want: "DELETE " + flex + "/orders", status: 202, answer: "{}"},
 		)),
-		Observe: func(o atlasclient.Observation) {
+		Observe: func(_ context.Context, o atlasclient.Observation) {
 			require.Positive(t, o.Duration)
 			o.Duration = 0
 			seen = append(seen, o)
@@ -67,7 +68,7 @@ func TestObserveToken(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				w.WriteHeader(http.StatusTooManyRequests)
 			})),
-			Observe: func(o atlasclient.Observation) { seen = append(seen, o) },
+			Observe: func(_ context.Context, o atlasclient.Observation) { seen = append(seen, o) },
 		})
 		require.Error(t, get(c, t.Context()))
 		require.Equal(t, []atlasclient.Observation{

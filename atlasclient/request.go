@@ -66,7 +66,7 @@ func (c *Client) do(ctx context.Context, call call) (*Response, error) {
 		seen.Duration = time.Since(begun)
 		release(seen)
 		if c.observe != nil {
-			c.observe(seen)
+			c.observe(ctx, seen)
 		}
 	}()
 	resp, failed := c.send(ctx, call, &seen)

@@ -66,7 +66,7 @@ func TestFleet(t *testing.T) {
 		t.Run(fmt.Sprint(test.clusters), func(t *testing.T) {
 			t.Parallel()
 			config := atlassim.Config{
-				CreateFor: test.createFor, RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
+				CreateFor: atlassim.Duration(test.createFor), RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
 			}
 			s := setup(t, config, testworker.WithPace(activities.Pace{}))
 			provisionAll(s, test.clusters)

@@ -73,7 +73,7 @@ func TestProvisionUnchanged(t *testing.T) {
 // A run whose cluster name belongs to a cluster that is being deleted waits until the name is free.
 func TestProvisionAfterDelete(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{DeleteFor: atlassim.Duration(time.Second), NameHeldFor: time.Second})
+	s := setup(t, atlassim.Config{DeleteFor: atlassim.Duration(time.Second), NameHeldFor: atlassim.Duration(time.Second)})
 	_, err := execute(s, flex(t))
 	require.NoError(t, err)
 	require.NoError(t, s.Sim.Delete(project, flex(t).Name))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,20 +215,26 @@ Is it running? Set TEMPORAL_ADDRESS to where it is
 	}
 }
 
-// A configuration that Temporal's own tools would refuse is refused in the same
-// words.
+// A configuration of Temporal that cannot be used ends the command before it connects, and the error names the variable.
 func TestTemporalConfiguration(t *testing.T) {
 	t.Parallel()
-	const cannot = "starter: the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: "
 	for _, test := range []struct {
 		name, env, want string
 	}{
-		{"profile", "TEMPORAL_PROFILE=production", "unable to find profile production in config data"},
-		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem", "invalid TLS config: if either client cert or key data is present, other must be present too"},
+		{"profile", "TEMPORAL_PROFILE=production", `TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
+		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem",
+			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA"},
+		{"TLS", "TEMPORAL_TLS=yes", `TEMPORAL_TLS must be true or false, got "yes"`},
+		{"namespace", "TEMPORAL_NAMESPACE=default\n",
+			"TEMPORAL_NAMESPACE has white space or a line end around it: set the bare value"},
+		{"task queue", "TEMPORAL_TASK_QUEUE=q ",
+			"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value"},
+		{"Web UI", "TEMPORAL_UI_URL=temporal.example.com",
+			"TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, output{code: 2, stderr: cannot + test.want + "\n"}, run(append([]string{test.env}, nowhere...), "list"))
+			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"}, run(append(slices.Clone(nowhere), test.env), "list"))
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -19,7 +20,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
-// The variables that the worker reads beside Temporal's own.
+// The variables that the worker reads, apart from Temporal's own and those of codec and codecserver.
 const (
 	envBaseURL      = "MONGODB_ATLAS_BASE_URL"
 	envAllowHTTP    = "MONGODB_ATLAS_ALLOW_HTTP"
@@ -35,45 +36,41 @@ const (
 	envLogFormat    = "LOG_FORMAT"
 )
 
-// Config is what a worker runs with, all of it from the environment.
+// Config is the configuration of a worker, which it reads from the environment.
 type Config struct {
-	// Temporal is TEMPORAL_…, by Temporal's envconfig. Default
-	// localhost:7233, namespace "default".
+	// Temporal is TEMPORAL_…, as Temporal's envconfig defines it. Default localhost:7233, namespace "default".
 	Temporal client.Options
 	// TaskQueue is TEMPORAL_TASK_QUEUE. Default "atlas-provisioning".
 	TaskQueue string
-	// Deployment is the version that this worker is of, by
-	// TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID, which Temporal's
+	// Deployment is the version of this worker: TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID, which Temporal's
 	// worker controller sets. Default none: the worker is not versioned.
 	Deployment worker.WorkerDeploymentVersion
 	// BaseURL is MONGODB_ATLAS_BASE_URL. Default https://cloud.mongodb.com.
 	BaseURL string
-	// AllowHTTP is MONGODB_ATLAS_ALLOW_HTTP, which permits plain http off
-	// loopback, for a simulator on a container network. Default false.
+	// AllowHTTP is MONGODB_ATLAS_ALLOW_HTTP, which permits plain http to other hosts than this one, for a simulator on a
+	// container network. Default false.
 	AllowHTTP bool
 	// Auth is the one kind of Atlas credential that is set.
 	Auth atlasclient.Auth
-	// Codec is of TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE. Default
-	// none, which encrypts nothing.
+	// Codec has the keys of TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE. Default none: nothing is encrypted.
 	Codec codec.Codec
-	// CodecServer is served at HTTPAddress. Default off.
+	// CodecServer says who may call the codec server at HTTPAddress. Default off.
 	CodecServer codecserver.Config
-	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics
-	// are served, such as ":8080". Default "", which serves none.
+	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics are served, such as ":8080". Default "":
+	// they are not served.
 	HTTPAddress string
 	// LogLevel is LOG_LEVEL: debug, info, warn or error. Default info.
 	LogLevel zapcore.Level
 	// LogFormat is LOG_FORMAT: json or console. Default json.
 	LogFormat string
 
-	// Pace and RequestTimeout are the activities' and the Atlas client's own
-	// defaults but in tests, which have no time to wait.
+	// Pace and RequestTimeout are set by tests only, which wait less than the defaults of activities and atlasclient.
 	Pace           activities.Pace
 	RequestTimeout time.Duration
 }
 
-// ReadConfig reads the environment. Its error joins one line for each mistake,
-// with the variable's name and never its value where that is a secret.
+// ReadConfig reads the environment. The error has one line for each mistake, which names the variable, and never shows
+// the value of a secret.
 func ReadConfig(e env.Env) (Config, error) {
 	c := Config{
 		TaskQueue:   e.TaskQueue(),
@@ -101,21 +98,26 @@ func ReadConfig(e env.Env) (Config, error) {
 	if c.Auth, err = readAuth(e); err != nil {
 		mistakes = append(mistakes, err)
 	}
-	if c.HTTPAddress != "" {
-		if _, _, err := net.SplitHostPort(c.HTTPAddress); err != nil {
-			wrong(envHTTPAddress, "must be host:port or :port, got %q", c.HTTPAddress)
-		}
+	if c.HTTPAddress != "" && !validListenAddress(c.HTTPAddress) {
+		wrong(envHTTPAddress, "must be host:port or :port, with a port from 0 to 65535, got %q", c.HTTPAddress)
 	}
 	if err := c.readCodec(e); err != nil {
 		mistakes = append(mistakes, err)
 	}
-	if c.LogLevel, err = zapcore.ParseLevel(e.Get(envLogLevel, "info")); err != nil {
+	// zap has levels above error, which would hide errors, and would end the program where one is logged.
+	if c.LogLevel, err = zapcore.ParseLevel(e.Get(envLogLevel, "info")); err != nil || c.LogLevel > zapcore.ErrorLevel {
 		wrong(envLogLevel, "must be debug, info, warn or error, got %q", e.Get(envLogLevel, ""))
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		wrong(envLogFormat, "must be json or console, got %q", c.LogFormat)
 	}
 	return c, errors.Join(mistakes...)
+}
+
+// validListenAddress tells whether one can listen at an address. Port 0 lets the system choose one.
+func validListenAddress(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	return err == nil && (host == "" || env.ValidHost(host)) && (port == "0" || env.ValidPort(port))
 }
 
 // readCodec reads the payload keys and who may call the codec server.
@@ -138,7 +140,7 @@ func (c *Config) readCodec(e env.Env) error {
 	return errors.Join(mistakes...)
 }
 
-// readDeployment takes both halves of a worker's version or neither.
+// readDeployment reads the version of the worker: both variables or neither.
 func readDeployment(e env.Env) (v worker.WorkerDeploymentVersion, err error) {
 	v = worker.WorkerDeploymentVersion{DeploymentName: e.Get(envDeployment, ""), BuildID: e.Get(envBuildID, "")}
 	switch {
@@ -149,67 +151,20 @@ func readDeployment(e env.Env) (v worker.WorkerDeploymentVersion, err error) {
 	case v.DeploymentName == "":
 		return v, errors.New(envBuildID + " is set without " + envDeployment)
 	}
-	// The server would only say so once the worker polls.
+	// The server checks these too, but only once the worker polls.
 	var mistakes []error
-	if strings.ContainsAny(v.DeploymentName, ".: \t\r\n") || strings.HasPrefix(v.DeploymentName, "__") {
-		mistakes = append(mistakes, fmt.Errorf("%s must hold no dot, colon or white space and not begin with __, got %q", envDeployment, v.DeploymentName))
+	refuse := func(name, value, what string) {
+		mistakes = append(mistakes, fmt.Errorf("%s must hold no %s and not begin with __, got %q", name, what, value))
 	}
-	if strings.ContainsAny(v.BuildID, " \t\r\n") || strings.HasPrefix(v.BuildID, "__") {
-		mistakes = append(mistakes, fmt.Errorf("%s must hold no white space and not begin with __, got %q", envBuildID, v.BuildID))
+	if strings.ContainsAny(v.DeploymentName, ".:") || unusableName(v.DeploymentName) {
+		refuse(envDeployment, v.DeploymentName, "dot, colon or white space")
+	}
+	if unusableName(v.BuildID) {
+		refuse(envBuildID, v.BuildID, "white space")
 	}
 	return v, errors.Join(mistakes...)
 }
 
-// readAuth takes the one kind of credential that is set, and all of it.
-func readAuth(e env.Env) (atlasclient.Auth, error) {
-	kinds := []struct {
-		names []string
-		auth  func(values []string) atlasclient.Auth
-	}{
-		{[]string{envClientID, envClientSecret}, func(v []string) atlasclient.Auth {
-			return atlasclient.ServiceAccount{ClientID: v[0], ClientSecret: v[1]}
-		}},
-		{[]string{envPublicKey, envPrivateKey}, func(v []string) atlasclient.Auth {
-			return atlasclient.APIKey{PublicKey: v[0], PrivateKey: v[1]}
-		}},
-		{[]string{envAccessToken}, func(v []string) atlasclient.Auth {
-			return atlasclient.AccessToken(v[0])
-		}},
-	}
-	var found []atlasclient.Auth
-	var set, choices []string
-	var mistakes []error
-	for _, kind := range kinds {
-		choices = append(choices, strings.Join(kind.names, " and "))
-		var have, lack, values []string
-		for _, name := range kind.names {
-			value := e.Get(name, "")
-			switch {
-			case value == "":
-				lack = append(lack, name)
-				continue
-			case strings.ContainsAny(value, " \t\r\n"):
-				mistakes = append(mistakes, fmt.Errorf("%s holds white space: set the bare value", name))
-			}
-			have, values = append(have, name), append(values, value)
-		}
-		set = append(set, have...)
-		switch {
-		case len(have) == 0:
-		case len(lack) > 0:
-			mistakes = append(mistakes, fmt.Errorf("%s is set without %s", have[0], lack[0]))
-		default:
-			found = append(found, kind.auth(values))
-		}
-	}
-	switch {
-	case len(found) > 1:
-		mistakes = append(mistakes, fmt.Errorf("more than one Atlas credential is set (%s): keep one kind", strings.Join(set, ", ")))
-	case len(set) == 0:
-		mistakes = append(mistakes, fmt.Errorf("no Atlas credential is set: set %s", strings.Join(choices, ", or ")))
-	}
-	if len(mistakes) > 0 {
-		return nil, errors.Join(mistakes...)
-	}
-	return found[0], nil
+func unusableName(name string) bool {
+	return strings.HasPrefix(name, "__") || strings.ContainsFunc(name, unicode.IsSpace) || env.CheckName(name) != nil
 }

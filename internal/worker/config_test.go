@@ -162,6 +162,13 @@ func TestMistakes(t *testing.T) {
 		{"a query", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com?key=hush"},
 			[]string{"MONGODB_ATLAS_BASE_URL must not hold a query or fragment"}},
 
+		{"the path of the API", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com/api/atlas/v2"}, []string{
+			"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, such as https://cloud.mongodb.com"}},
+		{"a port that is none", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com:99999"},
+			[]string{"MONGODB_ATLAS_BASE_URL must have a port from 1 to 65535, not 99999"}},
+		{"a line end", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com\n"}, []string{https}},
+		{"a space", []string{token, "MONGODB_ATLAS_BASE_URL= https://cloud.mongodb.com"}, []string{https}},
+
 		{"allow", []string{token, "MONGODB_ATLAS_ALLOW_HTTP=yes"},
 			[]string{"MONGODB_ATLAS_ALLOW_HTTP must be true or false"}},
 		{"half a version", []string{token, "TEMPORAL_DEPLOYMENT_NAME=d"},
@@ -173,7 +180,7 @@ func TestMistakes(t *testing.T) {
 				`TEMPORAL_DEPLOYMENT_NAME must hold no dot, colon or white space and not begin with __, got "a.b"`,
 				`TEMPORAL_WORKER_BUILD_ID must hold no white space and not begin with __, got "__a"`}},
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=8080"},
-			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, got "8080"`}},
+			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got "8080"`}},
 		{"payload keys", []string{token, "TEMPORAL_PAYLOAD_KEYS=hush,one:hush"}, []string{
 			"TEMPORAL_PAYLOAD_KEYS entry 1 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it",
 			"TEMPORAL_PAYLOAD_KEYS entry 2 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it"}},
@@ -192,19 +199,40 @@ func TestMistakes(t *testing.T) {
 		{"codec",
 			[]string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"),
 				"TEMPORAL_CODEC_TOKEN=hush hush",
-				"TEMPORAL_CODEC_ORIGINS=*,a.example.com,https://a.example.com/,ftp://a,https://me@a.example.com,https://"}, []string{
+				"TEMPORAL_CODEC_ORIGINS=*,a.example.com,https://a.example.com/,ftp://a,https://me@a.example.com,https://,https://a:99999"}, []string{
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "*"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "a.example.com"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a.example.com/"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "ftp://a"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://me@a.example.com"`,
 				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a:99999"`,
 				"TEMPORAL_CODEC_TOKEN holds white space: set the bare value"}},
 		{"log level", []string{token, "LOG_LEVEL=loud"},
 			[]string{`LOG_LEVEL must be debug, info, warn or error, got "loud"`}},
+		{"HTTP port", []string{token, "WORKER_HTTP_ADDRESS=:99999"},
+			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got ":99999"`}},
+		{"HTTP address with a line end", []string{token, "WORKER_HTTP_ADDRESS=:8080\n"},
+			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got ":8080\n"`}},
+		{"HTTP address with a space", []string{token, "WORKER_HTTP_ADDRESS= localhost:8080"},
+			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got " localhost:8080"`}},
+		{"a level above error", []string{token, "LOG_LEVEL=fatal"},
+			[]string{`LOG_LEVEL must be debug, info, warn or error, got "fatal"`}},
+		{"a level with a space", []string{token, "LOG_LEVEL=info "},
+			[]string{`LOG_LEVEL must be debug, info, warn or error, got "info "`}},
+		{"a version with a character that cannot be seen",
+			[]string{token, "TEMPORAL_DEPLOYMENT_NAME=a\u200b", "TEMPORAL_WORKER_BUILD_ID=1\u00a0"}, []string{
+				`TEMPORAL_DEPLOYMENT_NAME must hold no dot, colon or white space and not begin with __, got "a\u200b"`,
+				`TEMPORAL_WORKER_BUILD_ID must hold no white space and not begin with __, got "1\u00a0"`}},
+		{"a credential with a character that cannot be seen", []string{"MONGODB_ATLAS_ACCESS_TOKEN=hush\ufeff"},
+			[]string{"MONGODB_ATLAS_ACCESS_TOKEN holds a character that no key has: set the bare value"}},
+		{"what concerns Temporal", []string{token, "TEMPORAL_TASK_QUEUE=q ", "TEMPORAL_TLS=yes", "HTTPS_PROXY=http://"}, []string{
+			`TEMPORAL_TLS must be true or false, got "yes"`,
+			"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value",
+			"HTTPS_PROXY must be a URL such as http://proxy.example.com:3128"}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},
 		{"profile", []string{token, "TEMPORAL_PROFILE=none"}, []string{
-			"the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: unable to find profile none in config data"}},
+			`TEMPORAL_PROFILE is "none", and TEMPORAL_CONFIG_FILE has no such profile`}},
 
 		{"all at once", []string{
 			"LOG_FORMAT=xml", "LOG_LEVEL=loud", "WORKER_HTTP_ADDRESS=nowhere", "MONGODB_ATLAS_CLIENT_ID=hush hush",
@@ -212,13 +240,13 @@ func TestMistakes(t *testing.T) {
 			"MONGODB_ATLAS_BASE_URL=http://atlas.example.com", "MONGODB_ATLAS_ALLOW_HTTP=maybe",
 			"TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
 		}, []string{
-			"the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: invalid TLS config: if either client cert or key data is present, other must be present too",
+			"TEMPORAL_TLS_CLIENT_KEY_DATA is set without TEMPORAL_TLS_CLIENT_CERT_PATH or TEMPORAL_TLS_CLIENT_CERT_DATA",
 			"MONGODB_ATLAS_ALLOW_HTTP must be true or false",
 			"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas.example.com would send the credential in the clear",
 			"MONGODB_ATLAS_CLIENT_ID holds white space: set the bare value",
 			"MONGODB_ATLAS_CLIENT_ID is set without MONGODB_ATLAS_CLIENT_SECRET",
 			"MONGODB_ATLAS_PRIVATE_API_KEY is set without MONGODB_ATLAS_PUBLIC_API_KEY",
-			`WORKER_HTTP_ADDRESS must be host:port or :port, got "nowhere"`,
+			`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got "nowhere"`,
 			`LOG_LEVEL must be debug, info, warn or error, got "loud"`,
 			`LOG_FORMAT must be json or console, got "xml"`,
 		}},
@@ -245,7 +273,7 @@ func TestBrokenProfileKeepsItsKey(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := ReadConfig(cleanEnv(token, "TEMPORAL_CONFIG_FILE="+file))
 		require.ErrorContains(t, err,
-			"the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: ", text)
+			"TEMPORAL_CONFIG_FILE cannot be used: failed parsing config: toml:", text)
 		require.NotContains(t, err.Error(), "hush", text)
 	}
 }

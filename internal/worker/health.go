@@ -18,8 +18,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 )
 
-// health answers whoever runs the worker: /healthz says that the process lives,
-// /readyz that it takes work, which needs Temporal, and /metrics how it fares.
+// health serves the worker's HTTP port: /healthz tells that the process lives, /readyz that the worker takes work, for
+// which Temporal must answer, and /metrics the metrics.
 type health struct {
 	temporal client.Client
 	metrics  http.Handler
@@ -60,7 +60,7 @@ func (h *health) check(ctx context.Context) error {
 	return nil
 }
 
-// serve answers at the address until stop is called; "" serves nothing.
+// serve listens at the address until stop is called. Without an address it does nothing.
 func (h *health) serve(address string, logger *zap.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -79,15 +79,16 @@ func (h *health) serve(address string, logger *zap.Logger) (stop func(), err err
 	return func() { _ = server.Close() }, nil
 }
 
-// healthcheck is for a container's health check: the image has no other program
-// that could ask. Without a URL it asks the worker beside it.
+// healthcheck is the command for the health check of a container, whose image has no other program that sends requests.
+// Without a URL it asks the worker at WORKER_HTTP_ADDRESS.
 func healthcheck(ctx context.Context, e env.Env, args []string, stderr io.Writer) int {
 	var url string
 	if len(args) > 0 {
 		url = args[0]
 	} else {
-		host, port, err := net.SplitHostPort(e.Get(envHTTPAddress, ""))
-		if err != nil {
+		address := e.Get(envHTTPAddress, "")
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !validListenAddress(address) {
 			fmt.Fprintf(stderr, "worker: %s is not set to an address\n", envHTTPAddress)
 			return exitConfig
 		}

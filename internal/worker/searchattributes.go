@@ -53,7 +53,8 @@ const (
 func (s *searchAttributes) Usable() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(searchAttributeNames), func(name string) bool { return !s.usableLocked(name) })
+	return slices.DeleteFunc(slices.Clone(searchAttributeNames),
+		func(name string) bool { return !s.usableLocked(name) })
 }
 
 func (s *searchAttributes) usableLocked(name string) bool {
@@ -98,7 +99,9 @@ func (s *searchAttributes) check(ctx context.Context, c client.Client, namespace
 // searchAttributeTypes answers the types of those of the contract's search attributes that the namespace has. The list
 // of them is for operators, and Temporal Cloud gives it to no worker. Whoever may start workflows may count them,
 // which tells only whether an attribute is there: it is then taken for a Keyword.
-func searchAttributeTypes(ctx context.Context, c client.Client, namespace string) (map[string]enumspb.IndexedValueType, error) {
+func searchAttributeTypes(
+	ctx context.Context, c client.Client, namespace string,
+) (map[string]enumspb.IndexedValueType, error) {
 	list, err := c.OperatorService().ListSearchAttributes(ctx,
 		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err == nil {

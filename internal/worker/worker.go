@@ -1,6 +1,5 @@
-// Package worker puts the Temporal worker together: configuration, logs, the
-// Atlas client, the workflows and activities, the health endpoints and the
-// metrics.
+// Package worker puts the Temporal worker together: configuration, logs, Atlas client, workflows and activities, health
+// endpoints and metrics.
 package worker
 
 import (
@@ -8,18 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
-	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
@@ -33,8 +28,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
-// stopLimit is for a Temporal that does not answer, of which the SDK takes its
-// leave in another 10 s or more.
+// stopLimit is how long the worker waits for the SDK to stop, which takes 10 s more where Temporal does not answer.
 const stopLimit = 9 * time.Second
 
 // Exit codes of the worker.
@@ -75,7 +69,7 @@ and one kind of Atlas credential:
   MONGODB_ATLAS_ACCESS_TOKEN                                         bearer token
 `
 
-// Run is the whole program. It ends when ctx does, within 10 seconds.
+// Run is the whole program. It ends within 10 seconds after ctx does.
 func Run(ctx context.Context, args []string, environ []string, stdout, stderr io.Writer) int {
 	e := env.Env(environ)
 	switch {
@@ -110,7 +104,8 @@ func Run(ctx context.Context, args []string, environ []string, stdout, stderr io
 // Serve runs the worker until ctx ends.
 func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if config.AllowHTTP {
-		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only")
+		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. " +
+			"Use it with a simulator only")
 	}
 	limiter := ratelimit.New()
 	var shared *reads.Reads
@@ -123,7 +118,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Limiter: limiter, Observe: measured.Observe,
+		Limiter: limiter,
+		Observe: func(ctx context.Context, o atlasclient.Observation) {
+			logRequest(ctx, logger, o)
+			measured.Observe(o)
+		},
 	})
 	if err != nil {
 		return err
@@ -170,17 +169,25 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	}
 	defer stopHTTP()
 	if err := w.Start(); err != nil {
-		return fmt.Errorf("the worker cannot start in namespace %q (TEMPORAL_NAMESPACE): %w", config.Temporal.Namespace, err)
+		return fmt.Errorf("the worker cannot start in namespace %q (TEMPORAL_NAMESPACE): %w",
+			config.Temporal.Namespace, err)
 	}
 	health.ready.Store(true)
 	logger.Info("The worker runs", zap.String("version", version.Version), zap.String("taskQueue", config.TaskQueue),
-		zap.String("namespace", config.Temporal.Namespace), zap.String("temporal", config.Temporal.HostPort), zap.String("atlas", config.BaseURL))
+		zap.String("namespace", config.Temporal.Namespace), zap.String("temporal", config.Temporal.HostPort),
+		zap.String("atlas", config.BaseURL))
 
 	select {
 	case <-ctx.Done():
 	case err = <-fatal:
 	}
 	health.ready.Store(false)
+	stop(w, logger)
+	return err
+}
+
+// stop stops the worker, and gives up waiting for it after stopLimit.
+func stop(w worker.Worker, logger *zap.Logger) {
 	logger.Info("The worker stops: it takes no more work, and lets waits go on elsewhere")
 	stopped := make(chan struct{})
 	go func() {
@@ -193,11 +200,10 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	case <-time.After(stopLimit):
 		logger.Warn("The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")
 	}
-	return err
 }
 
-// deploymentOptions pin each run to the build that it begins on, so that it ends
-// on it whatever is deployed meanwhile. Without a version there are none.
+// deploymentOptions pin each run to the build that it starts on, whatever is deployed meanwhile. A worker without a
+// version has none.
 func deploymentOptions(v worker.WorkerDeploymentVersion) (o worker.DeploymentOptions) {
 	if v != (worker.WorkerDeploymentVersion{}) {
 		o.UseVersioning, o.Version, o.DefaultVersioningBehavior = true, v, workflow.VersioningBehaviorPinned
@@ -209,22 +215,6 @@ func register(w worker.Registry, acts *activities.Activities, searchAttributes f
 	flows := &workflows.Workflows{SearchAttributes: searchAttributes}
 	flows.Register(w)
 	w.RegisterActivity(acts)
-}
-
-func newLogger(config Config, out io.Writer) *zap.Logger {
-	encoding := zap.NewProductionEncoderConfig()
-	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	encoder := zapcore.NewJSONEncoder(encoding)
-	if config.LogFormat == "console" {
-		encoder = zapcore.NewConsoleEncoder(encoding)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), config.LogLevel))
-}
-
-// sdkLogger lets the Temporal SDK log through zap. An activity's failure is no
-// bug of ours, so it gets no stack trace.
-func sdkLogger(logger *zap.Logger) log.Logger {
-	return log.NewStructuredLogger(slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1))))
 }
 
 var errNotReady = errors.New("the worker is not ready")

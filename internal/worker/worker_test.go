@@ -2,17 +2,9 @@ package worker
 
 import (
 	"context"
-	"encoding/base64"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
@@ -75,7 +66,7 @@ func TestBadEnvironment(t *testing.T) {
 	require.False(t, <-dialled)
 	require.Equal(t, output{code: 2, stderr: `worker: the environment cannot be used:
 no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN
-WORKER_HTTP_ADDRESS must be host:port or :port, got "8080"
+WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got "8080"
 LOG_LEVEL must be debug, info, warn or error, got "loud"
 `}, out)
 }
@@ -108,171 +99,6 @@ func TestCannotStart(t *testing.T) {
 				lines[test.warnings])
 		})
 	}
-}
-
-// The log of a worker from its start to its end.
-func TestLog(t *testing.T) {
-	t.Parallel()
-	t.Run("json", func(t *testing.T) {
-		t.Parallel()
-		s := setup(t, atlassim.Config{})
-		p := s.run()
-		_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
-		require.NoError(t, err)
-		code, _ := p.end()
-		require.Equal(t, 0, code)
-		// The SDK logs that it gave up the polls that were open.
-		lines := slices.DeleteFunc(p.logs.lines(t),
-			func(line map[string]any) bool { return line["Error"] == "worker stopping" })
-		require.Equal(t, []map[string]any{
-			{"level": "info", "msg": "The health endpoints are served",
-				"address": strings.TrimPrefix(p.url, "http://")},
-			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue,
-				"WorkerID": lines[1]["WorkerID"]}, // the SDK's
-			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue,
-				"namespace": "default",
-				"temporal":  s.on.FrontendHostPort(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
-			{"level": "info", "msg": "The worker stops: it takes no more work, and lets waits go on elsewhere"},
-			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue,
-				"WorkerID": lines[1]["WorkerID"]},
-			{"level": "info", "msg": "The worker has stopped"},
-		}, lines)
-	})
-	t.Run("console", func(t *testing.T) {
-		t.Parallel()
-		s := setup(t, atlassim.Config{}, "LOG_FORMAT=console", "WORKER_HTTP_ADDRESS=")
-		l := s.runUntil("The worker runs")
-		for line := range strings.Lines(l) {
-			require.Regexp(t,
-				regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)\tinfo\t[^{]+(\t\{.*\})?\n$`), line)
-		}
-		require.Contains(t, l, "\tinfo\tStarted Worker\t{")
-	})
-	t.Run("debug", func(t *testing.T) {
-		t.Parallel()
-		s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug", "LOG_FORMAT=json")
-		p := s.run()
-		_, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
-		require.NoError(t, err)
-		require.Equal(t, "debug", p.logs.line(t, "ExecuteActivity")["level"])
-	})
-	t.Run("error", func(t *testing.T) {
-		t.Parallel()
-		s := setup(t,
-			atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, Method: "POST"}}},
-			"LOG_LEVEL=error", "WORKER_HTTP_ADDRESS=")
-		l := s.runUntil("Activity error.")
-		for line := range strings.Lines(l) {
-			require.Contains(t, line, `{"level":"error",`)
-			require.NotContains(t, line, "stacktrace")
-			require.NotContains(t, line, ".go:")
-		}
-	})
-	t.Run("plain http", func(t *testing.T) {
-		t.Parallel()
-		s := setup(t, atlassim.Config{}, "MONGODB_ATLAS_ALLOW_HTTP=true")
-		p := s.run()
-		require.Equal(t,
-			map[string]any{"level": "warn",
-				"msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only"},
-			p.logs.lines(t)[0])
-	})
-}
-
-// runUntil runs a worker and one workflow until the log holds the message, and returns the log.
-func (s *stack) runUntil(message string) string {
-	s.t.Helper()
-	p := s.begin()
-	s.start()
-	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, patience,
-		5*time.Millisecond)
-	code, _ := p.end()
-	require.Equal(s.t, 0, code)
-	return p.logs.String()
-}
-
-// No line of the log holds a secret, at level debug, with each kind of credential, while requests fail.
-func TestNoSecretInTheLog(t *testing.T) {
-	t.Parallel()
-	const secret = "4f1c-secret-of-the-tests"
-	for _, test := range []struct {
-		name string
-		sim  atlassim.Config
-		env  []string
-	}{
-		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: secret},
-			[]string{"MONGODB_ATLAS_CLIENT_ID=mdb_sa_id_1", "MONGODB_ATLAS_CLIENT_SECRET=" + secret}},
-		{"API key", atlassim.Config{PublicKey: "abcdefgh", PrivateKey: secret},
-			[]string{"MONGODB_ATLAS_PUBLIC_API_KEY=abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY=" + secret}},
-		{"access token", atlassim.Config{AccessToken: secret}, []string{"MONGODB_ATLAS_ACCESS_TOKEN=" + secret}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			test.sim.Faults = []atlassim.Fault{
-				{Kind: atlassim.FaultReset, Times: 1}, {Kind: atlassim.FaultHTML, Status: 503, Times: 1},
-				{Kind: atlassim.FaultGarbage, Times: 1},
-			}
-			s := setup(t, test.sim, append([]string{"MONGODB_ATLAS_ACCESS_TOKEN=", "LOG_LEVEL=debug"}, test.env...)...)
-			// What is sent is made from the secret and must not be logged either.
-			wire := newRecordingProxy(t, strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL="))
-			s.env = append(s.env, "MONGODB_ATLAS_BASE_URL="+wire.url)
-			p := s.run()
-			cluster, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
-			require.NoError(t, err)
-			require.Equal(t, contract.StateIdle, cluster.StateName)
-			code, _ := p.end()
-			require.Equal(t, 0, code)
-			require.Contains(t, p.logs.String(), `"level":"debug"`)
-			require.Contains(t, p.logs.String(), "503 Service Unavailable", "what went wrong is there")
-
-			credentials := wire.credentials()
-			require.NotEmpty(t, credentials)
-			for _, hidden := range append(credentials, secret, base64.StdEncoding.EncodeToString([]byte(secret))) {
-				require.NotContains(t, p.logs.String(), hidden)
-			}
-		})
-	}
-}
-
-// recordingProxy stands between the worker and the simulator and keeps each credential that is sent.
-type recordingProxy struct {
-	url string
-	mu  sync.Mutex
-	all map[string]bool
-}
-
-func newRecordingProxy(t *testing.T, to string) *recordingProxy {
-	t.Helper()
-	target, err := url.Parse(to)
-	require.NoError(t, err)
-	recordingProxy := &recordingProxy{all: map[string]bool{}}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
-			panic(http.ErrAbortHandler) // as the simulator does
-		}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
-			if m := regexp.MustCompile(`response="([0-9a-f]+)"`).FindStringSubmatch(credential); m != nil {
-				credential = m[1]
-			}
-			recordingProxy.mu.Lock()
-			recordingProxy.all[credential] = true
-			recordingProxy.mu.Unlock()
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	recordingProxy.url = server.URL
-	return recordingProxy
-}
-
-func (t *recordingProxy) credentials() (out []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for c := range t.all {
-		out = append(out, c)
-	}
-	return out
 }
 
 // A worker that is told to stop ends within the bound, whatever it is doing, and its workflows go on running.

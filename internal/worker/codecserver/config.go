@@ -42,8 +42,8 @@ func ReadConfig(e env.Env) (Config, error) {
 				"with commas between them, got %q", EnvOrigins, origin))
 		}
 	}
-	if strings.ContainsAny(c.Token, " \t\r\n") {
-		mistakes = append(mistakes, errors.New(EnvToken+" holds white space: set the bare value"))
+	if err := env.CheckSecret(c.Token); err != nil {
+		mistakes = append(mistakes, fmt.Errorf("%s %w", EnvToken, err))
 	}
 	return c, errors.Join(mistakes...)
 }
@@ -51,5 +51,6 @@ func ReadConfig(e env.Env) (Config, error) {
 // isOrigin tells whether a text has the form that browsers send: scheme, host and port, and nothing else.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && text == u.Scheme+"://"+u.Host
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && text == u.Scheme+"://"+u.Host &&
+		env.ValidHost(u.Hostname()) && !strings.HasSuffix(u.Host, ":") && (u.Port() == "" || env.ValidPort(u.Port()))
 }
