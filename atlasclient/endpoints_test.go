@@ -306,10 +306,10 @@ func TestAnswerThatIsNoCluster(t *testing.T) {
 		{"an envelope", `{"status":200,"content":` + flexAnswer + `}`, none},
 		{"a list", `{"results":[` + flexAnswer + `]}`, none},
 		{"another cluster", `{"name":"billing","stateName":"IDLE"}`, `the body is another cluster, "billing"`},
-		{"a name of another type", `{"name":7,"stateName":"IDLE"}`, "the body is not the JSON expected: name is of type number"},
+		{"a name of another type", `{"name":7,"stateName":"IDLE"}`, "the body is not the JSON expected: Cluster.name is of type number"},
 		{"a string", `"IDLE"`, "the body is not the JSON expected: all of it is of type string"},
-		{"a body that is too big to be one", `{"name":"orders","stateName":"IDLE","links":"` + strings.Repeat("x", 600_000) + `"}`,
-			"the body is not the JSON expected: a cluster of more than 512 KiB"},
+		{"too many tags", `{"name":"orders","stateName":"IDLE","tags":[` + strings.Repeat("null,", 100) + `null]}`,
+			"the body is no cluster: it has 101 tags, and Atlas keeps 50"},
 	} {
 		for _, e := range endpoints() {
 			if _, isCluster := e.want.(*atlasclient.Cluster); !isCluster {
