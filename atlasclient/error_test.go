@@ -68,6 +68,14 @@ func failures() []failing {
 			want: atlasclient.Error{Status: 503, RetryAfter: ptr(7 * time.Second)}, text: "503"},
 		{name: "HTML that says it is JSON", answer: answers(504, html, "Content-Type", "application/json"),
 			want: atlasclient.Error{Status: 504}, text: "504"},
+		{name: "a firewall's HTML", answer: answers(403, html, "Content-Type", "text/html"),
+			want: atlasclient.Error{Status: 403}, text: "403"},
+		{name: "a gateway's JSON", answer: answers(403, `{"message":"Forbidden"}`),
+			want: atlasclient.Error{Status: 403}, text: "403"},
+		{name: "no final answer", answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "Upgrade")
+			w.WriteHeader(101)
+		}, want: atlasclient.Error{Status: 101}, text: "status 101: an answer that announces another, which did not come"},
 		{name: "empty error", answer: answers(404, ""), want: atlasclient.Error{Status: 404}, text: "404"},
 		{name: "another JSON", answer: answers(418, `[1, 2]`), want: atlasclient.Error{Status: 418}, text: "418"},
 		{name: "detail only", answer: answers(500, `{"detail":"Oops."}`), want: atlasclient.Error{Status: 500, Detail: "Oops."}, text: "500: Oops."},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,6 +140,11 @@ func tokenEnd(life json.RawMessage, now time.Time) time.Time {
 	return now.Add(time.Duration(min(seconds, maxTokenLife.Seconds()) * float64(time.Second)))
 }
 
+// oauthCodes are the codes with which a token endpoint refuses (RFC 6749, section 5.2).
+var oauthCodes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+}
+
 // parseOAuth takes what a refusal of the token endpoint says in the words of OAuth, where it has none of Atlas's.
 func (e *Error) parseOAuth(body []byte) {
 	var a struct {
@@ -146,6 +152,6 @@ func (e *Error) parseOAuth(body []byte) {
 		ErrorDescription string `json:"error_description"`
 	}
 	_ = json.Unmarshal(body, &a) // Atlas has a number there
-	e.FromAtlas = e.FromAtlas || a.Error != ""
+	e.FromAtlas = e.FromAtlas || slices.Contains(oauthCodes, a.Error)
 	e.Detail = cmp.Or(e.Detail, a.ErrorDescription, a.Error)
 }

@@ -283,17 +283,24 @@ func TestTokensRunOut(t *testing.T) {
 // What OAuth says in words of its own is said on.
 func TestTokenRefused(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ answer, want string }{
-		"a code":               {`{"error":"invalid_client"}`, "400: invalid_client"},
-		"a code and words":     {`{"error":"invalid_client","error_description":"Who is it?"}`, "400: Who is it?"},
-		"Atlas's words":        {`{"errorCode":"IP_ADDRESS_NOT_ON_ACCESS_LIST","detail":"Not from there.","error":400}`, "400 IP_ADDRESS_NOT_ON_ACCESS_LIST: Not from there."},
-		"both; Atlas's it are": {`{"error":"invalid_client","detail":"Not from there."}`, "400: Not from there."},
-		"nothing":              {`{}`, "400"},
+	for name, test := range map[string]struct {
+		answer, want string
+		fromAtlas    bool
+	}{
+		"a code":           {`{"error":"invalid_client"}`, "400: invalid_client", true},
+		"a code and words": {`{"error":"invalid_client","error_description":"Who is it?"}`, "400: Who is it?", true},
+		"Atlas's words": {`{"errorCode":"IP_ADDRESS_NOT_ON_ACCESS_LIST","detail":"Not from there.","error":400}`,
+			"400 IP_ADDRESS_NOT_ON_ACCESS_LIST: Not from there.", true},
+		"both: Atlas's go before": {`{"error":"invalid_client","detail":"Not from there."}`, "400: Not from there.", true},
+		"a gateway's":             {`{"error":"Forbidden"}`, "400: Forbidden", false},
+		"nothing":                 {`{}`, "400", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := setupAuth(t, account, step{want: buyToken, status: 400, with: map[string]string{"Content-Type": "application/json"}, answer: test.answer})
-			require.EqualError(t, get(c, t.Context()), buyToken+": "+test.want)
+			c := setupAuth(t, account, step{want: buyToken, status: 400, answer: test.answer})
+			err := get(c, t.Context())
+			require.EqualError(t, err, buyToken+": "+test.want)
+			require.Equal(t, test.fromAtlas, asError(t, err).FromAtlas)
 		})
 	}
 	t.Run("with status 200", func(t *testing.T) {
