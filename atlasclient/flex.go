@@ -21,9 +21,11 @@ type FlexClusterRequest struct {
 	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled"`
 }
 
-// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the cluster CREATING. A name that is taken is
-// a 400 DUPLICATE_CLUSTER_NAME.
-func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexClusterRequest) (*Cluster, *Response, error) {
+// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the cluster CREATING. A name that is taken
+// is a 400 DUPLICATE_CLUSTER_NAME.
+func (c *Client) CreateFlexCluster(
+	ctx context.Context, groupID string, r FlexClusterRequest,
+) (*Cluster, *Response, error) {
 	// Read-only in Atlas's description of the request.
 	r.ProviderSettings.ProviderName, r.ProviderSettings.DiskSizeGB = "", 0
 	return c.cluster(ctx, r.Name, call{

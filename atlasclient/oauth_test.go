@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -28,7 +26,8 @@ var (
 
 // with is the step of GET orders with a token.
 func with(token string, status int, answer string) step {
-	return step{want: getOrders, header: map[string]string{"Authorization": "Bearer " + token}, status: status, answer: answer}
+	header := map[string]string{"Authorization": "Bearer " + token}
+	return step{want: getOrders, header: header, status: status, answer: answer}
 }
 
 func TestTokenRequest(t *testing.T) {
@@ -40,8 +39,9 @@ func TestTokenRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			buy := token("one")
+			credential := url.QueryEscape(auth.ClientID) + ":" + url.QueryEscape(auth.ClientSecret)
 			buy.header = map[string]string{
-				"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(auth.ClientID)+":"+url.QueryEscape(auth.ClientSecret))),
+				"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(credential)),
 				"Content-Type":  "application/x-www-form-urlencoded",
 				"User-Agent":    "atlas-provisioner/" + version.Version,
 			}
@@ -121,11 +121,10 @@ func TestTokenLife(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				fetched := 0
-				c := newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
-					guard(account, func(w http.ResponseWriter, r *http.Request) {
-						fetched++
-						answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(w, r)
-					}, answers(200, ordersAnswer)))})
+				c := overPipe(t, account, guard(account, func(w http.ResponseWriter, r *http.Request) {
+					fetched++
+					answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(w, r)
+				}, answers(200, ordersAnswer)))
 				require.NoError(t, get(c, t.Context()))
 				if life == 0 {
 					time.Sleep(10 * 365 * 24 * time.Hour)
@@ -166,11 +165,9 @@ func TestRevokedToken(t *testing.T) {
 func TestRevokedTokenBody(t *testing.T) {
 	t.Parallel()
 	var bodies []string
-	c := newClient(t, atlasclient.Options{Auth: account, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	c := overTransport(t, account, func(r *http.Request) *http.Response {
 		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
+		assert.NoError(t, err)
 		status, answer := 401, ""
 		switch {
 		case r.URL.Path == "/api/oauth/token":
@@ -181,8 +178,8 @@ func TestRevokedTokenBody(t *testing.T) {
 		if r.URL.Path != "/api/oauth/token" {
 			bodies = append(bodies, string(body))
 		}
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(answer))}, nil
-	})})
+		return reply(status, nil, answer)
+	})
 	_, _, err := c.CreateFlexCluster(t.Context(), group, orders)
 	require.NoError(t, err)
 	require.Len(t, bodies, 2)
@@ -220,13 +217,17 @@ func TestRejected(t *testing.T) {
 			[]string{getOrders + ": 401 NOT_IN_GROUP"}},
 		{"in HTML", []step{token("one"), with("one", 401, html), token("two"), with("two", 200, ordersAnswer)}, []string{""}},
 		{"in half a body",
-			[]step{token("one"), {want: getOrders, instead: truncated(401, notInGroup)}, token("two"), with("two", 200, ordersAnswer)},
+			[]step{
+				token("one"), {want: getOrders, instead: truncated(401, notInGroup)},
+				token("two"), with("two", 200, ordersAnswer),
+			},
 			[]string{""}},
 		{"403 is not about the token", []step{token("one"), with("one", 403, unauthorized)},
 			[]string{getOrders + ": 403 UNEXPECTED_ERROR: You are not authorized for this resource."}},
 		{"and there is no new one", []step{token("one"), with("one", 401, unauthorized), {want: buyToken, status: 429}},
 			[]string{buyToken + ": 429"}},
-		{"and what comes then is another error", []step{token("one"), with("one", 401, unauthorized), token("two"), with("two", 503, html)},
+		{"and what comes then is another error",
+			[]step{token("one"), with("one", 401, unauthorized), token("two"), with("two", 503, html)},
 			[]string{getOrders + ": 503"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -260,7 +261,9 @@ func TestWrongSecret(t *testing.T) {
 	t.Parallel()
 	c, sim := setupSim(t, accountSim, atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wr0ng-secret"})
 	err := get(c, t.Context())
-	require.Equal(t, &atlasclient.Error{Status: 401, Detail: "invalid_client", FromAtlas: true, Method: "POST", Path: "/api/oauth/token"}, err)
+	require.Equal(t, &atlasclient.Error{
+		Status: 401, Detail: "invalid_client", FromAtlas: true, Method: "POST", Path: "/api/oauth/token",
+	}, err)
 	require.EqualError(t, err, "POST /api/oauth/token: 401: invalid_client")
 	require.NotContains(t, everything(t, err), "wr0ng-secret")
 	require.NotContains(t, everything(t, err), base64.StdEncoding.EncodeToString([]byte("mdb_sa_id_1:wr0ng-secret")))
@@ -305,12 +308,12 @@ func TestTokenRefused(t *testing.T) {
 	}
 	t.Run("with status 200", func(t *testing.T) {
 		t.Parallel()
-		c := setupAuth(t, account, step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: `{"error":"invalid_client"}`})
+		c := setupAuth(t, account, step{want: buyToken, answer: `{"error":"invalid_client"}`})
 		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: the answer holds no token")
 	})
 	t.Run("no token in it", func(t *testing.T) {
 		t.Parallel()
-		c := setupAuth(t, account, step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: `{"token_type":"Bearer"}`},
+		c := setupAuth(t, account, step{want: buyToken, answer: `{"token_type":"Bearer"}`},
 			token("one"), with("one", 200, ordersAnswer))
 		require.EqualError(t, get(c, t.Context()), buyToken+": status 200: the answer holds no token")
 		require.NoError(t, get(c, t.Context()), "the next request asks again")

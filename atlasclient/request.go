@@ -45,9 +45,9 @@ func (c call) resource() string {
 	return resource
 }
 
-// do is the path that every request goes through. It turns everything but a good answer into an [*Error]; only what the
-// limiter says, and the end of ctx before the request was sent, come back as they are. What it answers holds nothing but
-// plain text, whatever Atlas or a proxy sent.
+// do is the path that every request goes through. It turns everything but a good answer into an [*Error]; only what
+// the limiter says, and the end of ctx before the request was sent, come back as they are. All texts that it answers
+// are plain, whatever Atlas or a proxy sent.
 func (c *Client) do(ctx context.Context, call call) (*Response, error) {
 	release := func(Observation) {}
 	if c.limiter != nil {
@@ -179,7 +179,8 @@ func decode(body []byte, into any) error {
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped):
-		return fmt.Errorf("the body is not the JSON expected: %s is of type %s", cmp.Or(mistyped.Field, "all of it"), mistyped.Value)
+		return fmt.Errorf("the body is not the JSON expected: %s is of type %s",
+			cmp.Or(mistyped.Field, "all of it"), mistyped.Value)
 	case err != nil:
 		return fmt.Errorf("the body is not the JSON expected: %w", err)
 	}

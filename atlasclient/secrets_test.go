@@ -36,9 +36,10 @@ func credentials() map[string]atlasclient.Auth {
 // digest and sells tokens, unless token does that.
 func guard(auth atlasclient.Auth, token, next http.HandlerFunc) http.Handler {
 	if token == nil {
-		token = answers(200, fmt.Sprintf(tokenReply, accessToken), "Content-Type", "application/json")
+		token = answers(200, fmt.Sprintf(tokenReply, accessToken))
 	}
-	challenge := answers(401, "{}", "WWW-Authenticate", `Digest realm="MMS Public API", domain="", nonce="n0nce", algorithm=MD5, qop="auth", stale=false`)
+	challenge := answers(401, "{}", "WWW-Authenticate",
+		`Digest realm="MMS Public API", domain="", nonce="n0nce", algorithm=MD5, qop="auth", stale=false`)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, digest := auth.(atlasclient.APIKey)
 		switch {
@@ -69,11 +70,12 @@ func echoes() []failing {
 		}
 	}
 	return []failing{
-		{name: "in every field", answer: echo(403, `{"errorCode":"SAID","detail":"SAID","reason":"SAID","parameters":["SAID",["SAID"]]}`)},
+		{name: "in every field",
+			answer: echo(403, `{"errorCode":"SAID","detail":"SAID","reason":"SAID","parameters":["SAID",["SAID"]]}`)},
 		{name: "in X-Error-Code", answer: echo(403, "", "X-Error-Code", "SAID")},
 		{name: "in a redirect", answer: echo(302, "", "Location", "/login?as=SAID")},
-		{name: "in the words of OAuth", answer: echo(400, `{"error":"SAID","error_description":"SAID"}`, "Content-Type", "application/json")},
-		{name: "in the words of OAuth, with 200", answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`, "Content-Type", "application/json")},
+		{name: "in the words of OAuth", answer: echo(400, `{"error":"SAID","error_description":"SAID"}`)},
+		{name: "in the words of OAuth, with 200", answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`)},
 		{name: "in no JSON", answer: echo(200, `"SAID"`, "Content-Type", "application/json")},
 		{name: "in a truncated body", answer: echo(500, `"SAID"`, "Content-Length", "10000")},
 		{name: "in HTML", answer: echo(502, `<p>"SAID"</p>`, "Content-Type", "text/html")},

@@ -107,7 +107,8 @@ func TestErrorTexts(t *testing.T) {
 			header http.Header
 			body   string
 		}{
-			"each field":      {400, nil, fmt.Sprintf(`{"errorCode":%[1]s,"detail":%[1]s,"reason":%[1]s,"parameters":[%[1]s,[%[1]s]]}`, shorter)},
+			"each field": {400, nil, fmt.Sprintf(
+				`{"errorCode":%[1]s,"detail":%[1]s,"reason":%[1]s,"parameters":[%[1]s,[%[1]s]]}`, shorter)},
 			"detail":          {400, nil, `{"detail":` + quoted + `}`},
 			"OAuth's words":   {400, nil, fmt.Sprintf(`{"error":%s,"error_description":%s}`, shorter, quoted)},
 			"X-Error-Code":    {400, http.Header{"X-Error-Code": {text}}, ""},
@@ -121,14 +122,9 @@ func TestErrorTexts(t *testing.T) {
 			for _, credential := range []string{"none", "service account", "API key"} {
 				t.Run(name+"/"+place+"/"+credential, func(t *testing.T) {
 					t.Parallel()
-					auth := credentials()[credential]
-					c := newClient(t, atlasclient.Options{Auth: auth, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-						header := test.header.Clone()
-						if header == nil {
-							header = http.Header{}
-						}
-						return &http.Response{StatusCode: test.status, Header: header, Body: io.NopCloser(strings.NewReader(test.body))}, nil
-					})})
+					c := overTransport(t, credentials()[credential], func(*http.Request) *http.Response {
+						return reply(test.status, test.header.Clone(), test.body)
+					})
 					e := asError(t, get(c, t.Context()))
 					require.Equal(t, test.status, e.Status)
 					requireAllPlain(t, e)
@@ -152,13 +148,13 @@ func TestTextsOfOtherErrors(t *testing.T) {
 		} {
 			t.Run(name+"/"+place, func(t *testing.T) {
 				t.Parallel()
-				c := newClient(t, atlasclient.Options{BaseURL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				c := overServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					conn, _, err := http.NewResponseController(w).Hijack()
 					if assert.NoError(t, err) {
 						_, _ = io.WriteString(conn, answer)
 						_ = conn.Close()
 					}
-				}))})
+				}))
 				requireAllPlain(t, asError(t, get(c, t.Context())))
 			})
 		}
@@ -175,14 +171,13 @@ func TestClusterTexts(t *testing.T) {
 			body := fmt.Sprintf(`{"name":"orders","id":%[1]s,"groupId":%[1]s,"stateName":%[1]s,"mongoDBVersion":%[1]s,
 				"connectionStrings":{"standard":%[1]s,"standardSrv":%[1]s},"tags":[{"key":%[1]s,"value":%[1]s}],
 				"providerSettings":{"providerName":%[1]s,"backingProviderName":%[1]s,"regionName":%[1]s}}`, quoted)
-			c := newClient(t, atlasclient.Options{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			c := overTransport(t, nil, func(r *http.Request) *http.Response {
 				answer := body
 				if strings.HasSuffix(r.URL.Path, "/flexClusters") {
 					answer = `{"results":[` + body + `],"totalCount":1}`
 				}
-				return &http.Response{StatusCode: 200, Header: http.Header{"Sunset": {text}, "Deprecation": {text}},
-					Body: io.NopCloser(strings.NewReader(answer))}, nil
-			})})
+				return reply(200, http.Header{"Sunset": {text}, "Deprecation": {text}}, answer)
+			})
 			cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 			require.NoError(t, err)
 			requireAllPlain(t, cluster)
@@ -205,7 +200,8 @@ func TestPlainTextIsKept(t *testing.T) {
 	const text = "Größe ☃ 日本語 👩‍👩‍👧 a+b=c; \"quoted\" \\ <b>"
 	c := setup(t,
 		step{want: getOrders, status: 400, answer: `{"errorCode":"E","detail":` + asJSON(text) + `}`},
-		step{want: getOrders, answer: `{"name":"orders","stateName":"IDLE","tags":[{"key":"k","value":` + asJSON(text) + `}]}`},
+		step{want: getOrders,
+			answer: `{"name":"orders","stateName":"IDLE","tags":[{"key":"k","value":` + asJSON(text) + `}]}`},
 	)
 	require.Equal(t, text, asError(t, get(c, t.Context())).Detail)
 	cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")

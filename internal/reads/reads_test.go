@@ -44,7 +44,7 @@ func (a *inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 		a.lists++
 		status, body = a.list()
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 func (a *inMemory) list() (status int, body string) {
@@ -351,7 +351,8 @@ func TestInterval(t *testing.T) {
 		for i := range test.elsewhere {
 			r.Enter("elsewhere", fmt.Sprint(i), Flex, time.Now())
 		}
-		require.Equal(t, test.want, w.Interval(time.Second).Round(time.Millisecond), "%d here, %d elsewhere", test.here, test.elsewhere)
+		got := w.Interval(time.Second).Round(time.Millisecond)
+		require.Equal(t, test.want, got, "%d here, %d elsewhere", test.here, test.elsewhere)
 	}
 }
 
