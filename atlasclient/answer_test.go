@@ -12,7 +12,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// An answer that is no cluster, or another one, is none that can be read: nothing is taken from it.
+// An answer with status 2xx that is no cluster, or another cluster, is an error.
 func TestAnswerThatIsNoCluster(t *testing.T) {
 	t.Parallel()
 	const none = "the body is no cluster: it has no name or no stateName"
@@ -50,7 +50,7 @@ func TestAnswerThatIsNoCluster(t *testing.T) {
 	}
 }
 
-// A date is read in each form that one can read. One that is none is zero, and the cluster is read all the same.
+// createDate is read in all usual forms. Where it is no date, it is zero, and the rest of the cluster is read.
 func TestCreateDate(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 8, 10, 3, 2, 55, 0, time.UTC)

@@ -11,8 +11,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// One request and its answer over the loopback interface, the server's share
-// included:
+// This measures one request and its answer over the loopback interface, with the work of the server:
 //
 //	go test ./atlasclient -run '^$' -bench . -benchmem
 func BenchmarkGetFlexCluster(b *testing.B) {
@@ -41,7 +40,7 @@ func BenchmarkGetFlexCluster(b *testing.B) {
 	})
 }
 
-// An error's way, with its JSON.
+// This measures a request whose answer is an error with JSON.
 func BenchmarkError(b *testing.B) {
 	body := `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME",
 		"parameters":["cluster orders","` + group + `"],"reason":"Bad Request"}`
@@ -54,7 +53,7 @@ func BenchmarkError(b *testing.B) {
 	}
 }
 
-// Decoding alone: a page of 500 clusters, without a network.
+// This measures the decoding of a page of 500 clusters, without a network.
 func BenchmarkListFlexClusters(b *testing.B) {
 	page := fmt.Sprintf(`{"results":[%s%s],"totalCount":500}`, strings.Repeat(flexAnswer+",", 499), flexAnswer)
 	empty := `{"results":[],"totalCount":500}`

@@ -198,7 +198,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// What a transport may leave out of an answer is not missed.
+// The client does without what a transport may leave out of an answer.
 func TestBareTransport(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
@@ -225,7 +225,7 @@ func TestBareTransport(t *testing.T) {
 	}
 }
 
-// A busy worker dials as often as it has requests at the same time, and no more.
+// A busy worker has as many connections as it has requests at the same time, and no more.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	const many = 20
@@ -294,7 +294,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// Requests of many goroutines do not meet in one another's answers.
+// Each of many concurrent requests gets its own answer.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {

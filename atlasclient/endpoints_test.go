@@ -36,7 +36,7 @@ const (
 		"providerSettings": {"backingProviderName": "AWS", "providerName": "SERVERLESS", "regionName": "US_EAST_1"},
 		"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}
 	}`
-	// What a create that has only just begun answers.
+	// bareAnswer is the answer to a create that has only just begun.
 	bareAnswer = `{
 		"id": "0123456789abcdef01234567", "name": "orders", "stateName": "CREATING", "connectionStrings": {}, "tags": null
 	}`
@@ -184,7 +184,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// A call that fails answers an error and nothing else.
+// A method that fails returns an error and nothing else.
 func TestEndpointsFail(t *testing.T) {
 	t.Parallel()
 	for _, test := range endpoints() {
@@ -206,7 +206,7 @@ func TestEndpointsFail(t *testing.T) {
 	}
 }
 
-// Whatever a segment holds, it stays one segment of the path.
+// A project id or a name stays one segment of the path, whatever it holds.
 func TestPathSegments(t *testing.T) {
 	t.Parallel()
 	for segment, wire := range map[string]string{

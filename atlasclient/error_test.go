@@ -23,7 +23,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 )
 
-// failing is an answer, or none, that is an error.
+// failing is what a server does that is an error, and the error.
 type failing struct {
 	name   string
 	answer http.HandlerFunc
@@ -197,8 +197,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// The same answers to the request for a token: the status is never lost, and
-// the path says what failed.
+// The same answers come to the request for a token. The status is never lost, and the path says what failed.
 func TestTokenErrors(t *testing.T) {
 	t.Parallel()
 	for _, test := range failures() {
@@ -207,11 +206,11 @@ func TestTokenErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
 					BaseURL: "http://localhost", Auth: atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
-					Transport: atlassimtest.Pipe(t, script(t, step{want: buyToken, instead: test.answer})),
+					Transport: atlassimtest.Pipe(t, script(t, step{want: postToken, instead: test.answer})),
 				})
 				err := get(c, t.Context())
 				got := asError(t, err)
-				require.EqualError(t, err, buyToken+": "+test.text)
+				require.EqualError(t, err, postToken+": "+test.text)
 				require.Equal(t, got.Status == 0 || strings.Contains(err.Error(), ": status "), got.Err != nil)
 				test.want.Method, test.want.Path, test.want.Err = "POST", "/api/oauth/token", got.Err
 				test.want.FromAtlas = test.want.ErrorCode != ""
@@ -221,7 +220,7 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
-// 4 MiB are read, and not a byte more.
+// A body of 4 MiB is read, and a longer one is an error.
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
 	body := ordersAnswer + strings.Repeat(" ", 4<<20-len(ordersAnswer))
@@ -233,7 +232,7 @@ func TestBodyLimit(t *testing.T) {
 	require.EqualError(t, get(c, t.Context()), getOrders+": status 200: the body has more than 4 MiB")
 }
 
-// Nothing goes to the place of a redirect, a credential least of all.
+// No redirect is followed, so that no credential goes to another host.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -320,7 +319,7 @@ func TestCancellation(t *testing.T) {
 	}
 }
 
-// Who is cancelled before has sent nothing, not even for a token.
+// A context that was cancelled before sends nothing, not even a request for a token.
 func TestCancelledBefore(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
@@ -340,8 +339,7 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		// The near end of a connection: a port that is taken, so that nobody
-		// else gets it meanwhile, and on which nobody listens.
+		// The near end of a connection has a port on which nobody listens and which nobody else can get meanwhile.
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = l.Close() })
@@ -353,7 +351,7 @@ func TestUnreachable(t *testing.T) {
 			err := get(newClient(t, atlasclient.Options{BaseURL: "http://" + address, Auth: auth}), t.Context())
 			request := getOrders
 			if name == "service account" {
-				request = buyToken
+				request = postToken
 			}
 			require.EqualError(t, err, fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address))
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -361,8 +359,7 @@ func TestUnreachable(t *testing.T) {
 		}
 	})
 
-	// The handlers see nothing: no request is made of a server that is not who
-	// it should be.
+	// No request is sent to a server that cannot prove who it is.
 	for name, start := range map[string]func(*httptest.Server){
 		"not verified": (*httptest.Server).StartTLS, "no TLS": (*httptest.Server).Start,
 	} {
@@ -432,7 +429,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// A body cannot lie about the request or the status.
+// What a body says of the request or the status is not believed.
 func TestErrorBodyIsOnlyABody(t *testing.T) {
 	t.Parallel()
 	c := setup(t, step{want: getOrders, status: 500,

@@ -63,7 +63,7 @@ func TestRetryAfter(t *testing.T) {
 	require.Nil(t, retryAfter(nil, now))
 }
 
-// A wait is between none and a day, whatever is asked for.
+// Retry-After is read as a time from 0 to a day, whatever it holds.
 func FuzzRetryAfter(f *testing.F) {
 	const date = "Tue, 01 Sep 2026 12:00:00 GMT"
 	for _, v := range []string{
@@ -86,8 +86,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Whatever the segments hold, the path has as many, below the API's root, and a
-// server that unescapes each finds them as they were.
+// A path has as many segments as its endpoint, and a server that unescapes them gets what went in.
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{
 		"orders", "", ".", "..", "...", "../..", "a/b", "%2e%2e", "%2F", "a?b", "a#b", "a b", "ä☃", `a\b`,
@@ -115,8 +114,7 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// No body, whatever it holds, hides the request or the status, and what is
-// Atlas's JSON is read in full.
+// The request and the status stand in an error whatever the body holds. A body in Atlas's JSON is read in full.
 func FuzzErrorParse(f *testing.F) {
 	for _, body := range []string{
 		"", "null", "{}", "[]", "0", `"x"`, "<html>", "{", "\xff\x00", strings.Repeat("[", 10001),
@@ -149,7 +147,7 @@ func FuzzErrorParse(f *testing.F) {
 		got.parse(said)
 		require.Equal(t, want, got)
 
-		// What stands for a credential must not itself look like it.
+		// A credential that is part of its replacement cannot be checked.
 		if secret != "" && !strings.ContainsAny(secret, "[]") && !strings.Contains("[redacted]", secret) {
 			e.Detail, e.Parameters = "signed with "+secret+".", append(e.Parameters, secret, strconv.Quote(secret))
 			e.redact(secret)
@@ -161,7 +159,7 @@ func FuzzErrorParse(f *testing.F) {
 	})
 }
 
-// What comes of a text is valid UTF-8 of at most so many bytes and without control characters; good text is kept.
+// A plain text is valid UTF-8, within the limit and without control characters. A text that is plain already is kept.
 func FuzzPlainText(f *testing.F) {
 	for _, s := range []string{
 		"", "orders", "\xff", "\x1b[31m", "☃☃☃", "\u202e", strings.Repeat("\xff", 100), strings.Repeat("é", 50),

@@ -13,9 +13,9 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// heads serves connections by hand and notes the lines of each request's head,
-// as they are on the wire. It challenges for a digest once.
-func heads(t *testing.T) (url string, sent func() [][]string) {
+// rawServer is a server that notes the lines of each request's head as they are on the wire. It challenges for a digest
+// once.
+func rawServer(t *testing.T) (url string, sent func() [][]string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -65,8 +65,7 @@ func heads(t *testing.T) (url string, sent func() [][]string) {
 	}
 }
 
-// Whatever a name, a project or a credential holds, the request on the wire is
-// the one that was meant, with no header and no line more.
+// Nothing in a name, a project id or a credential adds a header or a line to the request on the wire.
 func TestInjection(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{
@@ -89,7 +88,7 @@ func TestInjection(t *testing.T) {
 		} {
 			t.Run(name+"/"+evil, func(t *testing.T) {
 				t.Parallel()
-				url, sent := heads(t)
+				url, sent := rawServer(t)
 				c := newClient(t, atlasclient.Options{BaseURL: url, Auth: test.auth})
 				_, _, err := c.GetFlexCluster(t.Context(), test.project, test.named)
 				require.Error(t, err)

@@ -69,7 +69,7 @@ func TestList(t *testing.T) {
 	})
 }
 
-// A list that cannot be one ends, with few requests.
+// Answers that make no list end it with an error, after few requests.
 func TestListThatIsNone(t *testing.T) {
 	t.Parallel()
 	page := func(first, n int) string {

@@ -59,8 +59,7 @@ func TestObserve(t *testing.T) {
 	}, seen)
 }
 
-// Where there is no token to send a request with, it is the token endpoint that
-// is seen; its time is the whole of it.
+// Where there is no token to send a request with, the observation is of the token endpoint.
 func TestObserveToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

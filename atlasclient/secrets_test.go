@@ -32,8 +32,8 @@ func credentials() map[string]atlasclient.Auth {
 	}
 }
 
-// guard answers what comes with a credential, with next; it challenges for a
-// digest and sells tokens, unless token does that.
+// guard is a server that hands requests with a credential to next. It challenges for a digest and issues tokens, unless
+// token does that.
 func guard(auth atlasclient.Auth, token, next http.HandlerFunc) http.Handler {
 	if token == nil {
 		token = answers(200, fmt.Sprintf(tokenReply, accessToken))
@@ -53,8 +53,7 @@ func guard(auth atlasclient.Auth, token, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// echoes are answers that say what the request was signed with, as a careless
-// proxy might.
+// echoes are answers that repeat what the request was signed with, as a careless proxy might.
 func echoes() []failing {
 	echo := func(status int, body string, headers ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -82,8 +81,7 @@ func echoes() []failing {
 	}
 }
 
-// Whatever goes wrong, no error holds what the request was signed with: it
-// ends up in a workflow's history, for all to read.
+// No error holds what the request was signed with: it ends up in a workflow's history, for all to read.
 func TestNoCredentialInErrors(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
@@ -93,12 +91,12 @@ func TestNoCredentialInErrors(t *testing.T) {
 		for _, test := range append(failures(), echoes()...) {
 			t.Run(name+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
-				noCredential(t, auth, guard(auth, nil, test.answer))
+				requireNoCredential(t, auth, guard(auth, nil, test.answer))
 			})
 			if name == "service account" {
 				t.Run("token/"+test.name, func(t *testing.T) {
 					t.Parallel()
-					noCredential(t, auth, guard(auth, test.answer, nil))
+					requireNoCredential(t, auth, guard(auth, test.answer, nil))
 				})
 			}
 		}
@@ -107,9 +105,9 @@ func TestNoCredentialInErrors(t *testing.T) {
 
 var digestResponse = regexp.MustCompile(`response="([0-9a-f]{32})"`)
 
-func noCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
+func requireNoCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 	synctest.Test(t, func(t *testing.T) {
-		wire := &spy{next: atlassimtest.Pipe(t, h)}
+		wire := &wireRecorder{next: atlassimtest.Pipe(t, h)}
 		err := get(newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}), t.Context())
 
 		secrets := map[string]bool{privateKey: true, clientSecret: true, accessToken: true}
@@ -124,15 +122,15 @@ func noCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 		}
 		require.Greater(t, len(secrets), 3, "a credential went over the wire")
 		asError(t, err)
-		said := everything(t, err)
+		said := allPrinted(t, err)
 		for secret := range secrets {
 			require.NotContains(t, said, secret)
 		}
 	})
 }
 
-// everything is all that one can print of an error and of what it wraps.
-func everything(t *testing.T, err error) string {
+// allPrinted is an error and what it wraps, printed in every way.
+func allPrinted(t *testing.T, err error) string {
 	var b strings.Builder
 	for ; err != nil; err = errors.Unwrap(err) {
 		fmt.Fprintf(&b, "%v\n%+v\n%#v\n", err, err, err)
@@ -156,7 +154,7 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 			c := setupAuth(t, auth, map[string][]step{"issued token": {token(accessToken + `\n`)}}[name]...)
 			err := get(c, t.Context())
 			require.EqualError(t, err, getOrders+`: no answer: net/http: invalid header field value for "Authorization"`)
-			require.NotContains(t, everything(t, err), accessToken)
+			require.NotContains(t, allPrinted(t, err), accessToken)
 		})
 	}
 }

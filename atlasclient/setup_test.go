@@ -25,7 +25,7 @@ const (
 
 	getOrders  = "GET " + flex + "/orders"
 	flexMedia  = "application/vnd.atlas.2024-11-13+json"
-	buyToken   = "POST /api/oauth/token"
+	postToken  = "POST /api/oauth/token"
 	tokenReply = `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`
 	// ordersAnswer has no more than an answer about the cluster orders must have.
 	ordersAnswer = `{"name":"orders","stateName":"IDLE"}`
@@ -101,8 +101,8 @@ func serve(t testing.TB, h http.Handler) string {
 	return server.URL
 }
 
-// script answers the steps in order. A request that is not the next step, or a
-// step that no request came for, fails the test.
+// script answers the steps in order. A request that is not the next step, or a step that no request came for, fails the
+// test.
 func script(t *testing.T, steps ...step) http.Handler {
 	var mu sync.Mutex
 	next := 0
@@ -147,9 +147,9 @@ func (s step) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, s.answer)
 }
 
-// token is the step that buys a token.
+// token is the step in which a token is fetched.
 func token(value string) step {
-	return step{want: buyToken, answer: fmt.Sprintf(tokenReply, value)}
+	return step{want: postToken, answer: fmt.Sprintf(tokenReply, value)}
 }
 
 // overPipe is a client in a synctest bubble.
@@ -167,15 +167,15 @@ func pipeSim(t *testing.T, cfg atlassim.Config, auth atlasclient.Auth) (*atlascl
 	return overPipe(t, auth, sim), sim
 }
 
-// spy notes what goes over the wire.
-type spy struct {
+// wireRecorder notes what goes over the wire.
+type wireRecorder struct {
 	next http.RoundTripper
 
 	mu   sync.Mutex
 	sent []*http.Request
 }
 
-func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *wireRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.sent = append(s.sent, r)
 	s.mu.Unlock()

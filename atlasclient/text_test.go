@@ -65,8 +65,8 @@ func requireAllPlain(t *testing.T, v any) {
 	}
 }
 
-// nasty are texts that no failure and no terminal is to hold.
-func nasty() map[string]string {
+// badTexts are texts that no failure should hold and no terminal should show.
+func badTexts() map[string]string {
 	return map[string]string{
 		"not UTF-8":          "caf\xe9 \xff\xfe.",
 		"escape sequences":   "\x1b[31mred\x1b[0m \x1b]0;title\x07",
@@ -100,7 +100,7 @@ func asJSON(s string) string {
 // Whatever bytes come in an error, its texts are plain and short, and the status stands.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		quoted, shorter := asJSON(text), asJSON(text[:min(len(text), 100_000)])
 		for place, test := range map[string]struct {
 			status int
@@ -137,7 +137,7 @@ func TestErrorTexts(t *testing.T) {
 // What Go's libraries quote of an answer is plain as well.
 func TestTextsOfOtherErrors(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		for place, answer := range map[string]string{
 			"status line": "HTTP/1.1 " + text + "\r\n\r\n",
 			"version":     text + "\r\n\r\n",
@@ -164,7 +164,7 @@ func TestTextsOfOtherErrors(t *testing.T) {
 // The texts of a cluster, and what Atlas says of an endpoint, are plain as well.
 func TestClusterTexts(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			quoted := asJSON(text[:min(len(text), 20_000)])
