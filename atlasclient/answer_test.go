@@ -27,7 +27,13 @@ func TestAnswerThatIsNoCluster(t *testing.T) {
 		{"a list", `{"results":[` + flexAnswer + `]}`, none},
 		{"another cluster", `{"name":"billing","stateName":"IDLE"}`, `the body is another cluster, "billing"`},
 		{"a name of another type", `{"name":7,"stateName":"IDLE"}`,
-			"the body is not the JSON expected: Cluster.name is of type number"},
+			"the body is not the JSON expected: name is of type number"},
+		{"tags of another type", `{"name":"orders","stateName":"IDLE","mongoDBVersion":8,"tags":"none"}`,
+			"the body is not the JSON expected: tags is of type string"},
+		{"a tag of another type", `{"name":"orders","stateName":"IDLE","tags":[{"key":"k","value":1}]}`,
+			"the body is not the JSON expected: tags.value is of type number"},
+		{"protection of another type", `{"name":"orders","stateName":"IDLE","terminationProtectionEnabled":"true"}`,
+			"the body is not the JSON expected: terminationProtectionEnabled is of type string"},
 		{"a string", `"IDLE"`, "the body is not the JSON expected: all of it is of type string"},
 		{"too many tags", `{"name":"orders","stateName":"IDLE","tags":[` + strings.Repeat("null,", 100) + `null]}`,
 			"the body is no cluster: it has 101 tags, and Atlas keeps 50"},
@@ -47,6 +53,34 @@ func TestAnswerThatIsNoCluster(t *testing.T) {
 				require.Equal(t, max(e.wire.status, 200), failed.Status)
 			})
 		}
+	}
+}
+
+// A field that no decision depends on may be of another type. It is left empty.
+func TestFieldsOfAnotherType(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{
+		`"mongoDBVersion":8`, `"mongoDBVersion":null`, `"connectionStrings":""`, `"connectionStrings":[]`,
+		`"connectionStrings":null`, `"connectionStrings":{"standard":null,"standardSrv":7}`, `"id":7`, `"groupId":{}`,
+		`"providerSettings":{"diskSizeGB":"5"}`, `"providerSettings":{"diskSizeGB":1e999}`, `"tags":null`,
+		`"serverlessBackupOptions":true`, `"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":"yes"}`,
+		`"links":7`, `"name":"orders"`,
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			body := `{"stateName":"IDLE",` + field + `,"name":"orders","terminationProtectionEnabled":true}`
+			c := setup(t, step{want: getOrders, answer: body},
+				step{want: "GET " + flex + "?includeCount=true&itemsPerPage=500&pageNum=1",
+					answer: `{"totalCount":"one","results":[` + body + `]}`})
+			cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")
+			require.NoError(t, err)
+			want := &atlasclient.Cluster{Name: "orders", StateName: "IDLE", TerminationProtectionEnabled: true}
+			cluster.ServerlessBackupOptions = nil
+			require.Equal(t, want, cluster)
+			all, _, err := c.ListFlexClusters(t.Context(), group)
+			require.NoError(t, err)
+			require.Len(t, all, 1)
+		})
 	}
 }
 

@@ -56,6 +56,19 @@ type clusterAnswer struct {
 	CreateDate any `json:"createDate"`
 }
 
+// neededFields are the fields of a cluster that must be of their type: what a decision depends on. A cluster whose other
+// fields cannot be read is a cluster all the same.
+type neededFields struct {
+	Name             string `json:"name"`
+	StateName        string `json:"stateName"`
+	ProviderSettings struct {
+		BackingProviderName string `json:"backingProviderName"`
+		RegionName          string `json:"regionName"`
+	} `json:"providerSettings"`
+	Tags                         []Tag `json:"tags"`
+	TerminationProtectionEnabled bool  `json:"terminationProtectionEnabled"`
+}
+
 // read checks that the answer is about the cluster of that name, and reads its date.
 func (a *clusterAnswer) read(name string) error {
 	a.Cluster.CreateDate = readDate(a.CreateDate)
@@ -92,7 +105,8 @@ func readDate(value any) time.Time {
 // cluster sends a request whose answer is the cluster of that name.
 func (c *Client) cluster(ctx context.Context, name string, call call) (*Cluster, *Response, error) {
 	var answer clusterAnswer
-	call.into, call.check = &answer, func() error { return answer.read(name) }
+	call.into, call.needed = &answer, &neededFields{}
+	call.check = func() error { return answer.read(name) }
 	resp, err := c.do(ctx, call)
 	if err != nil {
 		return nil, nil, err

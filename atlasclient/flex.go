@@ -82,6 +82,9 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 				"itemsPerPage": {strconv.Itoa(MaxPageSize)}, "pageNum": {strconv.Itoa(number)}, "includeCount": {"true"},
 			},
 			into: &page,
+			needed: &struct {
+				Results []neededFields `json:"results"`
+			}{},
 			check: func() error {
 				if number == maxPages && !last() {
 					return fmt.Errorf("the list has more than %d pages, which no project fills", maxPages)

@@ -121,7 +121,7 @@ func (t *sharedToken) fetch(ctx context.Context) (*token, error) {
 		AccessToken string          `json:"access_token"`
 		ExpiresIn   json.RawMessage `json:"expires_in"`
 	}
-	if err := decode(body, &answer); err != nil {
+	if err := decode(body, &answer, nil); err != nil {
 		return nil, failed.because(err)
 	}
 	if answer.AccessToken == "" {
