@@ -3,7 +3,6 @@ package atlasclient_test
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,17 +13,18 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// FuzzAnswer holds that whatever Atlas, its token endpoint or a proxy answers,
-// the client takes a cluster from JSON and makes an [atlasclient.Error] of
-// everything else, and that the error keeps the request and the status, bounds
-// Retry-After and says nothing of the credential. SAID in an answer is what the
-// request was signed with.
+// FuzzAnswer checks that the client makes a cluster or an [atlasclient.Error] of whatever Atlas, its token endpoint or a
+// proxy answers. The error keeps the request and the status, bounds Retry-After and says nothing of the credential. In
+// the answers of this test, SAID stands for what the request was signed with.
 func FuzzAnswer(f *testing.F) {
 	const digest = `Digest realm="MMS Public API", domain="", nonce="n", algorithm=MD5, qop="auth", stale=false`
 	for _, body := range []string{
-		"", "{}", "null", "7", `{"name":"orders","stateName":"IDLE","connectionStrings":null,"tags":[null,{}]}`, `{"name":7}`, `{"createDate":"yesterday"}`,
-		"<html>", `{"errorCode":"SAID","detail":"SAID","parameters":["SAID",null]}`, `{"error":"invalid_client","error_description":"SAID"}`,
-		`{"access_token":"SAID","expires_in":"x"}`, `{"access_token":"t","token_type":"mac","expires_in":-1}`, `{"access_token":"\r\n"}`, "\xff\x00",
+		"", "{}", "null", "7", `{"name":7}`, "<html>", "\xff\x00",
+		`{"name":"orders","stateName":"IDLE","connectionStrings":null,"tags":[null,{}],"createDate":"yesterday"}`,
+		`{"errorCode":"SAID","detail":"SAID","parameters":["SAID",null]}`,
+		`{"error":"invalid_client","error_description":"SAID"}`,
+		`{"access_token":"SAID","expires_in":"x"}`, `{"access_token":"t","token_type":"mac","expires_in":-1}`,
+		`{"access_token":"\r\n"}`,
 	} {
 		for _, status := range []uint16{200, 204, 302, 401, 403, 503} {
 			f.Add(uint8(status), status, "SAID", "7", "application/json", "/a?SAID", digest, body)
@@ -40,7 +40,7 @@ func FuzzAnswer(f *testing.F) {
 			atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret},
 		}
 		secrets := []string{accessToken, privateKey, clientSecret}
-		c := newClient(t, atlasclient.Options{Auth: auths[int(kind)%len(auths)], Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c := overTransport(t, auths[int(kind)%len(auths)], func(r *http.Request) *http.Response {
 			if r.URL.Host != "cloud.mongodb.com" {
 				t.Errorf("a request to %s", r.URL)
 			}
@@ -50,15 +50,18 @@ func FuzzAnswer(f *testing.F) {
 			}
 			said := func(s string) string { return strings.ReplaceAll(s, "SAID", signed) }
 			h := http.Header{}
-			for name, value := range map[string]string{"X-Error-Code": code, "Retry-After": wait, "Content-Type": contentType, "Location": location, "Www-Authenticate": challenge} {
+			for name, value := range map[string]string{
+				"X-Error-Code": code, "Retry-After": wait, "Content-Type": contentType, "Location": location,
+				"Www-Authenticate": challenge,
+			} {
 				h.Set(name, said(value))
 			}
 			answer := said(body)
 			if kind >= 128 && r.URL.Path == "/api/oauth/token" { // only what comes after the token goes wrong
-				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`{"access_token":"` + accessToken + `"}`)), Request: r}, nil
+				return reply(200, http.Header{}, `{"access_token":"`+accessToken+`"}`)
 			}
-			return &http.Response{StatusCode: int(status), Header: h, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
-		})})
+			return reply(int(status), h, answer)
+		})
 		cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 		if err == nil {
 			require.True(t, strings.EqualFold("orders", cluster.Name), cluster.Name)
@@ -73,14 +76,14 @@ func FuzzAnswer(f *testing.F) {
 		var e *atlasclient.Error
 		require.True(t, errors.As(err, &e), "%T", err)
 		requireAllPlain(t, e)
-		require.Contains(t, []string{getOrders, buyToken}, e.Method+" "+e.Path)
+		require.Contains(t, []string{getOrders, postToken}, e.Method+" "+e.Path)
 		require.Contains(t, []int{0, 200, int(status)}, e.Status)
 		require.True(t, e.Status >= 400 || e.Err != nil, "%+v", e)
 		if e.RetryAfter != nil {
 			require.GreaterOrEqual(t, *e.RetryAfter, time.Duration(0))
 			require.LessOrEqual(t, *e.RetryAfter, 24*time.Hour)
 		}
-		all := everything(t, err)
+		all := allPrinted(t, err)
 		for _, secret := range secrets {
 			require.NotContains(t, all, secret)
 		}

@@ -2,7 +2,6 @@ package atlasclient_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,8 +11,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// One request and its answer over the loopback interface, the server's share
-// included:
+// This measures one request and its answer over the loopback interface, with the work of the server:
 //
 //	go test ./atlasclient -run '^$' -bench . -benchmem
 func BenchmarkGetFlexCluster(b *testing.B) {
@@ -42,9 +40,10 @@ func BenchmarkGetFlexCluster(b *testing.B) {
 	})
 }
 
-// An error's way, with its JSON.
+// This measures a request whose answer is an error with JSON.
 func BenchmarkError(b *testing.B) {
-	body := `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME","parameters":["cluster orders","` + group + `"],"reason":"Bad Request"}`
+	body := `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME",
+		"parameters":["cluster orders","` + group + `"],"reason":"Bad Request"}`
 	c := newClient(b, atlasclient.Options{BaseURL: serve(b, answers(400, body, "X-Error-Code", "DUPLICATE_CLUSTER_NAME"))})
 	b.ReportAllocs()
 	for b.Loop() {
@@ -54,17 +53,17 @@ func BenchmarkError(b *testing.B) {
 	}
 }
 
-// Decoding alone: a page of 500 clusters, without a network.
+// This measures the decoding of a page of 500 clusters, without a network.
 func BenchmarkListFlexClusters(b *testing.B) {
 	page := fmt.Sprintf(`{"results":[%s%s],"totalCount":500}`, strings.Repeat(flexAnswer+",", 499), flexAnswer)
 	empty := `{"results":[],"totalCount":500}`
-	c := newClient(b, atlasclient.Options{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	c := overTransport(b, nil, func(r *http.Request) *http.Response {
 		body := page
 		if r.URL.Query().Get("pageNum") != "1" {
 			body = empty
 		}
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
-	})})
+		return reply(200, nil, body)
+	})
 	b.ReportAllocs()
 	b.SetBytes(int64(len(page)))
 	for b.Loop() {

@@ -3,7 +3,6 @@ package atlasclient_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -174,13 +173,9 @@ func TestProxyThatCannotBeUsed(t *testing.T) {
 	c, err := atlasclient.New(atlasclient.Options{})
 	require.Nil(t, c)
 	require.EqualError(t, err, "HTTPS_PROXY must be the URL of a proxy, such as http://proxy.example:3128")
-	newClient(t, atlasclient.Options{Transport: http.DefaultTransport}) // a transport of the caller's is the caller's affair
+	// A transport of the caller's is the caller's affair.
+	newClient(t, atlasclient.Options{Transport: http.DefaultTransport})
 }
-
-// roundTrip is a transport that answers by itself.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
@@ -193,9 +188,9 @@ func TestBaseURL(t *testing.T) {
 		t.Run(base, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			c := newClient(t, atlasclient.Options{BaseURL: base, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			c := newClient(t, atlasclient.Options{BaseURL: base, Transport: roundTrip(func(r *http.Request) *http.Response {
 				got = append(got, r.URL.String())
-				return &http.Response{StatusCode: 404, Body: io.NopCloser(strings.NewReader(""))}, nil
+				return reply(404, nil, "")
 			})})
 			require.EqualError(t, get(c, t.Context()), getOrders+": 404")
 			require.Equal(t, []string{want}, got)
@@ -203,20 +198,20 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// What a transport may leave out of an answer is not missed.
+// The client does without what a transport may leave out of an answer.
 func TestBareTransport(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
 		for _, status := range []int{200, 302, 401, 500} {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
 				t.Parallel()
-				c := newClient(t, atlasclient.Options{Auth: auth, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				c := overTransport(t, auth, func(r *http.Request) *http.Response {
 					body, code := `{"access_token":"t","name":"orders","stateName":"IDLE"}`, status
 					if r.URL.Path == "/api/oauth/token" {
 						code = 200
 					}
-					return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(body))}, nil
-				})})
+					return reply(code, nil, body)
+				})
 				cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 				if status == 200 {
 					require.NoError(t, err)
@@ -230,7 +225,7 @@ func TestBareTransport(t *testing.T) {
 	}
 }
 
-// A busy worker dials as often as it has requests at the same time, and no more.
+// A busy worker has as many connections as it has requests at the same time, and no more.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	const many = 20
@@ -299,15 +294,15 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// Requests of many goroutines do not meet in one another's answers.
+// Each of many concurrent requests gets its own answer.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newClient(t, atlasclient.Options{Auth: auth, BaseURL: serve(t, guard(auth, nil, func(w http.ResponseWriter, r *http.Request) {
+			c := overServer(t, auth, guard(auth, nil, func(w http.ResponseWriter, r *http.Request) {
 				fmt.Fprintf(w, `{"name":%q,"stateName":"IDLE"}`, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
-			}))})
+			}))
 			atOnce(50, func(i int) {
 				cluster, _, err := c.GetFlexCluster(context.WithoutCancel(t.Context()), group, fmt.Sprint("c", i))
 				if assert.NoError(t, err) {

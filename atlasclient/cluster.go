@@ -2,7 +2,6 @@ package atlasclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,7 +40,7 @@ type Cluster struct {
 	Name           string `json:"name"`
 	StateName      string `json:"stateName"`
 	MongoDBVersion string `json:"mongoDBVersion"`
-	// CreateDate is in UTC, and zero where Atlas gave none that can be read. It has a reader of its own.
+	// CreateDate is in UTC, and zero where Atlas gave none that can be read.
 	CreateDate                   time.Time         `json:"-"`
 	ConnectionStrings            ConnectionStrings `json:"connectionStrings"`
 	ProviderSettings             ProviderSettings  `json:"providerSettings"`
@@ -51,28 +50,41 @@ type Cluster struct {
 	ServerlessBackupOptions *ServerlessBackupOptions `json:"serverlessBackupOptions"`
 }
 
-// maxCluster bounds the JSON of one cluster. A dedicated cluster of many shards has some 50 KiB, and Temporal takes
-// results of 2 MiB.
-const maxCluster = 512 << 10
+// clusterAnswer is a cluster as an answer has it.
+type clusterAnswer struct {
+	Cluster        // its fields stand beside createDate
+	CreateDate any `json:"createDate"`
+}
 
-// UnmarshalJSON takes a createDate in any of the forms that one can read, and for none where it cannot.
-func (c *Cluster) UnmarshalJSON(body []byte) error {
-	if len(body) > maxCluster {
-		return fmt.Errorf("a cluster of more than %d KiB", maxCluster>>10)
+// neededFields are the fields of a cluster that must be of their type: what a decision depends on. A cluster whose other
+// fields cannot be read is a cluster all the same.
+type neededFields struct {
+	Name             string `json:"name"`
+	StateName        string `json:"stateName"`
+	ProviderSettings struct {
+		BackingProviderName string `json:"backingProviderName"`
+		RegionName          string `json:"regionName"`
+	} `json:"providerSettings"`
+	Tags                         []Tag `json:"tags"`
+	TerminationProtectionEnabled bool  `json:"terminationProtectionEnabled"`
+}
+
+// read checks that the answer is about the cluster of that name, and reads its date.
+func (a *clusterAnswer) read(name string) error {
+	a.Cluster.CreateDate = readDate(a.CreateDate)
+	switch {
+	case a.Name == "" || a.StateName == "":
+		return errors.New("the body is no cluster: it has no name or no stateName")
+	case !strings.EqualFold(a.Name, name):
+		return fmt.Errorf("the body is another cluster, %q", a.Name)
+	case len(a.Tags) > maxTags:
+		return fmt.Errorf("the body is no cluster: it has %d tags, and Atlas keeps 50", len(a.Tags))
 	}
-	type cluster Cluster // without this method
-	if err := json.Unmarshal(body, (*cluster)(c)); err != nil {
-		return err
-	}
-	var dates struct {
-		CreateDate any `json:"createDate"`
-	}
-	if err := json.Unmarshal(body, &dates); err != nil {
-		return err
-	}
-	c.CreateDate = readDate(dates.CreateDate)
 	return nil
 }
+
+// maxTags is more than Atlas keeps, and few enough that Temporal takes the cluster as a result.
+const maxTags = 100
 
 // readDate reads a date of ISO 8601. Fractions of a second are taken in each form.
 func readDate(value any) time.Time {
@@ -90,26 +102,16 @@ func readDate(value any) time.Time {
 	return time.Time{}
 }
 
-// check says what keeps the cluster from being an answer about the name.
-func (c *Cluster) check(name string) error {
-	switch {
-	case c.Name == "" || c.StateName == "":
-		return errors.New("the body is no cluster: it has no name or no stateName")
-	case !strings.EqualFold(c.Name, name):
-		return fmt.Errorf("the body is another cluster, %q", c.Name)
-	}
-	return nil
-}
-
 // cluster sends a request whose answer is the cluster of that name.
 func (c *Client) cluster(ctx context.Context, name string, call call) (*Cluster, *Response, error) {
-	var cluster Cluster
-	call.into, call.check = &cluster, func() error { return cluster.check(name) }
+	var answer clusterAnswer
+	call.into, call.needed = &answer, &neededFields{}
+	call.check = func() error { return answer.read(name) }
 	resp, err := c.do(ctx, call)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &cluster, resp, nil
+	return &answer.Cluster, resp, nil
 }
 
 // GetCluster reads a shared-tier or dedicated cluster. A Flex cluster is a 400 CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API.

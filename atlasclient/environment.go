@@ -40,7 +40,10 @@ func hasAPIPath(path string) bool {
 	if api < 0 {
 		return false
 	}
-	return len(segments) == 1 || len(segments) > api+1 && slices.Contains([]string{"atlas", "oauth", "public"}, segments[api+1])
+	if len(segments) == api+1 {
+		return api == 0 // what a gateway has before its own last segment is its own affair
+	}
+	return slices.Contains([]string{"atlas", "oauth", "public"}, segments[api+1])
 }
 
 func validPort(u *url.URL) bool {

@@ -108,6 +108,8 @@ func (e *Error) readBody(ctx context.Context, resp *http.Response) (body []byte,
 		e.Err = err
 	case resp.StatusCode >= 400:
 		e.parse(body)
+	case resp.StatusCode < 200:
+		e.Err = errors.New("an answer that announces another, which did not come")
 	case resp.StatusCode >= 300:
 		e.Err = fmt.Errorf("a redirect to %q, which is not followed", resp.Header.Get("Location"))
 	default:
@@ -116,8 +118,8 @@ func (e *Error) readBody(ctx context.Context, resp *http.Response) (body []byte,
 	return body, false
 }
 
-// parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a proxy's HTML, which says nothing that the
-// status does not.
+// parse takes what the body says, if it is Atlas's JSON. A 502 or 503 can be a proxy's HTML, which says nothing that
+// the status does not.
 func (e *Error) parse(body []byte) {
 	var a struct {
 		ErrorCode  string            `json:"errorCode"`

@@ -23,7 +23,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 )
 
-// failing is an answer, or none, that is an error.
+// failing is what a server does that is an error, and the error.
 type failing struct {
 	name   string
 	answer http.HandlerFunc
@@ -37,53 +37,70 @@ const html = "<html>\n<head><title>Bad</title></head>\n<body><h1>Bad</h1></body>
 func failures() []failing {
 	return []failing{
 		{name: "all fields",
-			answer: answers(400, `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME","parameters":["cluster orders","`+group+`"],"reason":"Bad Request"}`),
+			answer: answers(400, `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME",
+				"parameters":["cluster orders","`+group+`"],"reason":"Bad Request"}`),
 			want: atlasclient.Error{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Detail: "Taken.", Reason: "Bad Request",
 				Parameters: []string{"cluster orders", group}},
 			text: "400 DUPLICATE_CLUSTER_NAME: Taken."},
 		{name: "null parameters",
-			answer: answers(404, `{"detail":"Not there.","error":404,"errorCode":"UNEXPECTED_ERROR","parameters":null,"reason":"Not Found"}`),
-			want:   atlasclient.Error{Status: 404, ErrorCode: "UNEXPECTED_ERROR", Detail: "Not there.", Reason: "Not Found"},
-			text:   "404 UNEXPECTED_ERROR: Not there."},
+			answer: answers(404, `{"detail":"Not there.","error":404,"errorCode":"UNEXPECTED_ERROR","parameters":null,
+				"reason":"Not Found"}`),
+			want: atlasclient.Error{Status: 404, ErrorCode: "UNEXPECTED_ERROR", Detail: "Not there.", Reason: "Not Found"},
+			text: "404 UNEXPECTED_ERROR: Not there."},
 		{name: "parameters that are no strings",
-			answer: answers(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET","parameters":["a/b",7,1.5,true,null,{"k":[1]},["x"]]}`),
+			answer: answers(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET",
+				"parameters":["a/b",7,1.5,true,null,{"k":[1]},["x"]]}`),
 			want: atlasclient.Error{Status: 429, ErrorCode: "RATE_LIMITED_TOKEN_BUCKET",
 				Parameters: []string{"a/b", "7", "1.5", "true", "", `{"k":[1]}`, `["x"]`}},
 			text: "429 RATE_LIMITED_TOKEN_BUCKET"},
 		{name: "mistyped fields do not lose the others",
-			answer: answers(400, `{"reason":{"a":1},"errorCode":7,"parameters":"all","detail":"Why."}`, "X-Error-Code", "INVALID_ATTRIBUTE"),
-			want:   atlasclient.Error{Status: 400, ErrorCode: "INVALID_ATTRIBUTE", Detail: "Why."},
-			text:   "400 INVALID_ATTRIBUTE: Why."},
+			answer: answers(400, `{"reason":{"a":1},"errorCode":7,"parameters":"all","detail":"Why."}`,
+				"X-Error-Code", "INVALID_ATTRIBUTE"),
+			want: atlasclient.Error{Status: 400, ErrorCode: "INVALID_ATTRIBUTE", Detail: "Why."},
+			text: "400 INVALID_ATTRIBUTE: Why."},
 		{name: "X-Error-Code only", answer: answers(403, "", "X-Error-Code", "IP_ADDRESS_NOT_ON_ACCESS_LIST"),
 			want: atlasclient.Error{Status: 403, ErrorCode: "IP_ADDRESS_NOT_ON_ACCESS_LIST"},
 			text: "403 IP_ADDRESS_NOT_ON_ACCESS_LIST"},
 		{name: "X-Error-Code and HTML", answer: answers(500, html, "X-Error-Code", "UNEXPECTED_ERROR"),
 			want: atlasclient.Error{Status: 500, ErrorCode: "UNEXPECTED_ERROR"},
 			text: "500 UNEXPECTED_ERROR"},
-		{name: "the body's code is the better one", answer: answers(409, `{"errorCode":"OUT_OF_CAPACITY"}`, "X-Error-Code", "UNEXPECTED_ERROR"),
-			want: atlasclient.Error{Status: 409, ErrorCode: "OUT_OF_CAPACITY"},
-			text: "409 OUT_OF_CAPACITY"},
-		{name: "HTML 502", answer: answers(502, html, "Content-Type", "text/html"), want: atlasclient.Error{Status: 502}, text: "502"},
+		{name: "the body's code is the better one",
+			answer: answers(409, `{"errorCode":"OUT_OF_CAPACITY"}`, "X-Error-Code", "UNEXPECTED_ERROR"),
+			want:   atlasclient.Error{Status: 409, ErrorCode: "OUT_OF_CAPACITY"},
+			text:   "409 OUT_OF_CAPACITY"},
+		{name: "HTML 502", answer: answers(502, html, "Content-Type", "text/html"),
+			want: atlasclient.Error{Status: 502}, text: "502"},
 		{name: "HTML 503", answer: answers(503, html, "Content-Type", "text/html", "Retry-After", "7"),
 			want: atlasclient.Error{Status: 503, RetryAfter: ptr(7 * time.Second)}, text: "503"},
 		{name: "HTML that says it is JSON", answer: answers(504, html, "Content-Type", "application/json"),
 			want: atlasclient.Error{Status: 504}, text: "504"},
+		{name: "a firewall's HTML", answer: answers(403, html, "Content-Type", "text/html"),
+			want: atlasclient.Error{Status: 403}, text: "403"},
+		{name: "a gateway's JSON", answer: answers(403, `{"message":"Forbidden"}`),
+			want: atlasclient.Error{Status: 403}, text: "403"},
+		{name: "no final answer", answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "Upgrade")
+			w.WriteHeader(101)
+		}, want: atlasclient.Error{Status: 101}, text: "status 101: an answer that announces another, which did not come"},
 		{name: "empty error", answer: answers(404, ""), want: atlasclient.Error{Status: 404}, text: "404"},
 		{name: "another JSON", answer: answers(418, `[1, 2]`), want: atlasclient.Error{Status: 418}, text: "418"},
-		{name: "detail only", answer: answers(500, `{"detail":"Oops."}`), want: atlasclient.Error{Status: 500, Detail: "Oops."}, text: "500: Oops."},
+		{name: "detail only", answer: answers(500, `{"detail":"Oops."}`),
+			want: atlasclient.Error{Status: 500, Detail: "Oops."}, text: "500: Oops."},
 
 		{name: "truncated", answer: truncated(200, `{"id":"5f`), want: atlasclient.Error{Status: 200},
 			text: "status 200: the body was cut short: unexpected EOF", is: io.ErrUnexpectedEOF},
-		{name: "truncated error", answer: truncated(429, `{"errorCode":"RAT`, "X-Error-Code", "RATE_LIMITED", "Retry-After", "3"),
-			want: atlasclient.Error{Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: ptr(3 * time.Second)},
-			text: "status 429: the body was cut short: unexpected EOF", is: io.ErrUnexpectedEOF},
-		{name: "over 4 MiB", answer: answers(200, `{"id":"5f"`+strings.Repeat(" ", 4<<20-10)+"}", "Content-Type", "application/json"), want: atlasclient.Error{Status: 200},
+		{name: "truncated error",
+			answer: truncated(429, `{"errorCode":"RAT`, "X-Error-Code", "RATE_LIMITED", "Retry-After", "3"),
+			want:   atlasclient.Error{Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: ptr(3 * time.Second)},
+			text:   "status 429: the body was cut short: unexpected EOF", is: io.ErrUnexpectedEOF},
+		{name: "over 4 MiB", answer: answers(200, `{"id":"5f"`+strings.Repeat(" ", 4<<20-10)+"}"),
+			want: atlasclient.Error{Status: 200},
 			text: "status 200: the body has more than 4 MiB"},
 		{name: "error over 4 MiB", answer: answers(500, strings.Repeat("x", 5<<20)), want: atlasclient.Error{Status: 500},
 			text: "status 500: the body has more than 4 MiB"},
 		{name: "not JSON", answer: answers(200, html), want: atlasclient.Error{Status: 200},
 			text: "status 200: the body is not the JSON expected: invalid character '<' looking for beginning of value"},
-		{name: "half JSON", answer: answers(201, `{"id":"5f"`, "Content-Type", "application/json"), want: atlasclient.Error{Status: 201},
+		{name: "half JSON", answer: answers(201, `{"id":"5f"`), want: atlasclient.Error{Status: 201},
 			text: "status 201: the body is not the JSON expected: unexpected end of JSON input"},
 		{name: "empty", answer: answers(200, ""), want: atlasclient.Error{Status: 200},
 			text: "status 200: the body is not the JSON expected: unexpected end of JSON input"},
@@ -94,10 +111,11 @@ func failures() []failing {
 		redirect(307, "http://elsewhere.example/"), redirect(308, "?"),
 		{name: "redirect to nowhere", answer: answers(302, ""), want: atlasclient.Error{Status: 302},
 			text: `status 302: a redirect to "", which is not followed`},
-		{name: "redirect to what is no URL", answer: answers(302, "", "Location", "http://[bad"), want: atlasclient.Error{Status: 302},
-			text: `status 302: a redirect to "", which is not followed`},
+		{name: "redirect to what is no URL", answer: answers(302, "", "Location", "http://[bad"),
+			want: atlasclient.Error{Status: 302}, text: `status 302: a redirect to "", which is not followed`},
 
-		{name: "closed", answer: func(w http.ResponseWriter, _ *http.Request) { hangUp(w) }, text: "no answer: EOF", is: io.EOF},
+		{name: "closed", answer: func(w http.ResponseWriter, _ *http.Request) { hangUp(w) },
+			text: "no answer: EOF", is: io.EOF},
 		{name: "hanging", answer: hang,
 			text: "no answer: the time limit of 15s ran out: context deadline exceeded", is: context.DeadlineExceeded},
 		{name: "hanging in the middle", answer: func(w http.ResponseWriter, r *http.Request) {
@@ -106,7 +124,8 @@ func failures() []failing {
 			_ = http.NewResponseController(w).Flush()
 			hang(w, r)
 		}, want: atlasclient.Error{Status: 503},
-			text: "status 503: the body was cut short: the time limit of 15s ran out: context deadline exceeded", is: context.DeadlineExceeded},
+			text: "status 503: the body was cut short: the time limit of 15s ran out: context deadline exceeded",
+			is:   context.DeadlineExceeded},
 	}
 }
 
@@ -178,8 +197,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// The same answers to the request for a token: the status is never lost, and
-// the path says what failed.
+// The same answers come to the request for a token. The status is never lost, and the path says what failed.
 func TestTokenErrors(t *testing.T) {
 	t.Parallel()
 	for _, test := range failures() {
@@ -188,11 +206,11 @@ func TestTokenErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
 					BaseURL: "http://localhost", Auth: atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
-					Transport: atlassimtest.Pipe(t, script(t, step{want: buyToken, instead: test.answer})),
+					Transport: atlassimtest.Pipe(t, script(t, step{want: postToken, instead: test.answer})),
 				})
 				err := get(c, t.Context())
 				got := asError(t, err)
-				require.EqualError(t, err, buyToken+": "+test.text)
+				require.EqualError(t, err, postToken+": "+test.text)
 				require.Equal(t, got.Status == 0 || strings.Contains(err.Error(), ": status "), got.Err != nil)
 				test.want.Method, test.want.Path, test.want.Err = "POST", "/api/oauth/token", got.Err
 				test.want.FromAtlas = test.want.ErrorCode != ""
@@ -202,7 +220,7 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
-// 4 MiB are read, and not a byte more.
+// A body of 4 MiB is read, and a longer one is an error.
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
 	body := ordersAnswer + strings.Repeat(" ", 4<<20-len(ordersAnswer))
@@ -214,7 +232,7 @@ func TestBodyLimit(t *testing.T) {
 	require.EqualError(t, get(c, t.Context()), getOrders+": status 200: the body has more than 4 MiB")
 }
 
-// Nothing goes to the place of a redirect, a credential least of all.
+// No redirect is followed, so that no credential goes to another host.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -230,7 +248,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 				_, _, err := c.CreateFlexCluster(t.Context(), group, orders)
 				require.Equal(t, status, asError(t, err).Status)
 				c = newClient(t, atlasclient.Options{Auth: auth, BaseURL: serve(t, guard(auth, nil, away))})
-				require.EqualError(t, get(c, t.Context()), fmt.Sprintf(`%s: status %d: a redirect to "%s/away", which is not followed`, getOrders, status, elsewhere))
+				require.EqualError(t, get(c, t.Context()), fmt.Sprintf(
+					`%s: status %d: a redirect to "%s/away", which is not followed`, getOrders, status, elsewhere))
 			})
 		}
 	}
@@ -246,8 +265,10 @@ func TestTimeLimit(t *testing.T) {
 		text            string
 	}{
 		{"default", 0, 0, 15 * time.Second, "no answer: the time limit of 15s ran out: context deadline exceeded"},
-		{"set", 40 * time.Millisecond, 0, 40 * time.Millisecond, "no answer: the time limit of 40ms ran out: context deadline exceeded"},
-		{"set longer", 2 * time.Minute, time.Hour, 2 * time.Minute, "no answer: the time limit of 2m0s ran out: context deadline exceeded"},
+		{"set", 40 * time.Millisecond, 0, 40 * time.Millisecond,
+			"no answer: the time limit of 40ms ran out: context deadline exceeded"},
+		{"set longer", 2 * time.Minute, time.Hour, 2 * time.Minute,
+			"no answer: the time limit of 2m0s ran out: context deadline exceeded"},
 		{"the caller's", 0, 3 * time.Second, 3 * time.Second, "no answer: context deadline exceeded"},
 	} {
 		for name, auth := range credentials() {
@@ -261,7 +282,8 @@ func TestTimeLimit(t *testing.T) {
 						defer cancel()
 					}
 					c := newClient(t, atlasclient.Options{
-						BaseURL: "http://localhost", Timeout: test.timeout, Auth: auth, Transport: atlassimtest.Pipe(t, guard(auth, nil, hang)),
+						BaseURL: "http://localhost", Timeout: test.timeout, Auth: auth,
+						Transport: atlassimtest.Pipe(t, guard(auth, nil, hang)),
 					})
 					begun := time.Now()
 					err := get(c, ctx)
@@ -280,10 +302,10 @@ func TestCancellation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			arrived := make(chan struct{})
-			c := newClient(t, atlasclient.Options{Auth: auth, BaseURL: serve(t, guard(auth, nil, func(_ http.ResponseWriter, r *http.Request) {
+			c := overServer(t, auth, guard(auth, nil, func(_ http.ResponseWriter, r *http.Request) {
 				close(arrived)
 				<-r.Context().Done()
-			}))})
+			}))
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
 				<-arrived
@@ -297,7 +319,7 @@ func TestCancellation(t *testing.T) {
 	}
 }
 
-// Who is cancelled before has sent nothing, not even for a token.
+// A context that was cancelled before sends nothing, not even a request for a token.
 func TestCancelledBefore(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
@@ -317,8 +339,7 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		// The near end of a connection: a port that is taken, so that nobody
-		// else gets it meanwhile, and on which nobody listens.
+		// The near end of a connection has a port on which nobody listens and which nobody else can get meanwhile.
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = l.Close() })
@@ -330,7 +351,7 @@ func TestUnreachable(t *testing.T) {
 			err := get(newClient(t, atlasclient.Options{BaseURL: "http://" + address, Auth: auth}), t.Context())
 			request := getOrders
 			if name == "service account" {
-				request = buyToken
+				request = postToken
 			}
 			require.EqualError(t, err, fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address))
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -338,9 +359,10 @@ func TestUnreachable(t *testing.T) {
 		}
 	})
 
-	// The handlers see nothing: no request is made of a server that is not who
-	// it should be.
-	for name, start := range map[string]func(*httptest.Server){"not verified": (*httptest.Server).StartTLS, "no TLS": (*httptest.Server).Start} {
+	// No request is sent to a server that cannot prove who it is.
+	for name, start := range map[string]func(*httptest.Server){
+		"not verified": (*httptest.Server).StartTLS, "no TLS": (*httptest.Server).Start,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -407,11 +429,12 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// A body cannot lie about the request or the status.
+// What a body says of the request or the status is not believed.
 func TestErrorBodyIsOnlyABody(t *testing.T) {
 	t.Parallel()
 	c := setup(t, step{want: getOrders, status: 500,
 		answer: `{"Status":200,"status":200,"error":200,"Method":"X","Path":"/x","RetryAfter":1,"errorCode":"E"}`})
 	err := get(c, t.Context())
-	assert.Equal(t, &atlasclient.Error{Status: 500, ErrorCode: "E", FromAtlas: true, Method: "GET", Path: flex + "/orders"}, err)
+	want := &atlasclient.Error{Status: 500, ErrorCode: "E", FromAtlas: true, Method: "GET", Path: flex + "/orders"}
+	assert.Equal(t, want, err)
 }

@@ -21,9 +21,11 @@ type FlexClusterRequest struct {
 	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled"`
 }
 
-// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the cluster CREATING. A name that is taken is
-// a 400 DUPLICATE_CLUSTER_NAME.
-func (c *Client) CreateFlexCluster(ctx context.Context, groupID string, r FlexClusterRequest) (*Cluster, *Response, error) {
+// CreateFlexCluster asks for a Flex cluster. The answer comes at once, with the cluster CREATING. A name that is taken
+// is a 400 DUPLICATE_CLUSTER_NAME.
+func (c *Client) CreateFlexCluster(
+	ctx context.Context, groupID string, r FlexClusterRequest,
+) (*Cluster, *Response, error) {
 	// Read-only in Atlas's description of the request.
 	r.ProviderSettings.ProviderName, r.ProviderSettings.DiskSizeGB = "", 0
 	return c.cluster(ctx, r.Name, call{
@@ -58,14 +60,15 @@ const (
 
 // flexPage is one page of the list of Flex clusters.
 type flexPage struct {
-	Results    []Cluster `json:"results"`
-	TotalCount int       `json:"totalCount"`
+	Results    []clusterAnswer `json:"results"`
+	TotalCount int             `json:"totalCount"`
 }
 
 // ListFlexClusters reads all Flex clusters of a project, with a request for each 500 of them. The Response is the last
 // page's.
 func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluster, *Response, error) {
-	var all, previous []Cluster
+	var all []Cluster
+	var previous []clusterAnswer
 	for number := 1; ; number++ {
 		var page flexPage
 		last := func() bool {
@@ -79,34 +82,41 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 				"itemsPerPage": {strconv.Itoa(MaxPageSize)}, "pageNum": {strconv.Itoa(number)}, "includeCount": {"true"},
 			},
 			into: &page,
+			needed: &struct {
+				Results []neededFields `json:"results"`
+			}{},
 			check: func() error {
 				if number == maxPages && !last() {
 					return fmt.Errorf("the list has more than %d pages, which no project fills", maxPages)
 				}
-				return page.check(previous)
+				return page.read(previous)
 			},
 		})
 		if err != nil {
 			return nil, nil, err
 		}
-		if last() {
-			return append(all, page.Results...), resp, nil
+		done := last()
+		for i := range page.Results {
+			all = append(all, page.Results[i].Cluster)
 		}
-		all, previous = append(all, page.Results...), page.Results
+		if done {
+			return all, resp, nil
+		}
+		previous = page.Results
 	}
 }
 
-// check says what keeps a page from being one that comes after the previous.
-func (p *flexPage) check(previous []Cluster) error {
+// read checks that a page is one that comes after the previous, and reads its entries.
+func (p *flexPage) read(previous []clusterAnswer) error {
 	if p.Results == nil {
 		return errors.New("the body is no list: it has no results")
 	}
 	for i := range p.Results {
-		if err := p.Results[i].check(p.Results[i].Name); err != nil {
+		if err := p.Results[i].read(p.Results[i].Name); err != nil {
 			return fmt.Errorf("entry %d of the list: %w", i+1, err)
 		}
 	}
-	sameName := func(a, b Cluster) bool { return a.Name == b.Name }
+	sameName := func(a, b clusterAnswer) bool { return a.Name == b.Name }
 	if len(previous) > 0 && slices.EqualFunc(p.Results, previous, sameName) {
 		return errors.New("a page of the list is the one before it again: something on the way may drop the query of the URL")
 	}

@@ -63,10 +63,13 @@ func TestRetryAfter(t *testing.T) {
 	require.Nil(t, retryAfter(nil, now))
 }
 
-// A wait is between none and a day, whatever is asked for.
+// Retry-After is read as a time from 0 to a day, whatever it holds.
 func FuzzRetryAfter(f *testing.F) {
 	const date = "Tue, 01 Sep 2026 12:00:00 GMT"
-	for _, v := range []string{"", "0", "7", "-1", "86401", "99999999999999999999", "1e9", date, "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"} {
+	for _, v := range []string{
+		"", "0", "7", "-1", "86401", "99999999999999999999", "1e9", date,
+		"Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT",
+	} {
 		f.Add(v, date)
 		f.Add(v, "")
 	}
@@ -83,10 +86,12 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Whatever the segments hold, the path has as many, below the API's root, and a
-// server that unescapes each finds them as they were.
+// A path has as many segments as its endpoint, and a server that unescapes them gets what went in.
 func FuzzPath(f *testing.F) {
-	for _, s := range []string{"orders", "", ".", "..", "...", "../..", "a/b", "%2e%2e", "%2F", "a?b", "a#b", "a b", "ä☃", `a\b`, "\x00\r\n", "\xff", ";", "//", ":@"} {
+	for _, s := range []string{
+		"orders", "", ".", "..", "...", "../..", "a/b", "%2e%2e", "%2F", "a?b", "a#b", "a b", "ä☃", `a\b`,
+		"\x00\r\n", "\xff", ";", "//", ":@",
+	} {
 		f.Add("5c0ffee5c0ffee5c0ffee5c0", s)
 		f.Add(s, "orders")
 	}
@@ -109,13 +114,13 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// No body, whatever it holds, hides the request or the status, and what is
-// Atlas's JSON is read in full.
+// The request and the status stand in an error whatever the body holds. A body in Atlas's JSON is read in full.
 func FuzzErrorParse(f *testing.F) {
 	for _, body := range []string{
-		"", "null", "{}", "[]", "0", `"x"`, "<html>", "{", `{"errorCode":7,"detail":"d"}`, `{"parameters":null}`, `{"parameters":[null,1,{"a":[]},"x"]}`,
-		`{"detail":"d","error":400,"errorCode":"E","parameters":["p"],"reason":"r"}`, `{"ERRORCODE":"E"}`, `{"errorCode":"A","errorCode":"B"}`, "\xff\x00",
-		strings.Repeat("[", 10001),
+		"", "null", "{}", "[]", "0", `"x"`, "<html>", "{", "\xff\x00", strings.Repeat("[", 10001),
+		`{"errorCode":7,"detail":"d"}`, `{"parameters":null}`, `{"parameters":[null,1,{"a":[]},"x"]}`,
+		`{"detail":"d","error":400,"errorCode":"E","parameters":["p"],"reason":"r"}`,
+		`{"ERRORCODE":"E"}`, `{"errorCode":"A","errorCode":"B"}`,
 	} {
 		f.Add([]byte(body), "UNEXPECTED_ERROR", "A detail.", "secret")
 	}
@@ -130,14 +135,19 @@ func FuzzErrorParse(f *testing.F) {
 
 		valid := func(s string) string { return strings.ToValidUTF8(s, "?") }
 		code, detail = valid(code), valid(detail)
-		said, err := json.Marshal(map[string]any{"errorCode": code, "detail": detail, "reason": code, "parameters": []any{detail, 7, nil}})
+		said, err := json.Marshal(map[string]any{
+			"errorCode": code, "detail": detail, "reason": code, "parameters": []any{detail, 7, nil},
+		})
 		require.NoError(t, err)
-		want := &Error{Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""}, FromAtlas: code != ""}
+		want := &Error{
+			Status: 400, ErrorCode: code, Detail: detail, Reason: code, Parameters: []string{detail, "7", ""},
+			FromAtlas: code != "",
+		}
 		got := &Error{Status: 400}
 		got.parse(said)
 		require.Equal(t, want, got)
 
-		// What stands for a credential must not itself look like it.
+		// A credential that is part of its replacement cannot be checked.
 		if secret != "" && !strings.ContainsAny(secret, "[]") && !strings.Contains("[redacted]", secret) {
 			e.Detail, e.Parameters = "signed with "+secret+".", append(e.Parameters, secret, strconv.Quote(secret))
 			e.redact(secret)
@@ -149,9 +159,12 @@ func FuzzErrorParse(f *testing.F) {
 	})
 }
 
-// What comes of a text is valid UTF-8 of at most so many bytes and without control characters; good text is kept.
+// A plain text is valid UTF-8, within the limit and without control characters. A text that is plain already is kept.
 func FuzzPlainText(f *testing.F) {
-	for _, s := range []string{"", "orders", "\xff", "\x1b[31m", "☃☃☃", "\u202e", strings.Repeat("\xff", 100), strings.Repeat("é", 50), "\x80\x80\x80\x80\x80\x80\x80\x80"} {
+	for _, s := range []string{
+		"", "orders", "\xff", "\x1b[31m", "☃☃☃", "\u202e", strings.Repeat("\xff", 100), strings.Repeat("é", 50),
+		strings.Repeat("\x80", 8),
+	} {
 		f.Add(s, 20)
 	}
 	f.Fuzz(func(t *testing.T, s string, limit int) {

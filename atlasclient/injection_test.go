@@ -13,9 +13,9 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// heads serves connections by hand and notes the lines of each request's head,
-// as they are on the wire. It challenges for a digest once.
-func heads(t *testing.T) (url string, sent func() [][]string) {
+// rawServer is a server that notes the lines of each request's head as they are on the wire. It challenges for a digest
+// once.
+func rawServer(t *testing.T) (url string, sent func() [][]string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -44,7 +44,8 @@ func heads(t *testing.T) (url string, sent func() [][]string) {
 		mu.Unlock()
 		answer := "HTTP/1.1 404 Not Found\r\n"
 		if first {
-			answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"MMS Public API\", domain=\"\", nonce=\"n\", algorithm=MD5, qop=\"auth\", stale=false\r\n"
+			answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: " +
+				`Digest realm="MMS Public API", domain="", nonce="n", algorithm=MD5, qop="auth", stale=false` + "\r\n"
 		}
 		_, _ = io.WriteString(conn, answer+"Connection: close\r\nContent-Length: 0\r\n\r\n")
 	}
@@ -64,13 +65,13 @@ func heads(t *testing.T) (url string, sent func() [][]string) {
 	}
 }
 
-// Whatever a name, a project or a credential holds, the request on the wire is
-// the one that was meant, with no header and no line more.
+// Nothing in a name, a project id or a credential adds a header or a line to the request on the wire.
 func TestInjection(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{
-		"x\r\nEvil: 1", "x HTTP/1.1\r\nEvil: 1\r\n\r\nGET /evil", "x\nEvil: 1", "x\rEvil: 1", "x\r\n\tEvil: 1", "../../evil", "..", "%2e%2e%2fevil",
-		"x?evil=1", "x#evil", "x/evil", `x\..\evil`, "//evil.example/", "@evil.example", "x\x00Evil", "\u2028Evil: 1", "x\xc4\x8d\xc4\x8aEvil: 1", "\xff\xfe", "x;evil",
+		"x\r\nEvil: 1", "x HTTP/1.1\r\nEvil: 1\r\n\r\nGET /evil", "x\nEvil: 1", "x\rEvil: 1", "x\r\n\tEvil: 1",
+		"../../evil", "..", "%2e%2e%2fevil", "x?evil=1", "x#evil", "x/evil", `x\..\evil`, "//evil.example/", "@evil.example",
+		"x\x00Evil", "\u2028Evil: 1", "x\xc4\x8d\xc4\x8aEvil: 1", "\xff\xfe", "x;evil",
 	} {
 		for name, test := range map[string]struct {
 			auth           atlasclient.Auth
@@ -87,8 +88,9 @@ func TestInjection(t *testing.T) {
 		} {
 			t.Run(name+"/"+evil, func(t *testing.T) {
 				t.Parallel()
-				url, sent := heads(t)
-				_, _, err := newClient(t, atlasclient.Options{BaseURL: url, Auth: test.auth}).GetFlexCluster(t.Context(), test.project, test.named)
+				url, sent := rawServer(t)
+				c := newClient(t, atlasclient.Options{BaseURL: url, Auth: test.auth})
+				_, _, err := c.GetFlexCluster(t.Context(), test.project, test.named)
 				require.Error(t, err)
 				for _, head := range sent() {
 					method, rest, _ := strings.Cut(head[0], " ")
@@ -106,7 +108,9 @@ func TestInjection(t *testing.T) {
 					for _, line := range head[1:] {
 						header, _, found := strings.Cut(line, ":")
 						require.True(t, found, "%q", line)
-						require.Contains(t, []string{"Host", "User-Agent", "Accept", "Authorization", "Accept-Encoding", "Content-Type", "Content-Length"}, header)
+						require.Contains(t, []string{
+							"Host", "User-Agent", "Accept", "Authorization", "Accept-Encoding", "Content-Type", "Content-Length",
+						}, header)
 						require.NotContains(t, line, "\r")
 					}
 				}

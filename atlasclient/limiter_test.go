@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,20 +69,21 @@ func TestLimiterAndPages(t *testing.T) {
 	busy := errors.New("busy")
 	limiter := &recorder{refuse: 3, err: busy}
 	sent := 0
-	c := newClient(t, atlasclient.Options{Limiter: limiter, BaseURL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, atlasclient.Options{Limiter: limiter, Transport: roundTrip(func(r *http.Request) *http.Response {
 		sent++
 		var all []string
 		for i := range atlasclient.MaxPageSize {
 			all = append(all, fmt.Sprintf(`{"name":"c%d-%s","stateName":"IDLE"}`, i, r.URL.Query().Get("pageNum")))
 		}
-		fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(all, ","))
-	}))})
+		return reply(200, nil, `{"results":[`+strings.Join(all, ",")+`]}`)
+	})})
 	before := 0
 	_, _, err := c.ListFlexClusters(atlasclient.BeforeSend(t.Context(), func() { before++ }), group)
 	require.Equal(t, busy, err)
 	require.Equal(t, 2, sent)
 	require.Equal(t, 2, before)
-	require.Equal(t, 2, strings.Count(strings.Join(limiter.events, "\n"), "release: GET /groups/{groupId}/flexClusters 200"))
+	asked, told := "acquire flexClusters of "+group, "release: GET /groups/{groupId}/flexClusters 200, wait nothing"
+	require.Equal(t, []string{asked, told, asked, told}, limiter.events)
 }
 
 // The time limit of a request begins once the limiter has granted it.
@@ -91,7 +91,7 @@ func TestLimiterTakesNoTimeFromTheRequest(t *testing.T) {
 	t.Parallel()
 	var deadline bool
 	slow := limiterFunc(func(ctx context.Context) { _, deadline = ctx.Deadline() })
-	c := newClient(t, atlasclient.Options{Limiter: slow, Timeout: time.Minute, BaseURL: serve(t, answers(200, flexAnswer))})
+	c := newClient(t, atlasclient.Options{Limiter: slow, BaseURL: serve(t, answers(200, flexAnswer))})
 	require.NoError(t, get(c, t.Context()))
 	require.False(t, deadline)
 }

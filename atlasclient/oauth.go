@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,7 +125,7 @@ func (t *sharedToken) fetch(ctx context.Context) (*token, error) {
 		AccessToken string          `json:"access_token"`
 		ExpiresIn   json.RawMessage `json:"expires_in"`
 	}
-	if err := decode(body, &answer); err != nil {
+	if err := decode(body, &answer, nil); err != nil {
 		return nil, failed.because(err)
 	}
 	if answer.AccessToken == "" {
@@ -143,6 +144,11 @@ func tokenEnd(life json.RawMessage, now time.Time) time.Time {
 	return now.Add(time.Duration(min(seconds, maxTokenLife.Seconds()) * float64(time.Second)))
 }
 
+// oauthCodes are the codes with which a token endpoint refuses (RFC 6749, section 5.2).
+var oauthCodes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+}
+
 // parseOAuth takes what a refusal of the token endpoint says in the words of OAuth, where it has none of Atlas's.
 func (e *Error) parseOAuth(body []byte) {
 	var a struct {
@@ -150,6 +156,6 @@ func (e *Error) parseOAuth(body []byte) {
 		ErrorDescription string `json:"error_description"`
 	}
 	_ = json.Unmarshal(body, &a) // Atlas has a number there
-	e.FromAtlas = e.FromAtlas || a.Error != ""
+	e.FromAtlas = e.FromAtlas || slices.Contains(oauthCodes, a.Error)
 	e.Detail = cmp.Or(e.Detail, a.ErrorDescription, a.Error)
 }

@@ -22,7 +22,8 @@ func TestObserve(t *testing.T) {
 	var seen []atlasclient.Observation
 	c := newClient(t, atlasclient.Options{
 		BaseURL: serve(t, script(t,
-			step{want: "GET " + root + "/serverless/orders", instead: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+			step{want: "GET " + root + "/serverless/orders",
+				instead: func(w http.ResponseWriter, _ *http.Request) { hangUp(w) }},
 			step{want: "POST " + flex, status: 201, answer: flexAnswer, with: left("1200", "1199")},
 			step{want: "POST " + root + "/clusters/tenantUpgradeToServerless", status: 410, with: left("10000", "0")},
 			step{want: getOrders, answer: "{", with: left("1200", "many")},
@@ -35,7 +36,8 @@ func TestObserve(t *testing.T) {
 			seen = append(seen, o)
 		},
 	})
-	_, _, err := c.GetServerlessInstance(t.Context(), group, "orders") // first: on a kept connection it would be sent again
+	// The first of all: on a connection that was kept it would be sent again.
+	_, _, err := c.GetServerlessInstance(t.Context(), group, "orders")
 	require.Error(t, err)
 	_, _, err = c.CreateFlexCluster(t.Context(), group, orders)
 	require.NoError(t, err)
@@ -48,16 +50,17 @@ func TestObserve(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []atlasclient.Observation{
 		{Method: "GET", Endpoint: "/groups/{groupId}/serverless/{name}", GroupID: group},
-		{Method: "POST", Endpoint: "/groups/{groupId}/flexClusters", GroupID: group, Status: 201, RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: 1199}},
-		{Method: "POST", Endpoint: "/groups/{groupId}/clusters/tenantUpgradeToServerless", GroupID: group, Status: 410, RateLimit: &atlasclient.RateLimit{Limit: 10000}},
+		{Method: "POST", Endpoint: "/groups/{groupId}/flexClusters", GroupID: group, Status: 201,
+			RateLimit: &atlasclient.RateLimit{Limit: 1200, Remaining: 1199}},
+		{Method: "POST", Endpoint: "/groups/{groupId}/clusters/tenantUpgradeToServerless", GroupID: group, Status: 410,
+			RateLimit: &atlasclient.RateLimit{Limit: 10000}},
 		{Method: "GET", Endpoint: "/groups/{groupId}/flexClusters/{name}", GroupID: group, Status: 200},
 		{Method: "GET", Endpoint: "/groups/{groupId}/clusters/{name}", GroupID: group, Status: 200},
 		{Method: "DELETE", Endpoint: "/groups/{groupId}/flexClusters/{name}", GroupID: group, Status: 202},
 	}, seen)
 }
 
-// Where there is no token to send a request with, it is the token endpoint that
-// is seen; its time is the whole of it.
+// Where there is no token to send a request with, the observation is of the token endpoint.
 func TestObserveToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -30,6 +30,7 @@ type call struct {
 	query    url.Values
 	body     any          // sent as JSON; nil: no body
 	into     any          // what the body of a 2xx answer is decoded into; nil: it is not looked at
+	needed   any          // the fields of it that must be of their type; nil: all
 	check    func() error // says what is wrong with what was decoded; nil: nothing can be
 }
 
@@ -45,9 +46,9 @@ func (c call) resource() string {
 	return resource
 }
 
-// do is the path that every request goes through. It turns everything but a good answer into an [*Error]; only what the
-// limiter says, and the end of ctx before the request was sent, come back as they are. What it answers holds nothing but
-// plain text, whatever Atlas or a proxy sent.
+// do is the path that every request goes through. It turns everything but a good answer into an [*Error]; only what
+// the limiter says, and the end of ctx before the request was sent, come back as they are. All texts that it answers
+// are plain, whatever Atlas or a proxy sent.
 func (c *Client) do(ctx context.Context, call call) (*Response, error) {
 	release := func(Observation) {}
 	if c.limiter != nil {
@@ -113,7 +114,7 @@ func (c *Client) send(ctx context.Context, call call, seen *Observation) (*Respo
 		return nil, failed
 	}
 	if call.into != nil {
-		if err := decode(body, call.into); err != nil {
+		if err := decode(body, call.into, call.needed); err != nil {
 			return nil, failed.because(err)
 		}
 	}
@@ -175,13 +176,18 @@ func readBounded(ctx context.Context, r io.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// decode decodes a body. Its errors are for people, who know nothing of our types.
-func decode(body []byte, into any) error {
+// decode decodes a body. A field of another type is left empty, unless it is among the needed ones (nil: all are). The
+// errors are for people, who know nothing of our types.
+func decode(body []byte, into, needed any) error {
 	err := json.Unmarshal(body, into)
 	var mistyped *json.UnmarshalTypeError
+	if needed != nil && errors.As(err, &mistyped) {
+		err = json.Unmarshal(body, needed) // the first error says nothing of the other fields
+	}
 	switch {
 	case errors.As(err, &mistyped):
-		return fmt.Errorf("the body is not the JSON expected: %s is of type %s", cmp.Or(mistyped.Field, "all of it"), mistyped.Value)
+		return fmt.Errorf("the body is not the JSON expected: %s is of type %s",
+			cmp.Or(mistyped.Field, "all of it"), mistyped.Value)
 	case err != nil:
 		return fmt.Errorf("the body is not the JSON expected: %w", err)
 	}

@@ -32,13 +32,14 @@ func credentials() map[string]atlasclient.Auth {
 	}
 }
 
-// guard answers what comes with a credential, with next; it challenges for a
-// digest and sells tokens, unless token does that.
+// guard is a server that hands requests with a credential to next. It challenges for a digest and issues tokens, unless
+// token does that.
 func guard(auth atlasclient.Auth, token, next http.HandlerFunc) http.Handler {
 	if token == nil {
-		token = answers(200, fmt.Sprintf(tokenReply, accessToken), "Content-Type", "application/json")
+		token = answers(200, fmt.Sprintf(tokenReply, accessToken))
 	}
-	challenge := answers(401, "{}", "WWW-Authenticate", `Digest realm="MMS Public API", domain="", nonce="n0nce", algorithm=MD5, qop="auth", stale=false`)
+	challenge := answers(401, "{}", "WWW-Authenticate",
+		`Digest realm="MMS Public API", domain="", nonce="n0nce", algorithm=MD5, qop="auth", stale=false`)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, digest := auth.(atlasclient.APIKey)
 		switch {
@@ -52,8 +53,7 @@ func guard(auth atlasclient.Auth, token, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// echoes are answers that say what the request was signed with, as a careless
-// proxy might.
+// echoes are answers that repeat what the request was signed with, as a careless proxy might.
 func echoes() []failing {
 	echo := func(status int, body string, headers ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -69,19 +69,19 @@ func echoes() []failing {
 		}
 	}
 	return []failing{
-		{name: "in every field", answer: echo(403, `{"errorCode":"SAID","detail":"SAID","reason":"SAID","parameters":["SAID",["SAID"]]}`)},
+		{name: "in every field",
+			answer: echo(403, `{"errorCode":"SAID","detail":"SAID","reason":"SAID","parameters":["SAID",["SAID"]]}`)},
 		{name: "in X-Error-Code", answer: echo(403, "", "X-Error-Code", "SAID")},
 		{name: "in a redirect", answer: echo(302, "", "Location", "/login?as=SAID")},
-		{name: "in the words of OAuth", answer: echo(400, `{"error":"SAID","error_description":"SAID"}`, "Content-Type", "application/json")},
-		{name: "in the words of OAuth, with 200", answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`, "Content-Type", "application/json")},
+		{name: "in the words of OAuth", answer: echo(400, `{"error":"SAID","error_description":"SAID"}`)},
+		{name: "in the words of OAuth, with 200", answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`)},
 		{name: "in no JSON", answer: echo(200, `"SAID"`, "Content-Type", "application/json")},
 		{name: "in a truncated body", answer: echo(500, `"SAID"`, "Content-Length", "10000")},
 		{name: "in HTML", answer: echo(502, `<p>"SAID"</p>`, "Content-Type", "text/html")},
 	}
 }
 
-// Whatever goes wrong, no error holds what the request was signed with: it
-// ends up in a workflow's history, for all to read.
+// No error holds what the request was signed with: it ends up in a workflow's history, for all to read.
 func TestNoCredentialInErrors(t *testing.T) {
 	t.Parallel()
 	for name, auth := range credentials() {
@@ -91,12 +91,12 @@ func TestNoCredentialInErrors(t *testing.T) {
 		for _, test := range append(failures(), echoes()...) {
 			t.Run(name+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
-				noCredential(t, auth, guard(auth, nil, test.answer))
+				requireNoCredential(t, auth, guard(auth, nil, test.answer))
 			})
 			if name == "service account" {
 				t.Run("token/"+test.name, func(t *testing.T) {
 					t.Parallel()
-					noCredential(t, auth, guard(auth, test.answer, nil))
+					requireNoCredential(t, auth, guard(auth, test.answer, nil))
 				})
 			}
 		}
@@ -105,9 +105,9 @@ func TestNoCredentialInErrors(t *testing.T) {
 
 var digestResponse = regexp.MustCompile(`response="([0-9a-f]{32})"`)
 
-func noCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
+func requireNoCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 	synctest.Test(t, func(t *testing.T) {
-		wire := &spy{next: atlassimtest.Pipe(t, h)}
+		wire := &wireRecorder{next: atlassimtest.Pipe(t, h)}
 		err := get(newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}), t.Context())
 
 		secrets := map[string]bool{privateKey: true, clientSecret: true, accessToken: true}
@@ -122,15 +122,15 @@ func noCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 		}
 		require.Greater(t, len(secrets), 3, "a credential went over the wire")
 		asError(t, err)
-		said := everything(t, err)
+		said := allPrinted(t, err)
 		for secret := range secrets {
 			require.NotContains(t, said, secret)
 		}
 	})
 }
 
-// everything is all that one can print of an error and of what it wraps.
-func everything(t *testing.T, err error) string {
+// allPrinted is an error and what it wraps, printed in every way.
+func allPrinted(t *testing.T, err error) string {
 	var b strings.Builder
 	for ; err != nil; err = errors.Unwrap(err) {
 		fmt.Fprintf(&b, "%v\n%+v\n%#v\n", err, err, err)
@@ -154,7 +154,7 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 			c := setupAuth(t, auth, map[string][]step{"issued token": {token(accessToken + `\n`)}}[name]...)
 			err := get(c, t.Context())
 			require.EqualError(t, err, getOrders+`: no answer: net/http: invalid header field value for "Authorization"`)
-			require.NotContains(t, everything(t, err), accessToken)
+			require.NotContains(t, allPrinted(t, err), accessToken)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -24,7 +25,7 @@ const (
 
 	getOrders  = "GET " + flex + "/orders"
 	flexMedia  = "application/vnd.atlas.2024-11-13+json"
-	buyToken   = "POST /api/oauth/token"
+	postToken  = "POST /api/oauth/token"
 	tokenReply = `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`
 	// ordersAnswer has no more than an answer about the cluster orders must have.
 	ordersAnswer = `{"name":"orders","stateName":"IDLE"}`
@@ -72,14 +73,36 @@ func newClient(t testing.TB, o atlasclient.Options) *atlasclient.Client {
 	return c
 }
 
+// overServer is a client of a server.
+func overServer(t testing.TB, auth atlasclient.Auth, h http.Handler) *atlasclient.Client {
+	t.Helper()
+	return newClient(t, atlasclient.Options{BaseURL: serve(t, h), Auth: auth})
+}
+
+// roundTrip is a transport that answers without a network.
+type roundTrip func(*http.Request) *http.Response
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// overTransport is a client without a network.
+func overTransport(t testing.TB, auth atlasclient.Auth, f roundTrip) *atlasclient.Client {
+	t.Helper()
+	return newClient(t, atlasclient.Options{Auth: auth, Transport: f})
+}
+
+// reply is an answer without a network. It leaves out what a transport may leave out.
+func reply(status int, header http.Header, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}
+}
+
 func serve(t testing.TB, h http.Handler) string {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// script answers the steps in order. A request that is not the next step, or a
-// step that no request came for, fails the test.
+// script answers the steps in order. A request that is not the next step, or a step that no request came for, fails the
+// test.
 func script(t *testing.T, steps ...step) http.Handler {
 	var mu sync.Mutex
 	next := 0
@@ -124,9 +147,15 @@ func (s step) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, s.answer)
 }
 
-// token is the step that buys a token.
+// token is the step in which a token is fetched.
 func token(value string) step {
-	return step{want: buyToken, with: map[string]string{"Content-Type": "application/json"}, answer: fmt.Sprintf(tokenReply, value)}
+	return step{want: postToken, answer: fmt.Sprintf(tokenReply, value)}
+}
+
+// overPipe is a client in a synctest bubble.
+func overPipe(t *testing.T, auth atlasclient.Auth, h http.Handler) *atlasclient.Client {
+	t.Helper()
+	return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t, h)})
 }
 
 // pipeSim is a client of a simulator in a synctest bubble.
@@ -135,18 +164,18 @@ func pipeSim(t *testing.T, cfg atlassim.Config, auth atlasclient.Auth) (*atlascl
 	sim, err := atlassim.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
-	return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t, sim)}), sim
+	return overPipe(t, auth, sim), sim
 }
 
-// spy notes what goes over the wire.
-type spy struct {
+// wireRecorder notes what goes over the wire.
+type wireRecorder struct {
 	next http.RoundTripper
 
 	mu   sync.Mutex
 	sent []*http.Request
 }
 
-func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *wireRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.sent = append(s.sent, r)
 	s.mu.Unlock()
@@ -162,7 +191,7 @@ func atOnce(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// asError is the error as the client's own.
+// asError is the error as the client's own type.
 func asError(t *testing.T, err error) *atlasclient.Error {
 	t.Helper()
 	var e *atlasclient.Error

@@ -52,6 +52,9 @@ func makeValuePlain(v reflect.Value, limit int) {
 // character, so that two halves of a word do not become one.
 func plainText(s string, limit int) string {
 	const cutMark = "…"
+	if len(s) <= limit && strings.IndexFunc(s, notASCII) < 0 { // as nearly all texts are
+		return s
+	}
 	if len(s) > limit {
 		end := limit - len(cutMark)
 		for end > 0 && end > limit-len(cutMark)-utf8.UTFMax && !utf8.RuneStart(s[end]) {
@@ -71,6 +74,9 @@ func plainText(s string, limit int) string {
 	}
 	return plain
 }
+
+// notASCII reports whether a rune is not one of the printable ones of ASCII.
+func notASCII(r rune) bool { return r < ' ' || r > '~' }
 
 // plainError is an error whose text was made plain. It wraps the error itself.
 type plainError struct {

@@ -65,8 +65,8 @@ func requireAllPlain(t *testing.T, v any) {
 	}
 }
 
-// nasty are texts that no failure and no terminal is to hold.
-func nasty() map[string]string {
+// badTexts are texts that no failure should hold and no terminal should show.
+func badTexts() map[string]string {
 	return map[string]string{
 		"not UTF-8":          "caf\xe9 \xff\xfe.",
 		"escape sequences":   "\x1b[31mred\x1b[0m \x1b]0;title\x07",
@@ -100,14 +100,15 @@ func asJSON(s string) string {
 // Whatever bytes come in an error, its texts are plain and short, and the status stands.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		quoted, shorter := asJSON(text), asJSON(text[:min(len(text), 100_000)])
 		for place, test := range map[string]struct {
 			status int
 			header http.Header
 			body   string
 		}{
-			"each field":      {400, nil, fmt.Sprintf(`{"errorCode":%[1]s,"detail":%[1]s,"reason":%[1]s,"parameters":[%[1]s,[%[1]s]]}`, shorter)},
+			"each field": {400, nil, fmt.Sprintf(
+				`{"errorCode":%[1]s,"detail":%[1]s,"reason":%[1]s,"parameters":[%[1]s,[%[1]s]]}`, shorter)},
 			"detail":          {400, nil, `{"detail":` + quoted + `}`},
 			"OAuth's words":   {400, nil, fmt.Sprintf(`{"error":%s,"error_description":%s}`, shorter, quoted)},
 			"X-Error-Code":    {400, http.Header{"X-Error-Code": {text}}, ""},
@@ -121,14 +122,9 @@ func TestErrorTexts(t *testing.T) {
 			for _, credential := range []string{"none", "service account", "API key"} {
 				t.Run(name+"/"+place+"/"+credential, func(t *testing.T) {
 					t.Parallel()
-					auth := credentials()[credential]
-					c := newClient(t, atlasclient.Options{Auth: auth, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-						header := test.header.Clone()
-						if header == nil {
-							header = http.Header{}
-						}
-						return &http.Response{StatusCode: test.status, Header: header, Body: io.NopCloser(strings.NewReader(test.body))}, nil
-					})})
+					c := overTransport(t, credentials()[credential], func(*http.Request) *http.Response {
+						return reply(test.status, test.header.Clone(), test.body)
+					})
 					e := asError(t, get(c, t.Context()))
 					require.Equal(t, test.status, e.Status)
 					requireAllPlain(t, e)
@@ -141,7 +137,7 @@ func TestErrorTexts(t *testing.T) {
 // What Go's libraries quote of an answer is plain as well.
 func TestTextsOfOtherErrors(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		for place, answer := range map[string]string{
 			"status line": "HTTP/1.1 " + text + "\r\n\r\n",
 			"version":     text + "\r\n\r\n",
@@ -152,13 +148,13 @@ func TestTextsOfOtherErrors(t *testing.T) {
 		} {
 			t.Run(name+"/"+place, func(t *testing.T) {
 				t.Parallel()
-				c := newClient(t, atlasclient.Options{BaseURL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				c := overServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					conn, _, err := http.NewResponseController(w).Hijack()
 					if assert.NoError(t, err) {
 						_, _ = io.WriteString(conn, answer)
 						_ = conn.Close()
 					}
-				}))})
+				}))
 				requireAllPlain(t, asError(t, get(c, t.Context())))
 			})
 		}
@@ -168,21 +164,20 @@ func TestTextsOfOtherErrors(t *testing.T) {
 // The texts of a cluster, and what Atlas says of an endpoint, are plain as well.
 func TestClusterTexts(t *testing.T) {
 	t.Parallel()
-	for name, text := range nasty() {
+	for name, text := range badTexts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			quoted := asJSON(text[:min(len(text), 20_000)])
 			body := fmt.Sprintf(`{"name":"orders","id":%[1]s,"groupId":%[1]s,"stateName":%[1]s,"mongoDBVersion":%[1]s,
 				"connectionStrings":{"standard":%[1]s,"standardSrv":%[1]s},"tags":[{"key":%[1]s,"value":%[1]s}],
 				"providerSettings":{"providerName":%[1]s,"backingProviderName":%[1]s,"regionName":%[1]s}}`, quoted)
-			c := newClient(t, atlasclient.Options{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			c := overTransport(t, nil, func(r *http.Request) *http.Response {
 				answer := body
 				if strings.HasSuffix(r.URL.Path, "/flexClusters") {
 					answer = `{"results":[` + body + `],"totalCount":1}`
 				}
-				return &http.Response{StatusCode: 200, Header: http.Header{"Sunset": {text}, "Deprecation": {text}},
-					Body: io.NopCloser(strings.NewReader(answer))}, nil
-			})})
+				return reply(200, http.Header{"Sunset": {text}, "Deprecation": {text}}, answer)
+			})
 			cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 			require.NoError(t, err)
 			requireAllPlain(t, cluster)
@@ -205,7 +200,8 @@ func TestPlainTextIsKept(t *testing.T) {
 	const text = "Größe ☃ 日本語 👩‍👩‍👧 a+b=c; \"quoted\" \\ <b>"
 	c := setup(t,
 		step{want: getOrders, status: 400, answer: `{"errorCode":"E","detail":` + asJSON(text) + `}`},
-		step{want: getOrders, answer: `{"name":"orders","stateName":"IDLE","tags":[{"key":"k","value":` + asJSON(text) + `}]}`},
+		step{want: getOrders,
+			answer: `{"name":"orders","stateName":"IDLE","tags":[{"key":"k","value":` + asJSON(text) + `}]}`},
 	)
 	require.Equal(t, text, asError(t, get(c, t.Context())).Detail)
 	cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")

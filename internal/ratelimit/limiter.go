@@ -128,30 +128,23 @@ type Usage struct {
 	Resource string
 	// Limit is how many requests the project may make at once, and Remaining how many it may still make.
 	Limit, Remaining int
+	// At is when Atlas said so.
+	At time.Time
 }
 
-// Snapshot is what Atlas said of each bucket in the last minutes, of at most 100 of them.
+// Snapshot is what Atlas said of each bucket in the last three minutes, the latest first, of at most 100 of them.
 func (l *Limiter) Snapshot() []Usage {
-	type heard struct {
-		Usage
-		at time.Time
-	}
-	var all []heard
+	var usages []Usage
 	now := time.Now()
 	l.mu.Lock()
 	for key, b := range l.buckets {
 		if said, at := b.lastSaid(); said != nil && now.Sub(at) <= usageFor {
-			all = append(all, heard{Usage{key.groupID, key.resource, said.Limit, said.Remaining}, at})
+			usages = append(usages, Usage{key.groupID, key.resource, said.Limit, said.Remaining, at})
 		}
 	}
 	l.mu.Unlock()
-	slices.SortFunc(all, func(a, b heard) int {
-		return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.Resource, b.Resource))
+	slices.SortFunc(usages, func(a, b Usage) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.Resource, b.Resource))
 	})
-	all = all[:min(len(all), usageKept)]
-	usages := make([]Usage, len(all))
-	for i := range all {
-		usages[i] = all[i].Usage
-	}
-	return usages
+	return usages[:min(len(usages), usageKept)]
 }

@@ -86,11 +86,13 @@ func TestSnapshot(t *testing.T) {
 		time.Sleep(time.Second)
 		send(t, l, "b", "clusters", answered(100, 7))
 		require.Equal(t, []Usage{
-			{GroupID: "b", Resource: "clusters", Limit: 100, Remaining: 7},
-			{GroupID: "a", Resource: "flexClusters", Limit: 1200, Remaining: 900},
+			{GroupID: "b", Resource: "clusters", Limit: 100, Remaining: 7, At: time.Now()},
+			{GroupID: "a", Resource: "flexClusters", Limit: 1200, Remaining: 900, At: time.Now().Add(-time.Second)},
 		}, l.Snapshot())
 		time.Sleep(usageFor)
-		require.Equal(t, []Usage{{GroupID: "b", Resource: "clusters", Limit: 100, Remaining: 7}}, l.Snapshot())
+		require.Equal(t, []Usage{
+			{GroupID: "b", Resource: "clusters", Limit: 100, Remaining: 7, At: time.Now().Add(-usageFor)},
+		}, l.Snapshot())
 		time.Sleep(time.Second)
 		require.Empty(t, l.Snapshot())
 		time.Sleep(time.Hour)

@@ -68,7 +68,8 @@ func New(client *atlasclient.Client) *Reads {
 func (r *Reads) projectLocked(groupID string) *project {
 	p := r.projects[groupID]
 	if p == nil {
-		p = &project{groupID: groupID, waits: map[string]*entry{}, unlisted: map[string]*entry{}, last: newListing(time.Time{})}
+		p = &project{groupID: groupID, waits: map[string]*entry{}, unlisted: map[string]*entry{}}
+		p.last = newListing(time.Time{})
 		close(p.last.done)
 		r.projects[groupID] = p
 	}

@@ -44,7 +44,7 @@ func (a *inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 		a.lists++
 		status, body = a.list()
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 func (a *inMemory) list() (status int, body string) {
@@ -194,6 +194,60 @@ func TestSingleReadsFollowAList(t *testing.T) {
 	})
 }
 
+// A gateway that drops the query answers the same full page again and again. Then each wait reads by itself, no more
+// often than if it were alone, and the list is tried again after a while.
+func TestListThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"the same page again": page(numbered(atlasclient.MaxPageSize)...),
+		"no list":             `{}`,
+		"null":                `null`,
+		"HTML":                `<html>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				atlas, r := setup(t)
+				atlas.answer = func() (int, string) { return 200, answer }
+				waits := enter(r, numbered(100)...)
+				require.Equal(t, 250*time.Millisecond, waits[0].Interval(time.Second))
+				for round := range 3 {
+					var all sync.WaitGroup
+					for _, w := range waits {
+						all.Go(func() { look(t, w, time.Second) })
+					}
+					all.Wait()
+					requests := atlas.requests()
+					require.Equal(t, 100, requests[1], "single reads")
+					if round == 0 {
+						require.LessOrEqual(t, requests[0], 2)
+						require.Positive(t, requests[0])
+					} else {
+						require.Zero(t, requests[0])
+					}
+					require.Equal(t, time.Second, waits[0].Interval(time.Second))
+					time.Sleep(time.Second)
+				}
+				atlas.answer = nil
+				atlas.clusters = numbered(100)
+				time.Sleep(singleFor)
+				look(t, waits[0], time.Second)
+				require.Equal(t, [2]int{1, 0}, atlas.requests())
+				require.Equal(t, 250*time.Millisecond, waits[0].Interval(time.Second))
+			})
+		})
+	}
+}
+
+// numbered are n names.
+func numbered(n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("cluster-%d", i))
+	}
+	return names
+}
+
 // What was read before a wait began says nothing of its cluster: the name may have been somebody else's.
 func TestListFromBeforeTheWait(t *testing.T) {
 	t.Parallel()
@@ -297,7 +351,8 @@ func TestInterval(t *testing.T) {
 		for i := range test.elsewhere {
 			r.Enter("elsewhere", fmt.Sprint(i), Flex, time.Now())
 		}
-		require.Equal(t, test.want, w.Interval(time.Second).Round(time.Millisecond), "%d here, %d elsewhere", test.here, test.elsewhere)
+		got := w.Interval(time.Second).Round(time.Millisecond)
+		require.Equal(t, test.want, got, "%d here, %d elsewhere", test.here, test.elsewhere)
 	}
 }
 
@@ -405,10 +460,7 @@ func TestSweep(t *testing.T) {
 func BenchmarkSharedRead(b *testing.B) {
 	for _, n := range []int{2, 400} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			names := make([]string, n)
-			for i := range names {
-				names[i] = fmt.Sprintf("cluster-%d", i)
-			}
+			names := numbered(n)
 			atlas, r := setup(b, names...)
 			atlas.takes = 0
 			waits := make([]*Wait, n)
