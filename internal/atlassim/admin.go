@@ -58,7 +58,7 @@ func (s *Server) SeedShared(seed SharedCluster) {
 	seed = seed.withDefaults()
 	key := clusterKey{seed.GroupID, seed.Name}
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool { return c.clusterKey == key })
-	c := s.add(SHARED, seed.GroupID, seed.request())
+	c := s.addLocked(SHARED, seed.GroupID, seed.request())
 	c.tier = seed.Tier
 	// It has been there for a while: IDLE, visible, with all its strings.
 	c.created = c.created.Add(-24 * time.Hour)
@@ -70,25 +70,25 @@ func (s *Server) SeedShared(seed SharedCluster) {
 func (s *Server) CreateFlex(groupID string, q FlexRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
+	s.applyTimeLocked()
 	if !groupPattern.MatchString(groupID) {
 		return errors.New(errGroupID(groupID).detail)
 	}
 	err := q.check()
 	if err == nil {
-		err = s.vacant(groupID, q.Name)
+		err = s.checkNameFreeLocked(groupID, q.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %s", err.code, err.detail)
 	}
-	s.add(FLEX, groupID, q)
+	s.addLocked(FLEX, groupID, q)
 	return nil
 }
 
 // Delete is somebody else deleting a cluster of any kind: it is DELETING for
 // Config.DeleteFor, then gone. Termination protection is no hindrance.
 func (s *Server) Delete(groupID, name string) error {
-	return s.change(groupID, name, func(c *cluster) {
+	return s.changeCluster(groupID, name, func(c *cluster) {
 		c.deletedAt, c.upgrade = s.cfg.Now(), nil
 	})
 }
@@ -97,14 +97,14 @@ func (s *Server) Delete(groupID, name string) error {
 // set to "" again. What happens underneath, the end of a deletion or of an
 // upgrade, still happens in its time.
 func (s *Server) SetState(groupID, name, state string) error {
-	return s.change(groupID, name, func(c *cluster) { c.pinned = state })
+	return s.changeCluster(groupID, name, func(c *cluster) { c.pinned = state })
 }
 
-func (s *Server) change(groupID, name string, change func(*cluster)) error {
+func (s *Server) changeCluster(groupID, name string, change func(*cluster)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
-	c := s.lookup(groupID, name)
+	s.applyTimeLocked()
+	c := s.findLocked(groupID, name)
 	if c == nil {
 		return errors.New(errNotFound(name, groupID).detail)
 	}
@@ -133,12 +133,12 @@ type Cluster struct {
 func (s *Server) Clusters() []Cluster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
+	s.applyTimeLocked()
 	out := make([]Cluster, len(s.clusters))
 	for i, c := range s.clusters {
-		out[i] = Cluster{GroupID: c.group, Name: c.name, Kind: c.kind, State: s.state(c), ID: c.id,
+		out[i] = Cluster{GroupID: c.group, Name: c.name, Kind: c.kind, State: s.stateLocked(c), ID: c.id,
 			CreateDate: c.created, BackingProviderName: c.provider, RegionName: c.region,
-			Tags: slices.Clone(tagsOf(c.tags)), TerminationProtectionEnabled: c.protected, ContinuousBackup: c.continuousBackup}
+			Tags: slices.Clone(tagList(c.tags)), TerminationProtectionEnabled: c.protected, ContinuousBackup: c.continuousBackup}
 	}
 	return out
 }

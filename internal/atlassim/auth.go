@@ -80,16 +80,16 @@ func authKind(r *http.Request) AuthKind {
 	return AuthOther
 }
 
-// authenticate reports whether the request may go on, and whether its digest
-// nonce is merely too old. The caller holds the lock.
-func (s *Server) authenticate(r *http.Request) (ok, stale bool) {
+// authenticateLocked reports whether the request may go on, and whether its digest
+// nonce is merely too old.
+func (s *Server) authenticateLocked(r *http.Request) (ok, stale bool) {
 	c := s.cfg
 	if c.PublicKey == "" && c.ClientID == "" && c.AccessToken == "" {
 		return true, false
 	}
 	switch authKind(r) {
 	case AuthDigest:
-		return s.checkDigest(r)
+		return s.checkDigestLocked(r)
 	case AuthBearer:
 		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if c.AccessToken != "" && same(token, c.AccessToken) {
@@ -104,10 +104,10 @@ func (s *Server) authenticate(r *http.Request) (ok, stale bool) {
 // One directive of a digest header: name=token or name="quoted".
 var directive = regexp.MustCompile(`(\w+)=(?:"([^"]*)"|([^",\s]+))`)
 
-// checkDigest verifies an answer to our challenge (RFC 7616 with MD5 and
+// checkDigestLocked verifies an answer to our challenge (RFC 7616 with MD5 and
 // qop=auth, as Atlas asks for). A nonce may be used again with a rising nc,
 // which saves the client a round trip.
-func (s *Server) checkDigest(r *http.Request) (ok, stale bool) {
+func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	d := map[string]string{}
 	for _, m := range directive.FindAllStringSubmatch(r.Header.Get("Authorization"), -1) {
 		d[m[1]] = m[2] + m[3]
@@ -132,9 +132,9 @@ func (s *Server) checkDigest(r *http.Request) (ok, stale bool) {
 	return true, false
 }
 
-// challenge adds a fresh digest challenge. A caller with a bearer token is
-// not asked for a digest (assumed). The caller holds the lock.
-func (s *Server) challenge(r *http.Request, header http.Header, stale bool) {
+// challengeLocked adds a fresh digest challenge. A caller with a bearer token is
+// not asked for a digest (assumed).
+func (s *Server) challengeLocked(r *http.Request, header http.Header, stale bool) {
 	if authKind(r) == AuthBearer {
 		return
 	}
@@ -145,22 +145,22 @@ func (s *Server) challenge(r *http.Request, header http.Header, stale bool) {
 		`Digest realm=%q, domain="", nonce=%q, algorithm=MD5, qop="auth", stale=%t`, realm, nonce, stale))
 }
 
-// unauthorized is the answer to a request without good credentials. It has
+// unauthorizedLocked is the answer to a request without good credentials. It has
 // neither parameters nor X-Error-Code (recorded).
-func (s *Server) unauthorized(r *http.Request, stale bool) *answer {
+func (s *Server) unauthorizedLocked(r *http.Request, stale bool) *answer {
 	a := &answer{status: 401, code: "UNEXPECTED_ERROR", header: http.Header{}, contentType: "application/json",
 		body: marshal(map[string]any{
 			"error": 401, "reason": "Unauthorized", "errorCode": "UNEXPECTED_ERROR",
 			"detail": "You are not authorized for this resource.",
 		})}
-	s.challenge(r, a.header, stale)
+	s.challengeLocked(r, a.header, stale)
 	return a
 }
 
-// issueToken answers POST /api/oauth/token: HTTP Basic id:secret and
+// issueTokenLocked answers POST /api/oauth/token: HTTP Basic id:secret and
 // grant_type=client_credentials buy a bearer token (docs). The shape of a
-// refusal is RFC 6749's (assumed). The caller holds the lock.
-func (s *Server) issueToken(r *http.Request, body []byte) *answer {
+// refusal is RFC 6749's (assumed).
+func (s *Server) issueTokenLocked(r *http.Request, body []byte) *answer {
 	refuse := func(status int, code string) *answer {
 		return &answer{status: status, header: http.Header{}, contentType: "application/json",
 			body: marshal(map[string]any{"error": code})}

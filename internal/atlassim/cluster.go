@@ -62,15 +62,15 @@ type cluster struct {
 	upgraded         bool      // once and for all
 }
 
-// state is what Atlas reports now.
-func (s *Server) state(c *cluster) string {
+// stateLocked is what Atlas reports now.
+func (s *Server) stateLocked(c *cluster) string {
 	now := s.cfg.Now()
 	switch {
 	case c.pinned != "":
 		return c.pinned
 	case !c.deletedAt.IsZero():
 		return deleting
-	case c.upgrade != nil && !s.stale(c):
+	case c.upgrade != nil && !s.staleLocked(c):
 		return updating
 	case now.Before(c.readyAt):
 		return creating
@@ -80,9 +80,9 @@ func (s *Server) state(c *cluster) string {
 	return idle
 }
 
-// settle brings about what time has done: deletions and upgrades that are
-// over. The caller holds the lock.
-func (s *Server) settle() {
+// applyTimeLocked brings about what time has done: deletions and upgrades that are
+// over.
+func (s *Server) applyTimeLocked() {
 	now := s.cfg.Now()
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool {
 		gone := c.deletedAt.Add(s.cfg.DeleteFor)
@@ -94,14 +94,13 @@ func (s *Server) settle() {
 	})
 	for _, c := range s.clusters {
 		if c.upgrade != nil && !now.Before(c.upgrade.until) {
-			s.finishUpgrade(c)
+			s.finishUpgradeLocked(c)
 		}
 	}
 }
 
-// lookup finds a cluster by name, hidden ones included. The caller holds the
-// lock.
-func (s *Server) lookup(group, name string) *cluster {
+// findLocked finds a cluster by name, hidden ones included.
+func (s *Server) findLocked(group, name string) *cluster {
 	for _, c := range s.clusters {
 		if c.clusterKey == (clusterKey{group, name}) {
 			return c
@@ -110,20 +109,21 @@ func (s *Server) lookup(group, name string) *cluster {
 	return nil
 }
 
-// visible is lookup for the API: right after a create there is nothing to see.
+// visible is findLocked for the API: right after a create there is nothing to see.
 func (c *call) visible() *cluster {
-	found := c.s.lookup(c.group, c.name)
+	found := c.s.findLocked(c.group, c.name)
 	if found == nil || c.now.Before(found.hiddenUntil) {
 		return nil
 	}
 	return found
 }
 
-// add makes a cluster. The caller holds the lock and has checked the request.
-func (s *Server) add(kind Kind, group string, q FlexRequest) *cluster {
+// addLocked makes a cluster. The caller has checked the
+// request.
+func (s *Server) addLocked(kind Kind, group string, q FlexRequest) *cluster {
 	now := s.cfg.Now()
 	c := &cluster{
-		clusterKey: clusterKey{group, q.Name}, kind: kind, id: s.newID(now), created: now,
+		clusterKey: clusterKey{group, q.Name}, kind: kind, id: s.newIDLocked(now), created: now,
 		tags: slices.Clone(q.Tags), protected: q.TerminationProtectionEnabled,
 		provider: q.ProviderSettings.BackingProviderName, region: q.ProviderSettings.RegionName,
 		readyAt: now.Add(s.cfg.CreateFor), hiddenUntil: now.Add(s.cfg.HiddenFor),
@@ -133,16 +133,15 @@ func (s *Server) add(kind Kind, group string, q FlexRequest) *cluster {
 	return c
 }
 
-// newID makes an id of 24 hexadecimal digits that begins with the time, as
+// newIDLocked makes an id of 24 hexadecimal digits that begins with the time, as
 // Atlas's do.
-func (s *Server) newID(now time.Time) string {
+func (s *Server) newIDLocked(now time.Time) string {
 	s.lastID++
 	return fmt.Sprintf("%08x51ab0c4e7d%06x", uint32(now.Unix()), s.lastID)
 }
 
-// vacant answers as Atlas does when a name cannot be taken. The caller holds
-// the lock.
-func (s *Server) vacant(group, name string) *apiError {
+// checkNameFreeLocked answers as Atlas does when a name cannot be taken.
+func (s *Server) checkNameFreeLocked(group, name string) *apiError {
 	now := s.cfg.Now()
 	for _, c := range s.clusters {
 		switch {
@@ -207,13 +206,13 @@ func checkTags(tags []Tag) *apiError {
 	return nil
 }
 
-// srv is the cluster's mongodb+srv address, in a domain that resolves nowhere.
-func (c *cluster) srv() string {
+// srvAddress is the cluster's mongodb+srv address, in a domain that resolves nowhere.
+func (c *cluster) srvAddress() string {
 	return "mongodb+srv://" + strings.ToLower(prefix(c.name)) + "." + c.hash() + ".atlas-sim.invalid"
 }
 
-// standard is the cluster's mongodb address: its three nodes by name.
-func (c *cluster) standard() string {
+// standardAddress is the cluster's mongodb address: its three nodes by name.
+func (c *cluster) standardAddress() string {
 	hosts := make([]string, 3)
 	for i := range hosts {
 		hosts[i] = fmt.Sprintf("ac-%[1]s-shard-00-0%[2]d.%[1]s.atlas-sim.invalid:27017", c.hash(), i)
@@ -227,23 +226,23 @@ func (c *cluster) hash() string {
 	return fmt.Sprintf("%08x", h.Sum32())[:7]
 }
 
-// connectionStrings: standardSrv from the start, standard some time after the
+// connectionStringsLocked: standardSrv from the start, standard some time after the
 // cluster is IDLE (recorded).
-func (s *Server) connectionStrings(c *cluster) map[string]any {
+func (s *Server) connectionStringsLocked(c *cluster) map[string]any {
 	if s.cfg.NoStringsYet && s.cfg.Now().Before(c.readyAt) {
 		return map[string]any{}
 	}
-	out := map[string]any{"standardSrv": c.srv()}
+	out := map[string]any{"standardSrv": c.srvAddress()}
 	if !s.cfg.Now().Before(c.idleAt.Add(s.cfg.StandardAfter)) {
-		out["standard"] = c.standard()
+		out["standard"] = c.standardAddress()
 	}
 	return out
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// tagsOf never renders null: no tags are [] (recorded).
-func tagsOf(tags []Tag) []Tag {
+// tagList never renders null: no tags are [] (recorded).
+func tagList(tags []Tag) []Tag {
 	if tags == nil {
 		return []Tag{}
 	}

@@ -44,7 +44,7 @@ func (c *call) getServerless() (*answer, *apiError) {
 		return nil, errServerlessNotFound(c.name, c.group)
 	case found.kind == SERVERLESS:
 		return c.ok(c.serverless(found)), nil
-	case found.upgrade != nil && found.upgrade.to == SERVERLESS && c.s.progress(found) >= idChanges:
+	case found.upgrade != nil && found.upgrade.to == SERVERLESS && c.s.progressLocked(found) >= idChanges:
 		return nil, errServerlessNotFound(c.name, c.group)
 	}
 	return nil, errClusterInServerlessAPI(c.name)
@@ -60,8 +60,8 @@ func (c *call) listServerless() (*answer, *apiError) {
 // have no standard (docs).
 func (c *call) serverless(x *cluster) map[string]any {
 	return map[string]any{
-		"connectionStrings": map[string]any{"standardSrv": x.srv()},
-		"createDate":        stamp(x.created),
+		"connectionStrings": map[string]any{"standardSrv": x.srvAddress()},
+		"createDate":        timestamp(x.created),
 		"groupId":           x.group,
 		"id":                x.id,
 		"links":             []any{link("self", c.href("/api/atlas/v2/groups/"+x.group+"/serverless/"+x.name))},
@@ -72,8 +72,8 @@ func (c *call) serverless(x *cluster) map[string]any {
 			"effectiveProviderName": "FLEX", "providerName": "SERVERLESS", "regionName": x.region,
 		},
 		"serverlessBackupOptions":      map[string]any{"serverlessContinuousBackupEnabled": x.continuousBackup},
-		"stateName":                    c.s.state(x),
-		"tags":                         tagsOf(x.tags),
+		"stateName":                    c.s.stateLocked(x),
+		"tags":                         tagList(x.tags),
 		"terminationProtectionEnabled": x.protected,
 	}
 }
@@ -91,8 +91,8 @@ func (c *call) description(x *cluster) map[string]any {
 		"backupEnabled":            false,
 		"biConnector":              map[string]any{"enabled": false, "readPreference": "secondary"},
 		"clusterType":              "REPLICASET",
-		"connectionStrings":        c.s.connectionStrings(x),
-		"createDate":               stamp(x.created),
+		"connectionStrings":        c.s.connectionStringsLocked(x),
+		"createDate":               timestamp(x.created),
 		"encryptionAtRestProvider": "NONE",
 		"groupId":                  x.group,
 		"id":                       x.id,
@@ -108,12 +108,12 @@ func (c *call) description(x *cluster) map[string]any {
 			"regionConfigs": []any{region},
 		}},
 		"rootCertType":                 "ISRGROOTX1",
-		"stateName":                    c.s.state(x),
-		"tags":                         tagsOf(x.tags),
+		"stateName":                    c.s.stateLocked(x),
+		"tags":                         tagList(x.tags),
 		"terminationProtectionEnabled": x.protected,
 		"versionReleaseSystem":         "LTS",
 	}
-	c.s.disguise(x, out)
+	c.s.showUpgradeLocked(x, out)
 	return out
 }
 
@@ -122,13 +122,13 @@ func (c *call) legacy(x *cluster) map[string]any {
 	out := c.description(x)
 	delete(out, "replicationSpecs")
 	out["diskSizeGB"] = 0.5
-	out["mongoURIWithOptions"] = x.standard()
+	out["mongoURIWithOptions"] = x.standardAddress()
 	out["numShards"] = 1
 	out["providerSettings"] = map[string]any{
 		"providerName": "TENANT", "backingProviderName": x.provider,
 		"effectiveInstanceSizeName": x.tier, "instanceSizeName": x.tier, "regionName": x.region,
 	}
 	out["replicationFactor"] = 3
-	out["srvAddress"] = x.srv()
+	out["srvAddress"] = x.srvAddress()
 	return out
 }

@@ -171,9 +171,8 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// nextFault is the fault that strikes this request, or nil. The caller holds
-// the lock.
-func (s *Server) nextFault(r *http.Request) *Fault {
+// nextFaultLocked is the fault that strikes this request, or nil.
+func (s *Server) nextFaultLocked(r *http.Request) *Fault {
 	for _, f := range s.faults {
 		if f.Method != "" && !strings.EqualFold(f.Method, r.Method) || !f.path.MatchString(r.URL.Path) {
 			continue
@@ -210,9 +209,9 @@ func (s *Server) hang(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// spoil sends what the fault makes of the answer, which is nil when the
+// sendFault sends what the fault makes of the answer, which is nil when the
 // request did not take effect.
-func (s *Server) spoil(w http.ResponseWriter, r *http.Request, entry *Entry, f *Fault, a *answer) {
+func (s *Server) sendFault(w http.ResponseWriter, r *http.Request, entry *Entry, f *Fault, a *answer) {
 	status := func(fallback int) int {
 		if f.Status != 0 {
 			return f.Status

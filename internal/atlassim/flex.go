@@ -73,10 +73,10 @@ func (c *call) createFlex() (*answer, *apiError) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	if err := c.s.vacant(c.group, q.Name); err != nil {
+	if err := c.s.checkNameFreeLocked(c.group, q.Name); err != nil {
 		return nil, err
 	}
-	out := c.s.flex(c.s.add(FLEX, c.group, q))
+	out := c.s.flexLocked(c.s.addLocked(FLEX, c.group, q))
 	delete(out, "tags")
 	return c.answer(http.StatusCreated, out, Created), nil
 }
@@ -103,7 +103,7 @@ func (c *call) getFlex() (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	return c.ok(c.s.flex(found)), nil
+	return c.ok(c.s.flexLocked(found)), nil
 }
 
 // patchFlex changes tags and termination protection, and nothing else (docs).
@@ -131,7 +131,7 @@ func (c *call) patchFlex() (*answer, *apiError) {
 	if in.Protected != nil {
 		found.protected = *in.Protected
 	}
-	return c.answer(http.StatusOK, c.s.flex(found), Updated), nil
+	return c.answer(http.StatusOK, c.s.flexLocked(found), Updated), nil
 }
 
 // deleteFlex answers 204, then the cluster is DELETING, then gone (recorded).
@@ -158,7 +158,7 @@ func (c *call) listFlex() (*answer, *apiError) {
 		if !c.isFlex(x) {
 			return nil
 		}
-		return c.s.flex(x)
+		return c.s.flexLocked(x)
 	})
 }
 
@@ -223,13 +223,13 @@ func (c *call) number(name string, fallback, limit int) (int, *apiError) {
 	return n, nil
 }
 
-// flex renders a FlexClusterDescription20241113.
-func (s *Server) flex(c *cluster) map[string]any {
+// flexLocked renders a FlexClusterDescription20241113.
+func (s *Server) flexLocked(c *cluster) map[string]any {
 	out := map[string]any{
 		"backupSettings":    map[string]any{"enabled": true},
 		"clusterType":       "REPLICASET",
-		"connectionStrings": s.connectionStrings(c),
-		"createDate":        stamp(c.created),
+		"connectionStrings": s.connectionStringsLocked(c),
+		"createDate":        timestamp(c.created),
 		"groupId":           c.group,
 		"id":                c.id,
 		"mongoDBVersion":    mongoDB,
@@ -237,11 +237,11 @@ func (s *Server) flex(c *cluster) map[string]any {
 		"providerSettings": map[string]any{
 			"backingProviderName": c.provider, "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": c.region,
 		},
-		"stateName":                    s.state(c),
-		"tags":                         tagsOf(c.tags),
+		"stateName":                    s.stateLocked(c),
+		"tags":                         tagList(c.tags),
 		"terminationProtectionEnabled": c.protected,
 		"versionReleaseSystem":         "LTS",
 	}
-	s.disguise(c, out)
+	s.showUpgradeLocked(c, out)
 	return out
 }

@@ -65,8 +65,8 @@ func (s *Server) Count(effect Effect) int {
 	return len(slices.DeleteFunc(s.Ledger(), func(e Entry) bool { return e.Effect != effect }))
 }
 
-// note opens the ledger entry of a request. The caller holds the lock.
-func (s *Server) note(r *http.Request) *Entry {
+// openEntryLocked opens the ledger entry of a request.
+func (s *Server) openEntryLocked(r *http.Request) *Entry {
 	e := &Entry{
 		Time: s.cfg.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
 		Auth: authKind(r), UserAgent: r.UserAgent(), Accept: r.Header.Get("Accept"),

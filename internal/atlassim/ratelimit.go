@@ -18,11 +18,10 @@ type bucket struct {
 // (recorded: RateLimit-Limit 10000 on the cluster API; the refill is assumed).
 const otherRateLimit = 10000
 
-// take spends one token of the family's bucket for the project and sets the
+// spendTokenLocked spends one token of the family's bucket for the project and sets the
 // RateLimit headers. It returns an error when the bucket is empty. The
-// endpoints of a family share one bucket a project (docs). The caller holds
-// the lock.
-func (s *Server) take(group, family, path string, header http.Header) *apiError {
+// endpoints of a family share one bucket a project (docs).
+func (s *Server) spendTokenLocked(group, family, path string, header http.Header) *apiError {
 	now := s.cfg.Now()
 	b := s.buckets[group+"/"+family]
 	if b == nil {

@@ -114,7 +114,7 @@ func (c *call) route() (*answer, *apiError) {
 	if err := c.project(); err != nil {
 		return nil, err
 	}
-	if err := c.s.take(group, e.family, path, c.header); err != nil {
+	if err := c.s.spendTokenLocked(group, e.family, path, c.header); err != nil {
 		return nil, err
 	}
 	return e.serve(c)
@@ -221,7 +221,7 @@ func (c *call) project() *apiError {
 	case !groupPattern.MatchString(c.group):
 		return errGroupID(c.group)
 	case slices.Contains(cfg.ForeignGroups, c.group):
-		c.s.challenge(c.r, c.header, false)
+		c.s.challengeLocked(c.r, c.header, false)
 		return errNotInGroup()
 	case len(cfg.Groups) > 0 && !slices.Contains(cfg.Groups, c.group):
 		return errGroup(c.group)

@@ -60,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 // server around it can shut down. State and ledger stay readable.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
-// answer is what will be sent, unless a fault spoils it.
+// answer is what will be sent, unless a fault changes it.
 type answer struct {
 	status      int
 	code        string // errorCode
@@ -84,13 +84,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	s.mu.Lock()
-	entry := s.note(r)
-	refused := s.admit(r, entry)
+	entry := s.openEntryLocked(r)
+	refused := s.authorizeLocked(r, entry)
 	var fault *Fault
 	// Faults leave requests alone that only fetch a digest challenge, so that
 	// "the first POST is lost" means the first that could take effect.
 	if refused == nil {
-		if fault = s.nextFault(r); fault != nil {
+		if fault = s.nextFaultLocked(r); fault != nil {
 			entry.Fault = fault.Kind
 		}
 	}
@@ -101,7 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if fault != nil && !fault.after() {
 		if fault.Kind != FaultHang {
-			s.spoil(w, r, entry, fault, nil)
+			s.sendFault(w, r, entry, fault, nil)
 			return
 		}
 		if !s.hang(r, fault.Hang) {
@@ -114,14 +114,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := refused
 	if a == nil {
 		s.mu.Lock()
-		a = s.carryOut(r, body)
+		a = s.executeLocked(r, body)
 		entry.Effect, entry.SecondUpgrade = a.effect, a.second
 		s.mu.Unlock()
 	}
 	s.stage(Applied, entry)
 
 	if fault != nil {
-		s.spoil(w, r, entry, fault, a)
+		s.sendFault(w, r, entry, fault, a)
 		return
 	}
 	s.record(entry, a)
@@ -143,26 +143,25 @@ func (s *Server) answered(r *http.Request, e *Entry) {
 	s.stage(Answered, e)
 }
 
-// admit checks the credential. It returns nil for a request that may go on.
-// The caller holds the lock.
-func (s *Server) admit(r *http.Request, entry *Entry) *answer {
+// authorizeLocked checks the credential. It returns nil for a request that may go on.
+func (s *Server) authorizeLocked(r *http.Request, entry *Entry) *answer {
 	if r.URL.Path == tokenPath {
-		return nil // issueToken checks its own
+		return nil // issueTokenLocked checks its own
 	}
-	ok, stale := s.authenticate(r)
+	ok, stale := s.authenticateLocked(r)
 	entry.Authenticated = ok
 	if ok {
 		return nil
 	}
-	return s.unauthorized(r, stale)
+	return s.unauthorizedLocked(r, stale)
 }
 
-// carryOut does what an admitted request asks for. The caller holds the lock.
-func (s *Server) carryOut(r *http.Request, body []byte) *answer {
+// executeLocked does what an admitted request asks for.
+func (s *Server) executeLocked(r *http.Request, body []byte) *answer {
 	if r.URL.Path == tokenPath {
-		return s.issueToken(r, body)
+		return s.issueTokenLocked(r, body)
 	}
-	s.settle()
+	s.applyTimeLocked()
 	c := &call{s: s, r: r, body: body, now: s.cfg.Now(), header: http.Header{}}
 	a, err := c.route()
 	if err != nil {

@@ -30,8 +30,8 @@ const (
 	wholeOfUpgrade = 100
 )
 
-// progress is how far the upgrade is, in hundredths.
-func (s *Server) progress(c *cluster) int {
+// progressLocked is how far the upgrade is, in hundredths.
+func (s *Server) progressLocked(c *cluster) int {
 	total := c.upgrade.until.Sub(c.upgrade.from)
 	if total <= 0 {
 		return wholeOfUpgrade
@@ -39,37 +39,37 @@ func (s *Server) progress(c *cluster) int {
 	return int(s.cfg.Now().Sub(c.upgrade.from) * wholeOfUpgrade / total)
 }
 
-// stale says that GET still shows the cluster as it was before its upgrade.
-func (s *Server) stale(c *cluster) bool {
+// staleLocked says that GET still shows the cluster as it was before its upgrade.
+func (s *Server) staleLocked(c *cluster) bool {
 	return s.cfg.Now().Before(c.upgrade.from.Add(s.cfg.StaleIdleFor))
 }
 
-// disguise changes a rendered cluster into what Atlas shows of it while it is
+// showUpgradeLocked changes a rendered cluster into what Atlas shows of it while it is
 // being upgraded.
-func (s *Server) disguise(c *cluster, out map[string]any) {
-	if c.upgrade == nil || s.stale(c) {
+func (s *Server) showUpgradeLocked(c *cluster, out map[string]any) {
+	if c.upgrade == nil || s.staleLocked(c) {
 		return
 	}
-	u, at := c.upgrade, s.progress(c)
+	u, at := c.upgrade, s.progressLocked(c)
 	if at >= tagsVanish && at < idChanges {
 		out["tags"] = []Tag{}
 	}
 	if at >= stringsShrink {
-		out["connectionStrings"] = map[string]any{"standardSrv": c.srv()}
+		out["connectionStrings"] = map[string]any{"standardSrv": c.srvAddress()}
 	}
 	if at >= idChanges {
-		out["id"], out["createDate"] = u.id, stamp(u.from)
-		out["tags"] = tagsOf(u.tags)
+		out["id"], out["createDate"] = u.id, timestamp(u.from)
+		out["tags"] = tagList(u.tags)
 		out["connectionStrings"] = map[string]any{}
 	}
 	if at >= stringsReturn {
-		out["connectionStrings"] = map[string]any{"standard": c.standard(), "standardSrv": c.srv()}
+		out["connectionStrings"] = map[string]any{"standard": c.standardAddress(), "standardSrv": c.srvAddress()}
 	}
 }
 
-// finishUpgrade is the switch: from now on the API of the new kind, and no
-// other, serves the cluster. The caller holds the lock.
-func (s *Server) finishUpgrade(c *cluster) {
+// finishUpgradeLocked is the switch: from now on the API of the new kind, and no
+// other, serves the cluster.
+func (s *Server) finishUpgradeLocked(c *cluster) {
 	u := c.upgrade
 	c.kind, c.id, c.created, c.upgrade = u.to, u.id, u.from, nil
 	c.provider, c.region, c.tier = u.provider, u.region, u.tier
@@ -99,16 +99,16 @@ func (c *call) upgradable(api Kind) (*cluster, *answer, *apiError) {
 		return nil, second, errGeneral("Cluster " + c.name + " is not a tenant cluster")
 	case !found.deletedAt.IsZero():
 		return nil, nil, errDeleting()
-	case c.s.state(found) != idle: // the text is assumed
+	case c.s.stateLocked(found) != idle: // the text is assumed
 		return nil, nil, errGeneral("Cluster " + c.name + " is not IDLE and cannot be upgraded")
 	}
 	return found, nil, nil
 }
 
-// begin starts the upgrade.
-func (c *call) begin(found *cluster, u upgrade) {
+// startUpgrade starts the upgrade.
+func (c *call) startUpgrade(found *cluster, u upgrade) {
 	u.from, u.until = c.now, c.now.Add(c.s.cfg.UpgradeFor)
-	u.id = c.s.newID(c.now)
+	u.id = c.s.newIDLocked(c.now)
 	found.upgrade, found.upgraded = &u, true
 }
 
@@ -158,8 +158,8 @@ func (c *call) upgradeToServerless() (*answer, *apiError) {
 		tags: in.Tags, protected: in.Protected,
 		continuousBackup: in.Backup.Continuous == nil || *in.Backup.Continuous} // default true (docs)
 	out := c.serverless(found)
-	c.begin(found, u)
-	out["stateName"], out["tags"] = updating, tagsOf(u.tags)
+	c.startUpgrade(found, u)
+	out["stateName"], out["tags"] = updating, tagList(u.tags)
 	out["terminationProtectionEnabled"] = u.protected
 	return c.answer(http.StatusOK, out, Upgraded), nil
 }
@@ -212,7 +212,7 @@ func (c *call) upgradeTenant() (*answer, *apiError) {
 	u.provider, u.region = *p.BackingProviderName, *p.RegionName
 	u.tags, u.protected = slices.Clone(found.tags), found.protected
 	out := c.legacy(found) // the strings and tags of before, as recorded
-	c.begin(found, u)
+	c.startUpgrade(found, u)
 	out["stateName"] = updating
 	return c.answer(http.StatusOK, out, Upgraded), nil
 }
@@ -256,8 +256,8 @@ func (c *call) upgradeFlex() (*answer, *apiError) {
 	if err != nil {
 		return second, err
 	}
-	out := c.s.flex(found)
-	c.begin(found, upgrade{to: DEDICATED, provider: place.ProviderName, region: place.RegionName,
+	out := c.s.flexLocked(found)
+	c.startUpgrade(found, upgrade{to: DEDICATED, provider: place.ProviderName, region: place.RegionName,
 		tier: place.ElectableSpecs.InstanceSize, tags: slices.Clone(found.tags), protected: found.protected})
 	out["stateName"] = updating
 	return c.answer(http.StatusOK, out, Upgraded), nil
