@@ -67,7 +67,7 @@ var faults = map[string]atlassim.Fault{
 	"hang after":   {Kind: atlassim.FaultHang, AfterEffect: true},
 	"truncated":    {Kind: atlassim.FaultTruncate},
 	"garbage":      {Kind: atlassim.FaultGarbage},
-	"slow, answer": {Kind: atlassim.FaultHang, Hang: 12 * time.Second, AfterEffect: true},
+	"slow, answer": {Kind: atlassim.FaultHang, Hang: atlassim.Duration(12 * time.Second), AfterEffect: true},
 }
 
 // scenario is one interleaving of a create with faults, killed workers and other people.
@@ -112,7 +112,7 @@ func scenarios(ownershipTag bool) *rapid.Generator[scenario] {
 			nameTakenBy:   rapid.SampledFrom(nameTakenBy).Draw(t, "nameTakenBy"),
 			othersMake:    rapid.SampledFrom(othersMake).Draw(t, "othersMake"),
 			takenLooks:    rapid.SampledFrom([]string{"same", "region", "workflow"}).Draw(t, "takenLooks"),
-			hiddenFor:     rapid.SampledFrom([]time.Duration{-1, 2 * time.Second, 10 * time.Second, 40 * time.Second}).Draw(t, "hiddenFor"),
+			hiddenFor:     rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 10 * time.Second, 40 * time.Second}).Draw(t, "hiddenFor"),
 			temporalAhead: rapid.SampledFrom([]time.Duration{0, -time.Hour, time.Hour}).Draw(t, "temporalAhead"),
 			steps:         rapid.SliceOfN(steps, 0, 8).Draw(t, "steps"),
 		}
@@ -180,10 +180,10 @@ type world struct {
 // play plays a scenario to its end, and names the promises that were broken.
 func play(t *testing.T, s scenario) (outcome string, broken []string) {
 	w := &world{scenario: s, madeByRun: map[string]bool{}, madeByOthers: map[string]bool{}, deleted: map[string]bool{}}
-	atlas, err := atlassim.New(atlassim.Config{
-		HiddenFor: s.hiddenFor, Hook: w.atStage,
-		Now: func() time.Time { return time.Now().Add(w.atlasAhead) },
-	})
+	config := atlassim.DefaultConfig()
+	config.HiddenFor, config.Hook = atlassim.Duration(s.hiddenFor), w.atStage
+	config.Now = func() time.Time { return time.Now().Add(w.atlasAhead) }
+	atlas, err := atlassim.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestCancelledCreateTakesItsCourse(t *testing.T) {
 		}
 	}}, Pace{})
 	// The answer comes long after the cancellation.
-	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: 300 * time.Millisecond, AfterEffect: true})
+	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(300 * time.Millisecond), AfterEffect: true})
 	env.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
 	value, err := env.ExecuteActivity(a.CreateFlexCluster, CreateInput{
 		Request: contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders",

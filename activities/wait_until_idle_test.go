@@ -272,7 +272,7 @@ func clusterOfOthers(name string) atlassim.FlexRequest {
 // What an attempt saw is in its heartbeat, and the next one goes on from there.
 func TestProgressTravels(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{Fast: time.Nanosecond})
+	sim, a, env := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, Pace{Fast: time.Nanosecond})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 	in := WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "CREATING", Deadline: time.Now().Add(time.Hour)}
 	since := time.Now().Add(-10 * time.Minute).UTC()
@@ -298,10 +298,10 @@ func TestProgressTravels(t *testing.T) {
 func TestStopEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, hang := range []bool{false, true} {
-		sim, a, env := setup(t, atlassim.Config{CreateFor: time.Hour}, Pace{FastEvery: time.Hour})
+		sim, a, env := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, Pace{FastEvery: time.Hour})
 		require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 		if hang {
-			sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: time.Hour})
+			sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Hour)})
 		}
 		stop := make(chan struct{})
 		env.SetWorkerStopChannel(stop)
@@ -318,7 +318,7 @@ func TestStopEndsAWait(t *testing.T) {
 // A cluster is read where it lives: what was serverless lives on as Flex.
 func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{CreateFor: -1}, Pace{})
+	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("legacy")))
 	value, err := env.ExecuteActivity(a.WaitUntilIdle, WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
@@ -332,7 +332,7 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 // again.
 func TestTakenButNotShown(t *testing.T) {
 	t.Parallel()
-	sim, a, env := setup(t, atlassim.Config{HiddenFor: time.Hour}, Pace{})
+	sim, a, env := setup(t, atlassim.Config{HiddenFor: atlassim.Duration(time.Hour)}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
 	_, err := env.ExecuteActivity(a.CreateFlexCluster, CreateInput{
 		Request: contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders",

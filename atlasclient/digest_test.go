@@ -285,7 +285,7 @@ func TestDigestReuse(t *testing.T) {
 	t.Parallel()
 	clock := atlassimtest.NewClock()
 	cfg := keyedSim
-	cfg.Now, cfg.NonceTTL = clock.Now, time.Minute
+	cfg.Now, cfg.NonceTTL = clock.Now, atlassim.Duration(time.Minute)
 	sim, url := atlassimtest.Start(t, cfg)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -484,7 +484,7 @@ func TestDate(t *testing.T) {
 func TestSimulator(t *testing.T) {
 	t.Parallel()
 	c, sim := setupSim(t, atlassim.Config{
-		CreateFor: -1, UpgradeFor: -1, Shared: []atlassim.SharedCluster{{GroupID: group, Name: "old"}},
+		Shared: []atlassim.SharedCluster{{GroupID: group, Name: "old"}},
 	}, nil)
 	ctx := t.Context()
 

@@ -23,7 +23,7 @@ import (
 
 var (
 	account    = atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}
-	accountSim = atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}
+	accountSim = atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret, TokenTTL: atlassim.Duration(time.Hour)}
 )
 
 // with is the step of GET orders with a token.
@@ -83,10 +83,10 @@ func TestTokenRenewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := accountSim
-		cfg.TokenTTL = 10 * time.Minute
+		cfg.TokenTTL = atlassim.Duration(10 * time.Minute)
 		c, sim := pipeSim(t, cfg, account)
 		require.NoError(t, list(c, t.Context()))
-		time.Sleep(cfg.TokenTTL - 11*time.Second)
+		time.Sleep(10*time.Minute - 11*time.Second)
 		require.NoError(t, list(c, t.Context()))
 		require.Equal(t, 1, sim.TokensIssued())
 		time.Sleep(2 * time.Second) // 9 s are left
@@ -100,7 +100,7 @@ func TestTokenRenewal(t *testing.T) {
 	t.Run("a short one", func(t *testing.T) {
 		t.Parallel()
 		cfg := accountSim
-		cfg.TokenTTL = 5 * time.Second // always about to end
+		cfg.TokenTTL = atlassim.Duration(5 * time.Second) // always about to end
 		c, sim := setupSim(t, cfg, account)
 		for i := range 3 {
 			require.NoError(t, list(c, t.Context()))
@@ -270,7 +270,7 @@ func TestWrongSecret(t *testing.T) {
 func TestTokensRunOut(t *testing.T) {
 	t.Parallel()
 	cfg := accountSim
-	cfg.TokensPerMinute, cfg.TokenTTL = 1, time.Second
+	cfg.TokensPerMinute, cfg.TokenTTL = 1, atlassim.Duration(time.Second)
 	c, _ := setupSim(t, cfg, account)
 	require.NoError(t, list(c, t.Context()))
 	e := asError(t, list(c, t.Context()))

@@ -27,7 +27,7 @@ var startStack = sync.OnceFunc(func() {
 	var sim *atlassim.Server
 	sim, url := atlassimtest.Start(noTest{}, atlassim.Config{
 		AccessToken: "access-token-of-the-tests",
-		CreateFor:   100 * time.Millisecond, UpgradeFor: 100 * time.Millisecond,
+		CreateFor:   atlassim.Duration(100 * time.Millisecond), UpgradeFor: atlassim.Duration(100 * time.Millisecond),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 			if stage == atlassim.Applied && e.Effect == atlassim.Created {
 				_ = sim.SetState(group, "slow", "CREATING") // for good; an error is another cluster

@@ -87,6 +87,13 @@ func (s *seeds) Set(value string) error {
 	return nil
 }
 
+// defaults is Atlas as it usually behaves, but for upgrades, which are quick enough for a demonstration.
+func defaults() *options {
+	o := &options{sim: atlassim.DefaultConfig()}
+	o.sim.UpgradeFor = atlassim.Duration(20 * time.Second)
+	return o
+}
+
 // flags binds the command line to o, whose present values are the defaults.
 func flags(o *options) *flag.FlagSet {
 	f := flag.NewFlagSet("atlas-sim", flag.ContinueOnError)
@@ -98,18 +105,21 @@ func flags(o *options) *flag.FlagSet {
 	f.Var(&o.seeds, "seed-shared", "start with an M0 cluster `GROUP/NAME`, ready to be upgraded; repeatable")
 
 	c := &o.sim
-	f.DurationVar(&c.CreateFor, "create-for", 8*time.Second, "how long a new cluster is CREATING")
-	f.DurationVar(&c.RepairingFor, "repairing-for", 0, "how long it is REPAIRING after that")
-	f.DurationVar(&c.HiddenFor, "hidden-for", 0, "how long GET answers 404 after a create")
-	f.DurationVar(&c.StandardAfter, "standard-after", 0, "how long a cluster is IDLE without connectionStrings.standard")
-	f.DurationVar(&c.UpgradeFor, "upgrade-for", 20*time.Second, "how long an upgrade takes (Atlas: 25m)")
-	f.DurationVar(&c.StaleIdleFor, "stale-idle-for", 0, "how long an upgrading cluster still looks IDLE")
-	f.DurationVar(&c.DeleteFor, "delete-for", 5*time.Second, "how long a cluster is DELETING")
-	f.DurationVar(&c.NameHeldFor, "name-held-for", 0, "how long a freed name cannot be taken again")
-	f.DurationVar(&c.TokenTTL, "token-ttl", time.Hour, "life of an OAuth token")
-	f.IntVar(&c.RateLimit, "rate-limit", 1200, "flex `requests` a project may make at once")
-	f.IntVar(&c.RefillPerMinute, "refill-per-minute", 500, "flex `requests` it gets back a minute")
-	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", false, "answer 410 VERSION_GONE to upgrades to serverless")
+	duration := func(field *atlassim.Duration, name, usage string) {
+		f.DurationVar((*time.Duration)(field), name, time.Duration(*field), usage)
+	}
+	duration(&c.CreateFor, "create-for", "how long a new cluster is CREATING")
+	duration(&c.RepairingFor, "repairing-for", "how long it is REPAIRING after that")
+	duration(&c.HiddenFor, "hidden-for", "how long GET answers 404 after a create")
+	duration(&c.StandardAfter, "standard-after", "how long a cluster is IDLE without connectionStrings.standard")
+	duration(&c.UpgradeFor, "upgrade-for", "how long an upgrade takes (Atlas: 25m)")
+	duration(&c.StaleIdleFor, "stale-idle-for", "how long an upgrading cluster still looks IDLE")
+	duration(&c.DeleteFor, "delete-for", "how long a cluster is DELETING")
+	duration(&c.NameHeldFor, "name-held-for", "how long a freed name cannot be taken again")
+	duration(&c.TokenTTL, "token-ttl", "life of an OAuth token")
+	f.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "flex `requests` a project may make at once")
+	f.IntVar(&c.RefillPerMinute, "refill-per-minute", c.RefillPerMinute, "flex `requests` it gets back a minute")
+	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", c.UpgradeRetired, "answer 410 VERSION_GONE to upgrades to serverless")
 	return f
 }
 
@@ -150,7 +160,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // parse reads environment, file and flags; the later win.
 func parse(args []string, getenv func(string) string) (*options, error) {
-	o := &options{}
+	o := defaults()
 	f := flags(o)
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -185,15 +195,8 @@ func parse(args []string, getenv func(string) string) (*options, error) {
 			return nil, err
 		}
 	}
-	// To Config a zero duration is "the default"; whoever types 0 means none.
-	var err error
-	f.Visit(func(given *flag.Flag) {
-		if given.Value.String() == "0s" {
-			err = errors.Join(err, given.Value.Set("-1ns"))
-		}
-	})
 	o.sim.Shared = append(o.sim.Shared, o.seeds...)
-	return o, err
+	return o, nil
 }
 
 // serve answers requests until ctx is over.
@@ -220,7 +223,7 @@ func serve(ctx context.Context, sim *atlassim.Server, listener net.Listener, std
 
 // help prints the whole usage text.
 func help(w io.Writer) {
-	f := flags(&options{})
+	f := flags(defaults())
 	fmt.Fprint(w, usage)
 	f.SetOutput(w)
 	f.PrintDefaults()

@@ -160,8 +160,7 @@ func TestPrecedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprint(o.sim.CreateFor, o.sim.DeleteFor, o.sim.UpgradeFor, o.sim.ClientID, len(o.sim.Shared), o.sim.Shared[1].Name)
-	// 0 on the command line means none, which Config writes as a negative one.
-	if want := fmt.Sprint(3*time.Second, -time.Nanosecond, 20*time.Second, "file", 2, "from-flag"); got != want {
+	if want := fmt.Sprint(3*time.Second, 0*time.Second, 20*time.Second, "file", 2, "from-flag"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }

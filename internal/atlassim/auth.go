@@ -126,7 +126,7 @@ func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	if !same(d["response"], md5hex(ha1, d["nonce"], d["nc"], d["cnonce"], d["qop"], ha2)) {
 		return false, false
 	}
-	if s.cfg.NonceTTL > 0 && s.cfg.Now().Sub(issued) >= s.cfg.NonceTTL {
+	if s.cfg.NonceTTL > 0 && !s.cfg.Now().Before(s.cfg.NonceTTL.after(issued)) {
 		return false, true
 	}
 	return true, false
@@ -181,7 +181,7 @@ func (s *Server) issueTokenLocked(r *http.Request, body []byte) *answer {
 	for len(s.auth.requests) > 0 && now.Sub(s.auth.requests[0]) >= time.Minute {
 		s.auth.requests = s.auth.requests[1:]
 	}
-	if len(s.auth.requests) >= s.cfg.TokensPerMinute {
+	if s.cfg.TokensPerMinute > 0 && len(s.auth.requests) >= s.cfg.TokensPerMinute {
 		e := failf(429, "RATE_LIMITED", "Too many requests.")
 		wait := s.auth.requests[0].Add(time.Minute).Sub(now).Seconds()
 		e.header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait)))}}
@@ -190,11 +190,11 @@ func (s *Server) issueTokenLocked(r *http.Request, body []byte) *answer {
 	s.auth.requests = append(s.auth.requests, now)
 
 	token := randomToken()
-	s.auth.tokens[token] = now.Add(s.cfg.TokenTTL)
+	s.auth.tokens[token] = s.cfg.TokenTTL.after(now)
 	s.auth.issued++
 	return &answer{status: 200, header: http.Header{}, contentType: "application/json",
 		body: marshal(map[string]any{
-			"access_token": token, "token_type": "Bearer", "expires_in": int(s.cfg.TokenTTL.Seconds()),
+			"access_token": token, "token_type": "Bearer", "expires_in": int(time.Duration(s.cfg.TokenTTL).Seconds()),
 		})}
 }
 

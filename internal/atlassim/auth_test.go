@@ -39,7 +39,7 @@ func (b *bench) nonce(r *reply) string {
 
 func TestDigest(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", NonceTTL: time.Minute})
+	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", NonceTTL: minute})
 	signed := func(password, nonce, nc string) *reply {
 		r := b.request("GET", flexs+"?pageNum=1", flexVersion, "")
 		digest(r, "abcdefgh", password, nonce, nc)
@@ -101,7 +101,7 @@ func (b *bench) token(id, secret string) *reply {
 
 func TestOAuth(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2, TokenTTL: 30 * time.Minute})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2, TokenTTL: 30 * minute})
 	get := func(token any) *reply {
 		r := b.request("GET", flexs, flexVersion, "")
 		r.Header.Set("Authorization", fmt.Sprint("Bearer ", token))

@@ -85,7 +85,7 @@ func (s *Server) stateLocked(c *cluster) string {
 func (s *Server) applyTimeLocked() {
 	now := s.cfg.Now()
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool {
-		gone := c.deletedAt.Add(s.cfg.DeleteFor)
+		gone := s.cfg.DeleteFor.after(c.deletedAt)
 		if c.deletedAt.IsZero() || now.Before(gone) {
 			return false
 		}
@@ -126,9 +126,9 @@ func (s *Server) addLocked(kind Kind, group string, q FlexRequest) *cluster {
 		clusterKey: clusterKey{group, q.Name}, kind: kind, id: s.newIDLocked(now), created: now,
 		tags: slices.Clone(q.Tags), protected: q.TerminationProtectionEnabled,
 		provider: q.ProviderSettings.BackingProviderName, region: q.ProviderSettings.RegionName,
-		readyAt: now.Add(s.cfg.CreateFor), hiddenUntil: now.Add(s.cfg.HiddenFor),
+		readyAt: s.cfg.CreateFor.after(now), hiddenUntil: s.cfg.HiddenFor.after(now),
 	}
-	c.idleAt = c.readyAt.Add(s.cfg.RepairingFor)
+	c.idleAt = s.cfg.RepairingFor.after(c.readyAt)
 	s.clusters = append(s.clusters, c)
 	return c
 }
@@ -153,7 +153,7 @@ func (s *Server) checkNameFreeLocked(group, name string) *apiError {
 		}
 	}
 	freed, once := s.freed[clusterKey{group, name}]
-	if once && now.Before(freed.Add(s.cfg.NameHeldFor)) {
+	if once && now.Before(s.cfg.NameHeldFor.after(freed)) {
 		return errNameHeld()
 	}
 	return nil
@@ -233,7 +233,7 @@ func (s *Server) connectionStringsLocked(c *cluster) map[string]any {
 		return map[string]any{}
 	}
 	out := map[string]any{"standardSrv": c.srvAddress()}
-	if !s.cfg.Now().Before(c.idleAt.Add(s.cfg.StandardAfter)) {
+	if !s.cfg.Now().Before(s.cfg.StandardAfter.after(c.idleAt)) {
 		out["standard"] = c.standardAddress()
 	}
 	return out

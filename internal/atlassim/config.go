@@ -4,18 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Config is everything that can be set on a simulator. The zero value works:
-// it accepts every request, knows every project and behaves as Atlas usually
-// does.
-//
-// A duration that is zero takes the default its comment names; a negative one
-// means none at all (CreateFor: -1 makes a cluster that is IDLE at once).
+// Config is everything that can be set on a simulator. A zero means zero: the
+// zero Config is an Atlas without delays and without limits, which accepts
+// every request and knows every project. [DefaultConfig] is Atlas as it
+// usually behaves; the defaults that the comments name are its.
 type Config struct {
 	// Credentials accepted; any combination. With none of them set, every
 	// request is accepted, whatever Authorization it carries.
@@ -30,44 +29,45 @@ type Config struct {
 	// AccessToken is a bearer token that is simply valid.
 	AccessToken string `json:"accessToken,omitempty"`
 	// TokenTTL is the life of an issued token. Default 1h (docs: expires_in
-	// is 3600).
-	TokenTTL time.Duration `json:"tokenTTL,omitempty"`
+	// is 3600). A service account needs one.
+	TokenTTL Duration `json:"tokenTTL,omitempty"`
 	// TokensPerMinute is how many token requests of a client are answered in
-	// any 60 seconds; the next gets 429 RATE_LIMITED. Default 10 (docs).
+	// any 60 seconds; the next gets 429 RATE_LIMITED. 0: no limit. Default 10
+	// (docs).
 	TokensPerMinute int `json:"tokensPerMinute,omitempty"`
 	// NonceTTL is how long a digest nonce is good for; after that a request
-	// with it is challenged anew with stale=true. Default: for ever.
-	NonceTTL time.Duration `json:"nonceTTL,omitempty"`
+	// with it is challenged anew with stale=true. 0: for ever.
+	NonceTTL Duration `json:"nonceTTL,omitempty"`
 
 	// CreateFor is how long a new cluster is CREATING. Default 8s (recorded).
-	CreateFor time.Duration `json:"createFor,omitempty"`
-	// RepairingFor is a REPAIRING period between CREATING and IDLE. Default 0.
-	RepairingFor time.Duration `json:"repairingFor,omitempty"`
+	CreateFor Duration `json:"createFor,omitempty"`
+	// RepairingFor is a REPAIRING period between CREATING and IDLE.
+	RepairingFor Duration `json:"repairingFor,omitempty"`
 	// NoStringsYet leaves connectionStrings {} while a cluster is CREATING,
 	// where Atlas mostly, but not always, has standardSrv (public runs).
 	NoStringsYet bool `json:"noStringsYet,omitempty"`
-	// HiddenFor is how long after a create GET still answers 404. Default 0.
-	HiddenFor time.Duration `json:"hiddenFor,omitempty"`
+	// HiddenFor is how long after a create GET still answers 404.
+	HiddenFor Duration `json:"hiddenFor,omitempty"`
 	// StandardAfter is how long a cluster is IDLE before its
-	// connectionStrings.standard appears. Default 0.
-	StandardAfter time.Duration `json:"standardAfter,omitempty"`
+	// connectionStrings.standard appears.
+	StandardAfter Duration `json:"standardAfter,omitempty"`
 	// UpgradeFor is how long an upgrade takes. Default 25m (recorded, M0 to
 	// M10).
-	UpgradeFor time.Duration `json:"upgradeFor,omitempty"`
+	UpgradeFor Duration `json:"upgradeFor,omitempty"`
 	// StaleIdleFor is how long after an upgrade POST a GET still shows the
-	// cluster IDLE as it was before. Default 0.
-	StaleIdleFor time.Duration `json:"staleIdleFor,omitempty"`
+	// cluster IDLE as it was before.
+	StaleIdleFor Duration `json:"staleIdleFor,omitempty"`
 	// DeleteFor is how long a cluster is DELETING before it is gone. Default
-	// 5s (recorded: under half a minute).
-	DeleteFor time.Duration `json:"deleteFor,omitempty"`
+	// 30s (recorded).
+	DeleteFor Duration `json:"deleteFor,omitempty"`
 	// NameHeldFor is how long a freed name cannot be taken again: a create
-	// answers 400 CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP. Default 0.
-	NameHeldFor time.Duration `json:"nameHeldFor,omitempty"`
+	// answers 400 CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP.
+	NameHeldFor Duration `json:"nameHeldFor,omitempty"`
 	// IgnoredDeletes is how many deletes are answered 204 and then ignored.
 	IgnoredDeletes int `json:"ignoredDeletes,omitempty"`
 
 	// RateLimit is the size of each project's bucket for the flex endpoints.
-	// Default 1200 (recorded).
+	// 0: no limit. Default 1200 (recorded).
 	RateLimit int `json:"rateLimit,omitempty"`
 	// RefillPerMinute is how many requests come back to it a minute. Default
 	// 500 (docs).
@@ -130,39 +130,14 @@ var (
 	versionPattern = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 )
 
-// withDefaults fills in what is zero and turns negative durations into none.
-func (c Config) withDefaults() Config {
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{
-		{&c.TokenTTL, time.Hour}, {&c.NonceTTL, 0},
-		{&c.CreateFor, 8 * time.Second}, {&c.RepairingFor, 0}, {&c.HiddenFor, 0}, {&c.StandardAfter, 0},
-		{&c.UpgradeFor, 25 * time.Minute}, {&c.StaleIdleFor, 0},
-		{&c.DeleteFor, 5 * time.Second}, {&c.NameHeldFor, 0},
-	} {
-		switch {
-		case *d.field == 0:
-			*d.field = d.value
-		case *d.field < 0:
-			*d.field = 0
-		}
+// DefaultConfig is Atlas as it usually behaves: with its delays, its limits and its way with digest nonces. It accepts
+// every request and knows every project.
+func DefaultConfig() Config {
+	return Config{
+		TokenTTL: Duration(time.Hour), TokensPerMinute: 10,
+		CreateFor: Duration(8 * time.Second), UpgradeFor: Duration(25 * time.Minute), DeleteFor: Duration(30 * time.Second),
+		RateLimit: 1200, RefillPerMinute: 500,
 	}
-	for _, n := range []struct {
-		field *int
-		value int
-	}{{&c.TokensPerMinute, 10}, {&c.RateLimit, 1200}, {&c.RefillPerMinute, 500}} {
-		if *n.field == 0 {
-			*n.field = n.value
-		}
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
 }
 
 // Validate names everything that is wrong with c, one error for each mistake,
@@ -176,16 +151,25 @@ func (c Config) Validate() error {
 	}
 	pair(c.PublicKey, c.PrivateKey, "publicKey and privateKey")
 	pair(c.ClientID, c.ClientSecret, "clientId and clientSecret")
-	for _, n := range []struct {
-		name  string
-		value int
-	}{
-		{"tokensPerMinute", c.TokensPerMinute}, {"ignoredDeletes", c.IgnoredDeletes},
-		{"rateLimit", c.RateLimit}, {"refillPerMinute", c.RefillPerMinute},
-	} {
-		if n.value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %d must not be negative", n.name, n.value))
+	settings := reflect.ValueOf(c)
+	for i := range settings.NumField() {
+		name, _, _ := strings.Cut(settings.Type().Field(i).Tag.Get("json"), ",")
+		switch value := settings.Field(i).Interface().(type) {
+		case Duration:
+			if value < 0 {
+				errs = append(errs, fmt.Errorf("%s: %s must not be negative", name, value))
+			}
+		case int:
+			if value < 0 {
+				errs = append(errs, fmt.Errorf("%s: %d must not be negative", name, value))
+			}
 		}
+	}
+	if c.ClientID != "" && c.TokenTTL == 0 {
+		errs = append(errs, errors.New("tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"))
+	}
+	if c.RateLimit > 0 && c.RefillPerMinute == 0 {
+		errs = append(errs, errors.New("refillPerMinute: 0 never fills the bucket of rateLimit again"))
 	}
 	for _, id := range slices.Concat(c.Groups, c.ForeignGroups) {
 		if !groupPattern.MatchString(id) {

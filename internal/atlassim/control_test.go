@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
 func TestControl(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", CreateFor: -1})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", TokenTTL: minute, DeleteFor: minute})
 	b.do("GET", "/sim/healthz", "").want(t, 200, map[string]any{"status": "ok"})
 	equal(t, "empty ledger", b.do("GET", "/sim/ledger", "").raw, "[]\n")
 
@@ -66,13 +65,13 @@ func TestControl(t *testing.T) {
 
 func TestConfigJSON(t *testing.T) {
 	t.Parallel()
-	cfg := atlassim.Config{CreateFor: time.Minute, DeleteFor: time.Minute}
+	cfg := atlassim.Config{CreateFor: minute, DeleteFor: minute, RefillPerMinute: 1}
 	err := json.Unmarshal([]byte(`{"createFor": "3s", "rateLimit": 7, "groups": ["`+group+`"],
 		"shared": [{"groupId": "`+group+`", "name": "orders"}], "faults": [{"kind": "hang", "hang": "2s"}]}`), &cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "durations", []time.Duration{cfg.CreateFor, cfg.DeleteFor, cfg.Faults[0].Hang}, []time.Duration{3 * time.Second, time.Minute, 2 * time.Second})
+	equal(t, "durations", []atlassim.Duration{cfg.CreateFor, cfg.DeleteFor, cfg.Faults[0].Hang}, []atlassim.Duration{3 * second, minute, 2 * second})
 	b := setup(t, cfg)
 	equal(t, "seeded", b.sim.Clusters()[0].Name, "orders")
 	for _, bad := range []string{`{"creatFor": "3s"}`, `{"createFor": 3}`, `{"faults": [{"kin": "lost"}]}`} {
@@ -96,4 +95,22 @@ func TestNewNamesEveryMistake(t *testing.T) {
 		}
 	}
 	equal(t, "lines", strings.Count(err.Error(), "\n"), 6)
+}
+
+// A zero means zero, so what cannot be zero or below is refused, by its name in JSON.
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		config atlassim.Config
+		want   string
+	}{
+		{atlassim.Config{CreateFor: -second}, "createFor: -1s must not be negative"},
+		{atlassim.Config{TokensPerMinute: -1}, "tokensPerMinute: -1 must not be negative"},
+		{atlassim.Config{ClientID: "id", ClientSecret: "s"}, "tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"},
+		{atlassim.Config{RateLimit: 1}, "refillPerMinute: 0 never fills the bucket of rateLimit again"},
+	} {
+		if _, err := atlassim.New(test.config); err == nil || err.Error() != test.want {
+			t.Errorf("got %v, want %s", err, test.want)
+		}
+	}
 }

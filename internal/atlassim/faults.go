@@ -1,8 +1,6 @@
 package atlassim
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -48,8 +46,6 @@ const oversize = 5 << 20 // bytes
 // Fault is something that goes wrong with requests that match it. Of several
 // that match a request, the first one added that is due strikes. Requests
 // that fail authentication are neither hit nor counted.
-//
-// In JSON, Hang is a string such as "2s".
 type Fault struct {
 	// Method is an HTTP method; "" is any.
 	Method string `json:"method,omitempty"`
@@ -81,7 +77,7 @@ type Fault struct {
 	// RetryAfter is the Retry-After header: seconds or an HTTP date.
 	RetryAfter string `json:"retryAfter,omitempty"`
 	// Hang is how long FaultHang takes, in real time whatever Config.Now says.
-	Hang time.Duration `json:"-"`
+	Hang Duration `json:"hang,omitzero"`
 }
 
 // after says whether the request takes effect before the fault strikes.
@@ -120,28 +116,6 @@ func (f Fault) Validate() error {
 		bad("beforeEffect: contradicts afterEffect or the kind lost")
 	}
 	return errors.Join(errs...)
-}
-
-type faultAlias Fault // without the methods
-
-// MarshalJSON writes Hang as a string.
-func (f Fault) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		faultAlias
-		Hang jsonDuration `json:"hang,omitzero"`
-	}{faultAlias(f), jsonDuration(f.Hang)})
-}
-
-// UnmarshalJSON refuses attributes it does not know, so that a typing error
-// does not make a fault that never strikes.
-func (f *Fault) UnmarshalJSON(data []byte) error {
-	in := struct {
-		*faultAlias
-		Hang *jsonDuration `json:"hang"`
-	}{(*faultAlias)(f), (*jsonDuration)(&f.Hang)}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	return d.Decode(&in)
 }
 
 // faultState is a fault and what has become of it.
@@ -193,10 +167,10 @@ func (s *Server) nextFaultLocked(r *http.Request) *Fault {
 
 // hang waits as long as the fault says and reports whether the client is
 // still there.
-func (s *Server) hang(r *http.Request, d time.Duration) bool {
+func (s *Server) hang(r *http.Request, d Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
-		timer := time.NewTimer(d)
+		timer := time.NewTimer(time.Duration(d))
 		defer timer.Stop()
 		over = timer.C
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
@@ -48,8 +47,8 @@ func TestFaultKinds(t *testing.T) {
 		"html, after":      {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
 		"reset":            {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
 		"lost":             {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
-		"hang, over":       {atlassim.Fault{Kind: "hang", Hang: time.Millisecond}, is(201, "CREATING"), true, 201},
-		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: time.Millisecond, AfterEffect: true}, is(201, "CREATING"), true, 201},
+		"hang, over":       {atlassim.Fault{Kind: "hang", Hang: second / 1000}, is(201, "CREATING"), true, 201},
+		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true}, is(201, "CREATING"), true, 201},
 		"truncate":         {atlassim.Fault{Kind: "truncate"}, fails(io.ErrUnexpectedEOF), true, 201},
 		"truncate, before": {atlassim.Fault{Kind: "truncate", BeforeEffect: true}, fails(io.ErrUnexpectedEOF), false, 200},
 		"oversize":         {atlassim.Fault{Kind: "oversize"}, is(200, strings.Repeat("x", 5<<20)), false, 200},
@@ -58,7 +57,7 @@ func TestFaultKinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, atlassim.Config{Faults: []atlassim.Fault{c.fault}})
+			b := setup(t, atlassim.Config{CreateFor: second, Faults: []atlassim.Fault{c.fault}})
 			r, err := b.try(b.request("POST", flexs, flexVersion, flexBody("orders")))
 			c.check(t, r, err)
 			equal(t, "clusters", len(b.sim.Clusters()), map[bool]int{true: 1}[c.effect])
@@ -125,7 +124,7 @@ func TestCloseLetsHangingRequestsGo(t *testing.T) {
 
 func TestFaultMatching(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1})
+	b := setup(t, atlassim.Config{})
 	b.create("orders").want(t, 201, nil)
 	statuses := func(n int) (out []int) {
 		for range n {
@@ -195,7 +194,7 @@ func TestHookStages(t *testing.T) {
 func TestFaultJSON(t *testing.T) {
 	t.Parallel()
 	in := atlassim.Fault{Method: "POST", Path: "flexClusters", Skip: 1, Times: 2, Probability: 0.5, Seed: 9, Kind: "hang",
-		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * time.Millisecond}
+		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * second / 1000}
 	data, err := json.Marshal(in)
 	if err != nil || !strings.Contains(string(data), `"hang":"1.5s"`) {
 		t.Fatalf("%s %v", data, err)

@@ -10,7 +10,7 @@ import (
 
 func TestFlexLife(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{})
+	b := setup(t, atlassim.Config{CreateFor: 8 * second, DeleteFor: 5 * second})
 	made := b.create("Orders")
 	made.want(t, 201, map[string]any{"stateName": "CREATING", "name": "Orders", "groupId": group, "clusterType": "REPLICASET",
 		"createDate": "2026-09-01T12:00:00Z", "terminationProtectionEnabled": false, "versionReleaseSystem": "LTS",
@@ -56,7 +56,7 @@ func TestFlexLife(t *testing.T) {
 
 func TestNamesAreTaken(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{NameHeldFor: time.Minute, DeleteFor: -1})
+	b := setup(t, atlassim.Config{NameHeldFor: minute})
 	b.create("orders").want(t, 201, nil)
 	b.create("orders").wantError(t, 400, "DUPLICATE_CLUSTER_NAME",
 		"A cluster or serverless instance named orders is already present in group "+group+".",
@@ -72,8 +72,8 @@ func TestNamesAreTaken(t *testing.T) {
 
 func TestSlowAppearances(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: 10 * time.Second, HiddenFor: 2 * time.Second,
-		RepairingFor: 5 * time.Second, StandardAfter: 3 * time.Second})
+	b := setup(t, atlassim.Config{CreateFor: 10 * second, HiddenFor: 2 * second,
+		RepairingFor: 5 * second, StandardAfter: 3 * second})
 	b.create("orders").want(t, 201, nil)
 	standard := func(r *reply) bool {
 		_, has := r.json["connectionStrings"].(map[string]any)["standard"]
@@ -98,7 +98,7 @@ func TestSlowAppearances(t *testing.T) {
 
 func TestNoStringsYet(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{NoStringsYet: true})
+	b := setup(t, atlassim.Config{CreateFor: 8 * second, NoStringsYet: true})
 	b.create("orders").want(t, 201, map[string]any{"connectionStrings": map[string]any{}})
 	b.clock.Advance(8 * time.Second)
 	if conn := b.do("GET", flexs+"/orders", "").json["connectionStrings"].(map[string]any); len(conn) != 2 {
@@ -108,7 +108,7 @@ func TestNoStringsYet(t *testing.T) {
 
 func TestPatchAndProtection(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1})
+	b := setup(t, atlassim.Config{DeleteFor: second})
 	b.create("orders").want(t, 201, nil)
 	path := flexs + "/orders"
 	b.do("PATCH", path, `{"terminationProtectionEnabled": true}`).
@@ -125,7 +125,7 @@ func TestPatchAndProtection(t *testing.T) {
 
 func TestIgnoredDeletes(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1, IgnoredDeletes: 1})
+	b := setup(t, atlassim.Config{IgnoredDeletes: 1, DeleteFor: second})
 	b.create("orders").want(t, 201, nil)
 	for _, state := range []string{"IDLE", "DELETING"} {
 		b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
@@ -136,7 +136,7 @@ func TestIgnoredDeletes(t *testing.T) {
 
 func TestSomebodyElse(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1, PublicKey: "abcdefgh", PrivateKey: "s3cret"})
+	b := setup(t, atlassim.Config{DeleteFor: 5 * second, PublicKey: "abcdefgh", PrivateKey: "s3cret"})
 	q := atlassim.FlexRequest{Name: "orders", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "GCP", RegionName: "CENTRAL_US"}}
 	if err := b.sim.CreateFlex(group, q); err != nil {
 		t.Fatal(err)

@@ -55,7 +55,8 @@ func FuzzRequest(f *testing.F) {
 			if r == nil {
 				return
 			}
-			cfg := atlassim.Config{Now: atlassimtest.NewClock().Now, Shared: []atlassim.SharedCluster{{GroupID: group, Name: "shared"}}}
+			cfg := atlassim.DefaultConfig()
+			cfg.Now, cfg.Shared = atlassimtest.NewClock().Now, []atlassim.SharedCluster{{GroupID: group, Name: "shared"}}
 			if locked {
 				cfg.ClientID, cfg.ClientSecret, cfg.AccessToken = "id", "c2f1e5-client-secret", "c2f1e5-access-token"
 			}

@@ -16,6 +16,9 @@ import (
 )
 
 const (
+	second = atlassim.Duration(time.Second)
+	minute = 60 * second
+
 	group   = "64a1b2c3d4e5f60718293a4b"
 	other   = "64a1b2c3d4e5f60718293a4c"
 	foreign = "64a1b2c3d4e5f60718293a4d"

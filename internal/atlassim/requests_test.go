@@ -11,7 +11,7 @@ import (
 
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{CreateFor: -1, RetiredVersions: []string{"2023-02-01"}})
+	b := setup(t, atlassim.Config{RetiredVersions: []string{"2023-02-01"}})
 	b.sim.SeedShared(atlassim.SharedCluster{GroupID: group, Name: "shared"})
 	const (
 		flex  = "/flexClusters"
@@ -112,7 +112,7 @@ func TestCreateIsValidated(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{RateLimit: 3, RefillPerMinute: 6, CreateFor: -1})
+	b := setup(t, atlassim.Config{RateLimit: 3, RefillPerMinute: 6})
 	// GET, POST and DELETE share a bucket.
 	for i, r := range []*reply{b.create("a"), b.do("GET", flexs+"/a", ""), b.do("DELETE", flexs+"/a", "")} {
 		equal(t, "RateLimit-Limit", r.header.Get("RateLimit-Limit"), "3")
@@ -137,7 +137,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestRetryAfterCanBeZeroAndHeadersMissing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{RateLimit: 1, NoRateLimitHeaders: true})
+	b := setup(t, atlassim.Config{RateLimit: 1, RefillPerMinute: 500, NoRateLimitHeaders: true})
 	b.do("GET", flexs, "").want(t, 200, nil)
 	full := b.do("GET", flexs, "")
 	full.want(t, 429, nil)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,8 +41,14 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Server{
-		cfg: cfg.withDefaults(), closed: make(chan struct{}),
+		cfg: cfg, closed: make(chan struct{}),
 		auth:    authState{nonces: map[string]time.Time{}, tokens: map[string]time.Time{}},
 		freed:   map[clusterKey]time.Time{},
 		buckets: map[string]*bucket{},

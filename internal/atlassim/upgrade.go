@@ -41,7 +41,7 @@ func (s *Server) progressLocked(c *cluster) int {
 
 // staleLocked says that GET still shows the cluster as it was before its upgrade.
 func (s *Server) staleLocked(c *cluster) bool {
-	return s.cfg.Now().Before(c.upgrade.from.Add(s.cfg.StaleIdleFor))
+	return s.cfg.Now().Before(s.cfg.StaleIdleFor.after(c.upgrade.from))
 }
 
 // showUpgradeLocked changes a rendered cluster into what Atlas shows of it while it is
@@ -107,7 +107,7 @@ func (c *call) upgradable(api Kind) (*cluster, *answer, *apiError) {
 
 // startUpgrade starts the upgrade.
 func (c *call) startUpgrade(found *cluster, u upgrade) {
-	u.from, u.until = c.now, c.now.Add(c.s.cfg.UpgradeFor)
+	u.from, u.until = c.now, c.s.cfg.UpgradeFor.after(c.now)
 	u.id = c.s.newIDLocked(c.now)
 	found.upgrade, found.upgraded = &u, true
 }

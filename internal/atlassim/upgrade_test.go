@@ -36,7 +36,7 @@ func (b *bench) serverless() *reply {
 
 func TestUpgradeToServerless(t *testing.T) {
 	t.Parallel()
-	b := setupShared(t, atlassim.Config{StaleIdleFor: 10 * time.Second})
+	b := setupShared(t, atlassim.Config{UpgradeFor: 25 * minute, StaleIdleFor: 10 * second})
 	before := b.shared()
 	before.want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("old", "tag"), "createDate": "2026-08-31T12:00:00Z"})
 	oldID, conn := before.json["id"], before.json["connectionStrings"]
@@ -90,7 +90,7 @@ func TestUpgradeToServerless(t *testing.T) {
 
 func TestSecondUpgradeIsRefused(t *testing.T) {
 	t.Parallel()
-	b := setupShared(t, atlassim.Config{StaleIdleFor: time.Minute})
+	b := setupShared(t, atlassim.Config{UpgradeFor: 25 * minute, StaleIdleFor: minute})
 	post := func() *reply { return b.upgrade("/clusters/tenantUpgradeToServerless", toServerless) }
 	post().want(t, 200, nil)
 	post().wantError(t, 400, "ATLAS_GENERAL_ERROR", "Reason: Cluster orders is already being upgraded.", "Cluster orders is already being upgraded")
@@ -107,7 +107,7 @@ func TestSecondUpgradeIsRefused(t *testing.T) {
 
 func TestUpgradeIsValidated(t *testing.T) {
 	t.Parallel()
-	b := setupShared(t, atlassim.Config{})
+	b := setupShared(t, atlassim.DefaultConfig())
 	b.create("flex").want(t, 201, nil)
 	b.sim.SeedShared(atlassim.SharedCluster{GroupID: group, Name: "five", Tier: "M5"})
 	b.sim.SeedShared(atlassim.SharedCluster{GroupID: group, Name: "broken"})
@@ -150,7 +150,7 @@ func TestUpgradeRetired(t *testing.T) {
 
 func TestUpgradeToFlexAndOn(t *testing.T) {
 	t.Parallel()
-	b := setupShared(t, atlassim.Config{UpgradeFor: time.Minute})
+	b := setupShared(t, atlassim.Config{UpgradeFor: minute})
 	oldID := b.shared().json["id"]
 	b.upgrade("/clusters/tenantUpgrade", toFlex).want(t, 200, map[string]any{"stateName": "UPDATING", "id": oldID, "tags": tags("old", "tag")})
 	b.clock.Advance(59 * time.Second)
@@ -170,7 +170,7 @@ func TestUpgradeToFlexAndOn(t *testing.T) {
 
 func TestServerlessAsFlex(t *testing.T) {
 	t.Parallel()
-	b := setupShared(t, atlassim.Config{UpgradeFor: -1, ServerlessAsFlex: true})
+	b := setupShared(t, atlassim.Config{ServerlessAsFlex: true})
 	b.upgrade("/clusters/tenantUpgradeToServerless", toServerless).want(t, 200, map[string]any{"stateName": "UPDATING"})
 	b.serverless().want(t, 200, map[string]any{"stateName": "IDLE"})
 	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "IDLE"})

@@ -94,7 +94,7 @@ func (s *stack) waits(c *provisioner.Client, run provisioner.Run) {
 }
 
 // hold is a simulator whose clusters stay CREATING until they are let go.
-func hold() atlassim.Config { return atlassim.Config{CreateFor: time.Hour} }
+func hold() atlassim.Config { return atlassim.Config{CreateFor: atlassim.Duration(time.Hour)} }
 
 func (s *stack) letGo() {
 	s.t.Helper()

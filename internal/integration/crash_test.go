@@ -64,7 +64,7 @@ func killAt(t *testing.T, bin string, m moment) {
 	)
 	killed := make(chan struct{})
 	config := atlassim.Config{
-		CreateFor: 2 * time.Second, UpgradeFor: 3 * time.Second, StaleIdleFor: time.Second,
+		CreateFor: atlassim.Duration(2 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 			if stage != m.stage || !e.Authenticated || e.Method != m.method || !strings.HasSuffix(e.Path, named(m.path, name)) {
 				return

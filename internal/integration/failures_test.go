@@ -168,8 +168,8 @@ func TestRetried(t *testing.T) {
 		{"599", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 599}, "HTTP_599"},
 		{"reset before", atlassim.Fault{Kind: atlassim.FaultReset}, "ATLAS_UNREACHABLE"},
 		{"lost answer", atlassim.Fault{Kind: atlassim.FaultLost}, "ATLAS_UNREACHABLE"},
-		{"hang before", atlassim.Fault{Kind: atlassim.FaultHang, Hang: time.Minute}, "ATLAS_UNREACHABLE"},
-		{"hang after", atlassim.Fault{Kind: atlassim.FaultHang, Hang: time.Minute, AfterEffect: true}, "ATLAS_UNREACHABLE"},
+		{"hang before", atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)}, "ATLAS_UNREACHABLE"},
+		{"hang after", atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute), AfterEffect: true}, "ATLAS_UNREACHABLE"},
 		{"truncated", atlassim.Fault{Kind: atlassim.FaultTruncate}, "ATLAS_BAD_RESPONSE"},
 		{"oversize", atlassim.Fault{Kind: atlassim.FaultOversize, AfterEffect: true}, "ATLAS_BAD_RESPONSE"},
 		{"garbage", atlassim.Fault{Kind: atlassim.FaultGarbage}, "ATLAS_BAD_RESPONSE"},
@@ -415,7 +415,7 @@ func TestTimeout(t *testing.T) {
 	t.Parallel()
 	t.Run("while Atlas creates", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		in := flex(t)
 		in.TimeoutSeconds = ptr(8)
 		_, err := s.provision(in)
@@ -428,7 +428,7 @@ func TestTimeout(t *testing.T) {
 	})
 	t.Run("without the ownership tag", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		in := flex(t)
 		in.TimeoutSeconds, in.OwnershipTag = ptr(8), ptr(false)
 		_, err := s.provision(in)
@@ -437,7 +437,7 @@ func TestTimeout(t *testing.T) {
 	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503})
 		in := flex(t)
 		in.TimeoutSeconds = ptr(8)
@@ -451,7 +451,7 @@ func TestTimeout(t *testing.T) {
 	})
 	t.Run("asks to wait too long", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		s.sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Skip: 1})
 		_, err := s.provision(flex(t))
 		require.Equal(t, contract.Timeout, failure(t, err).Type)
@@ -459,7 +459,7 @@ func TestTimeout(t *testing.T) {
 	t.Run("no worker", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{})
-		s.sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: time.Minute})
+		s.sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)})
 		in := flex(t)
 		in.TimeoutSeconds = ptr(2)
 		_, err := s.provision(in)
@@ -484,7 +484,7 @@ func TestClusterGone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: time.Hour, DeleteFor: test.deleteFor})
+			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)})
 			in := flex(t)
 			run, err := s.client.Start(s.ctx(), in)
 			require.NoError(t, err)
@@ -502,7 +502,7 @@ func TestClusterGone(t *testing.T) {
 // Atlas can answer IDLE and never give the connection string.
 func TestIdleWithoutStandard(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{StandardAfter: time.Hour})
+	s := setup(t, atlassim.Config{StandardAfter: atlassim.Duration(time.Hour)})
 	cluster, err := s.provision(flex(t))
 	require.NoError(t, err)
 	require.Empty(t, cluster.ConnectionStrings.Standard)

@@ -59,7 +59,7 @@ func TestFleet(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.clusters), func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: test.create, RateLimit: test.limit, RefillPerMinute: test.limit}, withPace(activities.Pace{}))
+			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(test.create), RateLimit: test.limit, RefillPerMinute: test.limit}, withPace(activities.Pace{}))
 			s.provisionAll(t, test.clusters)
 			n := s.spent(t)
 			t.Logf("%d clusters: %d requests", test.clusters, n)
@@ -72,7 +72,7 @@ func TestFleet(t *testing.T) {
 // hardly larger than what they are asked to make.
 func TestFleetOfWorkers(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, atlassim.Config{CreateFor: 8 * time.Second, RateLimit: 30, RefillPerMinute: 30})
+	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30})
 	for range 3 {
 		s.startWorker(withPace(activities.Pace{}))
 	}

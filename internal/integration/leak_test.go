@@ -81,7 +81,7 @@ func startSimulator(t *testing.T) (url string) {
 	for i, f := range []atlassim.Fault{
 		{Kind: atlassim.FaultHTML, Status: 502}, {Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "0"},
 		{Kind: atlassim.FaultReset}, {Kind: atlassim.FaultLost}, {Kind: atlassim.FaultTruncate}, {Kind: atlassim.FaultGarbage},
-		{Kind: atlassim.FaultOversize}, {Kind: atlassim.FaultHang, Hang: time.Minute},
+		{Kind: atlassim.FaultOversize}, {Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)},
 	} {
 		f.Path, f.Probability, f.Seed = "/api/atlas/v2/", 0.027, uint64(i)+1
 		faults = append(faults, f)

@@ -19,7 +19,7 @@ import (
 
 func TestProvisionCreated(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{HiddenFor: 100 * time.Millisecond, StandardAfter: 200 * time.Millisecond, RepairingFor: 50 * time.Millisecond, NoStringsYet: true})
+	s := setup(t, atlassim.Config{HiddenFor: atlassim.Duration(100 * time.Millisecond), StandardAfter: atlassim.Duration(200 * time.Millisecond), RepairingFor: atlassim.Duration(50 * time.Millisecond), NoStringsYet: true})
 	in := flex(t)
 	in.TerminationProtectionEnabled = true
 	cluster, err := s.provision(in)
@@ -73,7 +73,7 @@ func TestProvisionUnchanged(t *testing.T) {
 // free.
 func TestProvisionAfterDelete(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{DeleteFor: time.Second, NameHeldFor: time.Second})
+	s := setup(t, atlassim.Config{DeleteFor: atlassim.Duration(time.Second), NameHeldFor: atlassim.Duration(time.Second)})
 	_, err := s.provision(flex(t))
 	require.NoError(t, err)
 	require.NoError(t, s.sim.Delete(group, flex(t).Name))
@@ -87,7 +87,7 @@ func TestProvisionAfterDelete(t *testing.T) {
 // the state and the next look.
 func TestLongWait(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{CreateFor: 3 * time.Second})
+	s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(3 * time.Second)})
 	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.sim.SetState(group, flex(t).Name, "CREATING") == nil }, patience, 10*time.Millisecond)
@@ -110,7 +110,7 @@ func TestLongWait(t *testing.T) {
 // Six who ask for the same at once get the same cluster.
 func TestSixStartsMakeOneCluster(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{CreateFor: time.Second})
+	s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Second)})
 	var wg sync.WaitGroup
 	clusters := make([]contract.Cluster, 6)
 	joined := make([]bool, 6)
@@ -141,7 +141,7 @@ func TestSixStartsMakeOneCluster(t *testing.T) {
 
 func TestRequestConflict(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{CreateFor: time.Second})
+	s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Second)})
 	in := flex(t)
 	run, err := s.client.Start(s.ctx(), in)
 	require.NoError(t, err)
@@ -174,7 +174,7 @@ func TestRequestConflict(t *testing.T) {
 
 func TestStatusQuery(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{CreateFor: 2 * time.Second})
+	s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(2 * time.Second)})
 	before := time.Now().Add(-time.Minute)
 	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
@@ -268,7 +268,7 @@ func TestStopLetsWaitsGoOn(t *testing.T) {
 	t.Parallel()
 	pace := quick
 	pace.Fast, pace.FastEvery = time.Hour, 500*time.Millisecond
-	s := setup(t, atlassim.Config{CreateFor: time.Hour}, withPace(pace))
+	s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, withPace(pace))
 	run, err := s.client.Start(s.ctx(), flex(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > 1 }, patience, 20*time.Millisecond)
@@ -289,7 +289,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	t.Run("while waiting", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{CreateFor: time.Hour})
+		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		run, err := s.client.Start(s.ctx(), flex(t))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return s.requests("GET", "/"+flex(t).Name) > 1 }, patience, 20*time.Millisecond)

@@ -99,10 +99,13 @@ func setup(t *testing.T, sim atlassim.Config, options ...option) *stack {
 func setupWithoutWorker(t *testing.T, sim atlassim.Config) *stack {
 	t.Helper()
 	if sim.CreateFor == 0 {
-		sim.CreateFor = 100 * time.Millisecond
+		sim.CreateFor = atlassim.Duration(100 * time.Millisecond)
 	}
 	if sim.UpgradeFor == 0 {
-		sim.UpgradeFor = 200 * time.Millisecond
+		sim.UpgradeFor = atlassim.Duration(200 * time.Millisecond)
+	}
+	if sim.TokenTTL == 0 {
+		sim.TokenTTL = atlassim.Duration(time.Hour)
 	}
 	if sim.ClientID == "" && sim.AccessToken == "" {
 		sim.PublicKey, sim.PrivateKey = publicKey, privateKey

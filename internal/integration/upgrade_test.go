@@ -22,7 +22,7 @@ func shared(t *testing.T, config atlassim.Config) atlassim.Config {
 
 func TestUpgraded(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: time.Second, StaleIdleFor: 200 * time.Millisecond}))
+	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Second), StaleIdleFor: atlassim.Duration(200 * time.Millisecond)}))
 	before := s.sim.Clusters()[0]
 	in := serverless(t)
 	in.Tags = []contract.Tag{{Key: "team", Value: "orders"}}
@@ -79,11 +79,11 @@ func TestUpgradeOnce(t *testing.T) {
 		fault atlassim.Fault
 		posts int
 	}{
-		{"lost answer", atlassim.Config{UpgradeFor: 3 * time.Second}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
-		{"lost answer and IDLE as before", atlassim.Config{UpgradeFor: 4 * time.Second, StaleIdleFor: 1500 * time.Millisecond}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
+		{"lost answer", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
+		{"lost answer and IDLE as before", atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(1500 * time.Millisecond)}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
 		{"lost answer and done by then", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
-		{"502 after the effect", atlassim.Config{UpgradeFor: 3 * time.Second}, atlassim.Fault{Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true}, 1},
-		{"truncated", atlassim.Config{UpgradeFor: 3 * time.Second}, atlassim.Fault{Kind: atlassim.FaultTruncate}, 1},
+		{"502 after the effect", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true}, 1},
+		{"truncated", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultTruncate}, 1},
 		{"never arrived", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultReset}, 2},
 		{"refused for now", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED"}, 2},
 	} {
@@ -106,7 +106,7 @@ func TestUpgradeOnce(t *testing.T) {
 // An upgrade that an earlier run began is waited for, not begun again.
 func TestUpgradeTakenUp(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: 16 * time.Second}))
+	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(16 * time.Second)}))
 	in := serverless(t)
 	in.TimeoutSeconds = ptr(8)
 	_, err := s.upgrade(in)
@@ -147,7 +147,7 @@ func TestUpgradeNoSuchCluster(t *testing.T) {
 
 func TestUpgradeGone(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: time.Hour, DeleteFor: time.Nanosecond}))
+	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)}))
 	run, err := s.client.Start(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)
@@ -160,7 +160,7 @@ func TestUpgradeGone(t *testing.T) {
 
 func TestUpgradeCanceled(t *testing.T) {
 	t.Parallel()
-	s := setup(t, shared(t, atlassim.Config{UpgradeFor: time.Hour}))
+	s := setup(t, shared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour)}))
 	run, err := s.client.Start(s.ctx(), serverless(t))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.requests("GET", "/"+clusterName(t)) > 4 }, patience, 20*time.Millisecond)

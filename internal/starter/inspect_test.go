@@ -37,7 +37,7 @@ const header = "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\n"
 
 func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
-	s := setupWithoutWorker(t, atlassim.Config{CreateFor: time.Hour})
+	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + provisionLink + "\n"}, s.run("status", s.provisionID()))
 	require.Equal(t, output{stdout: `{

@@ -100,10 +100,10 @@ func setupHeld(t *testing.T, hook func(atlassim.Stage, atlassim.Entry)) (s *stac
 func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config) *stack {
 	t.Helper()
 	if sim.CreateFor == 0 {
-		sim.CreateFor = 100 * time.Millisecond
+		sim.CreateFor = atlassim.Duration(100 * time.Millisecond)
 	}
 	if sim.UpgradeFor == 0 {
-		sim.UpgradeFor = 100 * time.Millisecond
+		sim.UpgradeFor = atlassim.Duration(100 * time.Millisecond)
 	}
 	sim.AccessToken = "access-token-of-the-tests"
 	project := make([]byte, 12)

@@ -45,7 +45,7 @@ func TestSignals(t *testing.T) {
 		s.asked(asked)
 		return cmd, l
 	}
-	waiting := atlassim.Config{CreateFor: time.Hour}
+	waiting := atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}
 	hanging := atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}}
 
 	for _, test := range []struct {

@@ -78,7 +78,7 @@ func TestHealthWithoutTemporal(t *testing.T) {
 			_ = bare.Stop()
 		}
 	})
-	s := setupOn(t, bare, atlassim.Config{CreateFor: time.Hour})
+	s := setupOn(t, bare, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	p := s.run()
 	require.Equal(t, map[string]any{
 		"level": "warn",

@@ -63,7 +63,10 @@ func setup(t *testing.T, sim atlassim.Config, more ...string) *stack {
 func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config, more ...string) *stack {
 	t.Helper()
 	if sim.CreateFor == 0 {
-		sim.CreateFor = 100 * time.Millisecond
+		sim.CreateFor = atlassim.Duration(100 * time.Millisecond)
+	}
+	if sim.TokenTTL == 0 {
+		sim.TokenTTL = atlassim.Duration(time.Hour)
 	}
 	s := &stack{t: t, on: on, name: "t-" + strings.ToLower(rand.Text()[:10])}
 	s.queue = t.Name() + "-" + s.name

@@ -284,11 +284,11 @@ func TestStop(t *testing.T) {
 		asked string // what is under way
 	}{
 		{"nothing", atlassim.Config{}, ""},
-		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
+		{"a wait", atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, "GET"},
 		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}},
 			"POST"},
 		{"a hanging look",
-			atlassim.Config{CreateFor: time.Hour,
+			atlassim.Config{CreateFor: atlassim.Duration(time.Hour),
 				Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "GET"}}}, "GET"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -317,7 +317,7 @@ func TestStop(t *testing.T) {
 func TestStopLetsACreateFinish(t *testing.T) {
 	t.Parallel()
 	s := setup(t,
-		atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: time.Second, Method: "POST"}}})
+		atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}}})
 	p := s.run()
 	id := s.start().WorkflowID
 	s.asked("POST")
@@ -342,7 +342,7 @@ func TestStopWhileTemporalIsSilent(t *testing.T) {
 		asked string // what is under way
 	}{
 		{"nothing", atlassim.Config{}, ""},
-		{"a wait", atlassim.Config{CreateFor: time.Hour}, "GET"},
+		{"a wait", atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, "GET"},
 		{"a hanging create", atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Method: "POST"}}},
 			"POST"},
 	} {

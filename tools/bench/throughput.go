@@ -26,7 +26,7 @@ var throughput = scenario{
 const perRound = 300
 
 func runThroughput(ctx context.Context, b *bench) (result, error) {
-	s, err := b.start(ctx, settings{"createFor": "-1ns", "deleteFor": "-1ns", "rateLimit": 1 << 30, "refillPerMinute": 1 << 30})
+	s, err := b.start(ctx, settings{"createFor": "0s", "deleteFor": "0s", "rateLimit": 1 << 30, "refillPerMinute": 1 << 30})
 	if err != nil {
 		return result{}, err
 	}
