@@ -45,7 +45,7 @@ func TestBusyCluster(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			config := atlassim.Config{DeleteFor: atlassim.Duration(time.Hour), UpgradeFor: atlassim.Duration(time.Nanosecond)}
+			config := atlassim.Config{DeleteFor: atlassim.Duration(time.Hour), DeleteSharedFor: atlassim.Duration(time.Hour), UpgradeFor: atlassim.Duration(time.Nanosecond)}
 			if test.upgrade {
 				config.Shared = []atlassim.SharedCluster{{GroupID: projectID, Name: "orders"}}
 			}

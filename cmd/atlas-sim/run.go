@@ -30,9 +30,9 @@ const shutdownGrace = 5 * time.Second
 
 const usage = `atlas-sim: a stand-in for the MongoDB Atlas Admin API
 
-It serves Flex clusters, upgrades of shared-tier clusters, and the serverless
-API, with Atlas's own error codes, headers and delays. Nothing is kept when it
-stops.
+It serves Flex clusters, M0 and dedicated clusters, upgrades between them, and
+the serverless API, with Atlas's own error codes, headers and delays. Nothing
+is kept when it stops.
 
 Usage:
   atlas-sim [flags]
@@ -87,10 +87,12 @@ func (s *seeds) Set(value string) error {
 	return nil
 }
 
-// defaults is Atlas as it usually behaves, but for upgrades, which are quick enough for a demonstration.
+// defaults is Atlas as it usually behaves, but for what takes it minutes, which is quick enough for a
+// demonstration.
 func defaults() *options {
 	o := &options{sim: atlassim.DefaultConfig()}
-	o.sim.UpgradeFor = atlassim.Duration(20 * time.Second)
+	soon := atlassim.Duration(20 * time.Second)
+	o.sim.UpgradeFor, o.sim.CreateDedicatedFor, o.sim.DeleteDedicatedFor = soon, soon, soon
 	return o
 }
 
@@ -99,7 +101,8 @@ func flags(o *options) *flag.FlagSet {
 	f := flag.NewFlagSet("atlas-sim", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // run reports, in its own words
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 picks a free one and prints it")
-	f.StringVar(&o.config, "config", "", "JSON `FILE` with any of the simulator's settings, faults and clusters; flags win over it")
+	f.StringVar(&o.config, "config", "",
+		"JSON `FILE` with any of the simulator's settings, faults and clusters; flags win over it")
 	f.BoolVar(&o.show, "version", false, "show the version")
 	f.BoolVar(&o.quiet, "quiet", false, "do not log requests to standard error")
 	f.Var(&o.seeds, "seed-shared", "start with an M0 cluster `GROUP/NAME`, ready to be upgraded; repeatable")
@@ -108,13 +111,19 @@ func flags(o *options) *flag.FlagSet {
 	duration := func(field *atlassim.Duration, name, usage string) {
 		f.DurationVar((*time.Duration)(field), name, time.Duration(*field), usage)
 	}
-	duration(&c.CreateFor, "create-for", "how long a new cluster is CREATING")
-	duration(&c.RepairingFor, "repairing-for", "how long it is REPAIRING after that")
+	duration(&c.CreateFor, "create-for", "how long a new Flex or M0 cluster is CREATING")
+	duration(&c.CreateDedicatedFor, "create-dedicated-for", "how long a new dedicated cluster is CREATING (Atlas: 10m)")
+	duration(&c.RepairingFor, "repairing-for", "how long a new cluster is REPAIRING after CREATING")
 	duration(&c.HiddenFor, "hidden-for", "how long GET answers 404 after a create")
 	duration(&c.StandardAfter, "standard-after", "how long a cluster is IDLE without connectionStrings.standard")
 	duration(&c.UpgradeFor, "upgrade-for", "how long an upgrade takes (Atlas: 25m)")
 	duration(&c.StaleIdleFor, "stale-idle-for", "how long an upgrading cluster still looks IDLE")
-	duration(&c.DeleteFor, "delete-for", "how long a cluster is DELETING")
+	f.IntVar(&c.StaleIdleReads, "stale-idle-reads", c.StaleIdleReads, "how many `reads` an upgrading cluster still looks IDLE")
+	duration(&c.UpdateFor, "update-for", "how long a Flex cluster is UPDATING after a PATCH")
+	duration(&c.DeleteFor, "delete-for", "how long a Flex cluster is DELETING")
+	duration(&c.DeleteSharedFor, "delete-shared-for", "how long an M0 is DELETING")
+	duration(&c.DeleteDedicatedFor, "delete-dedicated-for", "how long a dedicated cluster is DELETING (Atlas: 2m to 15m)")
+	duration(&c.DeletingAfter, "deleting-after", "how long a deleted cluster still looks as it was")
 	duration(&c.NameHeldFor, "name-held-for", "how long a freed name cannot be taken again")
 	duration(&c.TokenTTL, "token-ttl", "life of an OAuth token")
 	f.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "flex `requests` a project may make at once")

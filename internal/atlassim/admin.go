@@ -47,8 +47,8 @@ func (c SharedCluster) Validate() error {
 	return nil
 }
 
-// SeedShared puts an IDLE shared-tier cluster in place, instead of whatever
-// had its name. It panics on a cluster that fails Validate.
+// SeedShared puts an IDLE shared-tier cluster in place, instead of whatever had its name, and however many M0 the project
+// has. It panics on a cluster that fails Validate.
 func (s *Server) SeedShared(seed SharedCluster) {
 	if err := seed.Validate(); err != nil {
 		panic("atlassim: " + err.Error())
@@ -57,16 +57,17 @@ func (s *Server) SeedShared(seed SharedCluster) {
 	defer s.mu.Unlock()
 	seed = seed.withDefaults()
 	key := clusterKey{seed.GroupID, seed.Name}
-	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool { return c.clusterKey == key })
-	c := s.addLocked(SHARED, seed.GroupID, seed.request())
-	c.tier = seed.Tier
+	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool { return c.key == key })
+	wanted := seed.request().settings()
+	wanted.tier = seed.Tier
+	c := s.addLocked(SHARED, key, wanted)
 	// It has been there for a while: IDLE, visible, with all its strings.
 	c.created = c.created.Add(-24 * time.Hour)
-	c.readyAt, c.idleAt, c.hiddenUntil = c.created, c.created, c.created
+	c.readyAt, c.updatedAt, c.idleAt, c.hiddenUntil = c.created, c.created, c.created, c.created
 }
 
-// CreateFlex is somebody else creating a cluster: no credential, no fault, no
-// rate limit, no ledger entry. The error is the one Atlas would answer.
+// CreateFlex is somebody else creating a cluster: no credential, no fault, no rate limit, no ledger entry. The error is
+// the one Atlas would answer.
 func (s *Server) CreateFlex(groupID string, q FlexRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,21 +82,20 @@ func (s *Server) CreateFlex(groupID string, q FlexRequest) error {
 	if err != nil {
 		return fmt.Errorf("%s: %s", err.code, err.detail)
 	}
-	s.addLocked(FLEX, groupID, q)
+	s.addLocked(FLEX, clusterKey{groupID, q.Name}, q.settings())
 	return nil
 }
 
-// Delete is somebody else deleting a cluster of any kind: it is DELETING for
-// Config.DeleteFor, then gone. Termination protection is no hindrance.
+// Delete is somebody else deleting a cluster of any kind: it is DELETING for as long as the Config says for its kind,
+// then gone. Termination protection is no hindrance.
 func (s *Server) Delete(groupID, name string) error {
 	return s.changeCluster(groupID, name, func(c *cluster) {
 		c.deletedAt, c.upgrade = s.cfg.Now(), nil
 	})
 }
 
-// SetState pins the state a cluster reports, such as "REPAIRING", until it is
-// set to "" again. What happens underneath, the end of a deletion or of an
-// upgrade, still happens in its time.
+// SetState pins the state a cluster reports, such as "REPAIRING", until it is set to "" again. What happens underneath,
+// the end of a deletion or of an upgrade, still happens in its time.
 func (s *Server) SetState(groupID, name, state string) error {
 	return s.changeCluster(groupID, name, func(c *cluster) { c.pinned = state })
 }
@@ -126,19 +126,25 @@ type Cluster struct {
 	TerminationProtectionEnabled bool      `json:"terminationProtectionEnabled"`
 	// ContinuousBackup is serverlessContinuousBackupEnabled, for SERVERLESS.
 	ContinuousBackup bool `json:"continuousBackup,omitempty"`
+	// InstanceSizeName is the size, such as M10, for SHARED and DEDICATED.
+	InstanceSizeName string `json:"instanceSizeName,omitempty"`
+	// BackupEnabled is for SHARED and DEDICATED.
+	BackupEnabled bool `json:"backupEnabled,omitempty"`
 }
 
-// Clusters is a snapshot of what there is, in order of creation, clusters
-// that GET hides included.
+// Clusters is a snapshot of what there is, in order of creation, clusters that GET hides included. Unlike the API, it
+// shows the tags of a cluster that is being deleted.
 func (s *Server) Clusters() []Cluster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.applyTimeLocked()
 	out := make([]Cluster, len(s.clusters))
 	for i, c := range s.clusters {
-		out[i] = Cluster{GroupID: c.group, Name: c.name, Kind: c.kind, State: s.stateLocked(c), ID: c.id,
-			CreateDate: c.created, BackingProviderName: c.provider, RegionName: c.region,
-			Tags: slices.Clone(tagList(c.tags)), TerminationProtectionEnabled: c.protected, ContinuousBackup: c.continuousBackup}
+		has := c.settings
+		out[i] = Cluster{GroupID: c.key.group, Name: c.key.name, Kind: c.kind, State: s.stateLocked(c), ID: c.id,
+			CreateDate: c.created, BackingProviderName: has.provider, RegionName: has.region,
+			Tags: slices.Clone(tagList(has.tags)), TerminationProtectionEnabled: has.protected,
+			ContinuousBackup: has.continuousBackup, InstanceSizeName: has.tier, BackupEnabled: has.backup}
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package atlassim
 import (
 	"fmt"
 	"hash/fnv"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,31 +34,43 @@ const (
 	repairing = "REPAIRING"
 )
 
-const (
-	maxName    = 64 // characters of a cluster name (docs)
-	hostPrefix = 23 // characters of it that make the host name (docs)
-	mongoDB    = "8.0.20"
-)
+const mongoDB = "8.0.20"
 
+// clusterKey is what tells clusters apart.
 type clusterKey struct{ group, name string }
+
+// settings is what a caller can choose for a cluster.
+type settings struct {
+	provider, region string
+	tier             string  // instance size, such as M0; "" for Flex and serverless
+	diskGB           float64 // 0: what the tier has
+	zone             string  // zoneName; "" is Zone 1
+	tags             []Tag
+	protected        bool // termination protection
+	backup           bool // backupEnabled
+	continuousBackup bool // serverlessContinuousBackupEnabled
+	paused           bool
+}
 
 // cluster is one cluster. Its state is derived from the times in it.
 type cluster struct {
-	clusterKey
-	kind             Kind
-	id               string
-	created          time.Time
-	provider, region string
-	tier             string // instance size, such as M0
-	tags             []Tag
-	protected        bool
-	continuousBackup bool
-	readyAt, idleAt  time.Time // end of CREATING, of REPAIRING
-	hiddenUntil      time.Time
-	deletedAt        time.Time // when a delete was accepted; zero: it was not
-	pinned           string    // a state set by SetState
-	upgrade          *upgrade  // while it runs
-	upgraded         bool      // once and for all
+	key      clusterKey
+	kind     Kind
+	id       string
+	created  time.Time
+	settings settings
+
+	readyAt      time.Time // end of CREATING
+	updatedAt    time.Time // end of the UPDATING that follows
+	idleAt       time.Time // end of the REPAIRING that follows
+	patchedUntil time.Time // end of the UPDATING of the last PATCH
+	hiddenUntil  time.Time
+	deletedAt    time.Time // when a delete was accepted; zero: it was not
+	pinned       string    // a state set by SetState
+	upgrade      *upgrade  // while it runs
+	upgraded     bool      // once and for all
+
+	processArgs map[string]any // set by PATCH processArgs
 }
 
 // stateLocked is what Atlas reports now.
@@ -68,183 +79,148 @@ func (s *Server) stateLocked(c *cluster) string {
 	switch {
 	case c.pinned != "":
 		return c.pinned
-	case !c.deletedAt.IsZero():
+	case !c.deletedAt.IsZero() && !now.Before(s.cfg.DeletingAfter.after(c.deletedAt)):
 		return deleting
 	case c.upgrade != nil && !s.staleLocked(c):
 		return updating
 	case now.Before(c.readyAt):
 		return creating
+	case now.Before(c.updatedAt), now.Before(c.patchedUntil):
+		return updating
 	case now.Before(c.idleAt):
 		return repairing
+	}
+	again := s.cfg.UpdatingAgainAfter.after(c.idleAt)
+	if !now.Before(again) && now.Before(s.cfg.UpdatingAgainFor.after(again)) {
+		return updating
 	}
 	return idle
 }
 
-// applyTimeLocked brings about what time has done: deletions and upgrades that are
-// over.
+// applyTimeLocked brings about what time has done: deletions and upgrades that are over, and upgrades that are half done.
 func (s *Server) applyTimeLocked() {
 	now := s.cfg.Now()
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool {
-		gone := s.cfg.DeleteFor.after(c.deletedAt)
+		gone := s.cfg.deleteFor(c.kind).after(c.deletedAt)
 		if c.deletedAt.IsZero() || now.Before(gone) {
 			return false
 		}
-		s.freed[c.clusterKey] = gone
+		s.freed[c.key] = gone
 		return true
 	})
 	for _, c := range s.clusters {
-		if c.upgrade != nil && !now.Before(c.upgrade.until) {
+		switch {
+		case c.upgrade == nil:
+		case !now.Before(c.upgrade.until):
 			s.finishUpgradeLocked(c)
+		case c.kind == FLEX && s.progressLocked(c) >= idChanges:
+			c.kind = c.upgrade.to // assumed: the cluster API serves it from the new id on
 		}
 	}
+}
+
+// deleteFor is how long a deletion takes.
+func (c Config) deleteFor(kind Kind) Duration {
+	switch kind {
+	case SHARED:
+		return c.DeleteSharedFor
+	case DEDICATED:
+		return c.DeleteDedicatedFor
+	}
+	return c.DeleteFor
 }
 
 // findLocked finds a cluster by name, hidden ones included.
 func (s *Server) findLocked(group, name string) *cluster {
 	for _, c := range s.clusters {
-		if c.clusterKey == (clusterKey{group, name}) {
+		if c.key == (clusterKey{group, name}) {
 			return c
 		}
 	}
 	return nil
 }
 
-// visible is findLocked for the API: right after a create there is nothing to see.
+// visible is findLocked for the API: right after a create there is nothing to see. A GET uses one of the reads up that
+// show an upgrading cluster as it was.
 func (c *call) visible() *cluster {
 	found := c.s.findLocked(c.group, c.name)
 	if found == nil || c.now.Before(found.hiddenUntil) {
 		return nil
 	}
+	if u := found.upgrade; u != nil {
+		u.staleNow = c.r.Method == "GET" && u.staleReads > 0
+		if u.staleNow {
+			u.staleReads--
+		}
+	}
 	return found
 }
 
-// addLocked makes a cluster. The caller has checked the
-// request.
-func (s *Server) addLocked(kind Kind, group string, q FlexRequest) *cluster {
+// addLocked makes a cluster. The caller has checked the request.
+func (s *Server) addLocked(kind Kind, key clusterKey, wanted settings) *cluster {
 	now := s.cfg.Now()
-	c := &cluster{
-		clusterKey: clusterKey{group, q.Name}, kind: kind, id: s.newIDLocked(now), created: now,
-		tags: slices.Clone(q.Tags), protected: q.TerminationProtectionEnabled,
-		provider: q.ProviderSettings.BackingProviderName, region: q.ProviderSettings.RegionName,
-		readyAt: s.cfg.CreateFor.after(now), hiddenUntil: s.cfg.HiddenFor.after(now),
+	wanted.tags = s.storedTags(wanted.tags)
+	createFor := s.cfg.CreateFor
+	if kind == DEDICATED {
+		createFor = s.cfg.CreateDedicatedFor
 	}
-	c.idleAt = s.cfg.RepairingFor.after(c.readyAt)
+	c := &cluster{key: key, kind: kind, id: s.newIDLocked(now), created: now, settings: wanted,
+		readyAt: createFor.after(now), hiddenUntil: s.cfg.HiddenFor.after(now)}
+	c.updatedAt = s.cfg.UpdatingFor.after(c.readyAt)
+	c.idleAt = s.cfg.RepairingFor.after(c.updatedAt)
 	s.clusters = append(s.clusters, c)
 	return c
 }
 
-// newIDLocked makes an id of 24 hexadecimal digits that begins with the time, as
-// Atlas's do.
+// storedTags is what Atlas keeps of the tags in a request.
+func (s *Server) storedTags(tags []Tag) []Tag {
+	tags = slices.Clone(tags)
+	if s.cfg.TrimTags {
+		for i := range tags {
+			tags[i] = Tag{strings.TrimSpace(tags[i].Key), strings.TrimSpace(tags[i].Value)}
+		}
+	}
+	return tags
+}
+
+// newIDLocked makes an id of 24 hexadecimal digits that begins with the time, as Atlas's do.
 func (s *Server) newIDLocked(now time.Time) string {
 	s.lastID++
 	return fmt.Sprintf("%08x51ab0c4e7d%06x", uint32(now.Unix()), s.lastID)
 }
 
-// checkNameFreeLocked answers as Atlas does when a name cannot be taken.
-func (s *Server) checkNameFreeLocked(group, name string) *apiError {
-	now := s.cfg.Now()
-	for _, c := range s.clusters {
-		switch {
-		case c.group != group:
-		case c.name == name:
-			return errDuplicate(name, group)
-		case strings.EqualFold(prefix(c.name), prefix(name)):
-			return errDuplicatePrefix(name)
-		}
+// startDelete begins the deletion that a request asks for. It returns false where Atlas accepts the request and ignores
+// it: the first Config.IgnoredDeletes are.
+func (c *call) startDelete(found *cluster) bool {
+	if c.s.ignored < c.s.cfg.IgnoredDeletes {
+		c.s.ignored++
+		return false
 	}
-	freed, once := s.freed[clusterKey{group, name}]
-	if once && now.Before(s.cfg.NameHeldFor.after(freed)) {
-		return errNameHeld()
-	}
-	return nil
-}
-
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`)
-
-// checkName applies the rules for names (docs).
-func checkName(name string) *apiError {
-	switch {
-	case name == "":
-		return errMissing("name")
-	case len(name) > maxName:
-		return errNameLong(name)
-	case !namePattern.MatchString(name):
-		return errNameChars(name)
-	case strings.HasSuffix(prefix(name), "-"):
-		return errNamePrefix(name, prefix(name))
-	}
-	return nil
-}
-
-func prefix(name string) string { return name[:min(len(name), hostPrefix)] }
-
-// Regions come and go, and Atlas decides; so does any well-formed one here.
-var regionPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
-
-func checkPlace(provider, region string) *apiError {
-	switch {
-	case provider == "":
-		return errMissing("backingProviderName")
-	case !slices.Contains([]string{"AWS", "AZURE", "GCP"}, provider):
-		return errProvider(provider)
-	case !regionPattern.MatchString(region):
-		return errRegion(region, provider)
-	}
-	return nil
-}
-
-// checkTags: key and value have 1 to 255 characters (docs).
-func checkTags(tags []Tag) *apiError {
-	for _, t := range tags {
-		if n := len(t.Key); n < 1 || n > 255 {
-			return errInvalid("tags.key")
-		}
-		if n := len(t.Value); n < 1 || n > 255 {
-			return errInvalid("tags.value")
-		}
-	}
-	return nil
+	found.deletedAt, found.upgrade = c.now, nil
+	return true
 }
 
 // srvAddress is the cluster's mongodb+srv address, in a domain that resolves nowhere.
-func (c *cluster) srvAddress() string {
-	return "mongodb+srv://" + strings.ToLower(prefix(c.name)) + "." + c.hash() + ".atlas-sim.invalid"
+func (k clusterKey) srvAddress() string {
+	return "mongodb+srv://" + strings.ToLower(hostName(k.name)) + "." + k.hash() + ".atlas-sim.invalid"
 }
 
-// standardAddress is the cluster's mongodb address: its three nodes by name.
-func (c *cluster) standardAddress() string {
+// hosts is the cluster's mongodb address without options: its three nodes by name.
+func (k clusterKey) hosts() string {
 	hosts := make([]string, 3)
 	for i := range hosts {
-		hosts[i] = fmt.Sprintf("ac-%[1]s-shard-00-0%[2]d.%[1]s.atlas-sim.invalid:27017", c.hash(), i)
+		hosts[i] = fmt.Sprintf("ac-%[1]s-shard-00-0%[2]d.%[1]s.atlas-sim.invalid:27017", k.hash(), i)
 	}
-	return "mongodb://" + strings.Join(hosts, ",") + "/?ssl=true&authSource=admin&replicaSet=atlas-" + c.hash() + "-shard-0"
+	return "mongodb://" + strings.Join(hosts, ",")
 }
 
-func (c *cluster) hash() string {
+// standardAddress is the cluster's mongodb address.
+func (k clusterKey) standardAddress() string {
+	return k.hosts() + "/?ssl=true&authSource=admin&replicaSet=atlas-" + k.hash() + "-shard-0"
+}
+
+func (k clusterKey) hash() string {
 	h := fnv.New32a()
-	fmt.Fprint(h, c.group, "/", c.name)
+	fmt.Fprint(h, k.group, "/", k.name)
 	return fmt.Sprintf("%08x", h.Sum32())[:7]
-}
-
-// connectionStringsLocked: standardSrv from the start, standard some time after the
-// cluster is IDLE (recorded).
-func (s *Server) connectionStringsLocked(c *cluster) map[string]any {
-	if s.cfg.NoStringsYet && s.cfg.Now().Before(c.readyAt) {
-		return map[string]any{}
-	}
-	out := map[string]any{"standardSrv": c.srvAddress()}
-	if !s.cfg.Now().Before(s.cfg.StandardAfter.after(c.idleAt)) {
-		out["standard"] = c.standardAddress()
-	}
-	return out
-}
-
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
-
-// tagList never renders null: no tags are [] (recorded).
-func tagList(tags []Tag) []Tag {
-	if tags == nil {
-		return []Tag{}
-	}
-	return tags
 }

@@ -1,11 +1,15 @@
 package atlassim
 
-// The cluster API and the serverless API: read only here, apart from the
-// upgrades in upgrade.go.
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
 
-// served says whether the cluster API serves the cluster, and if not, how it
-// answers.
-func (c *call) served(found *cluster) *apiError {
+// The cluster API: M0 and dedicated clusters.
+
+// servedByClusterAPI says whether the cluster API serves the cluster, and if not, how it answers.
+func (c *call) servedByClusterAPI(found *cluster) *apiError {
 	switch {
 	case found == nil:
 		return errNotFound(c.name, c.group)
@@ -19,116 +23,210 @@ func (c *call) served(found *cluster) *apiError {
 
 func (c *call) getCluster() (*answer, *apiError) {
 	found := c.visible()
-	if err := c.served(found); err != nil {
+	if err := c.servedByClusterAPI(found); err != nil {
 		return nil, err
 	}
-	return c.ok(c.description(found)), nil
+	return c.ok(c.describe(c.s.viewLocked(found))), nil
 }
 
 func (c *call) listClusters() (*answer, *apiError) {
 	return c.list(func(x *cluster) any {
-		if c.served(x) != nil {
+		if c.servedByClusterAPI(x) != nil {
 			return nil
 		}
-		return c.description(x)
+		return c.describe(c.s.viewLocked(x))
 	})
 }
 
-// getServerless serves what is of serverless origin. Of a cluster on its way
-// there it says 400 "cannot use" until the new id is made, and 404 from then
-// until the switch (both happen, say public runs; when which is assumed).
-func (c *call) getServerless() (*answer, *apiError) {
-	found := c.visible()
+// clusterRequest is the body that makes, changes or upgrades a cluster. It has the attributes that are of effect here;
+// otherAttributes are taken and forgotten.
+type clusterRequest struct {
+	Name             string  `json:"name"`
+	ClusterType      string  `json:"clusterType"`
+	Tags             *[]Tag  `json:"tags"`
+	Protected        *bool   `json:"terminationProtectionEnabled"`
+	Backup           *bool   `json:"backupEnabled"`
+	Paused           *bool   `json:"paused"`
+	DiskSizeGB       float64 `json:"diskSizeGB"` // of 2023-02-01; later versions have it in the specs
+	ReplicationSpecs []struct {
+		ID            any            `json:"id"`
+		ZoneID        any            `json:"zoneId"`
+		ZoneName      string         `json:"zoneName"`
+		NumShards     any            `json:"numShards"`
+		RegionConfigs []regionConfig `json:"regionConfigs"`
+	} `json:"replicationSpecs"`
+}
+
+// regionConfig says where a cluster's nodes are, and how large.
+type regionConfig struct {
+	ProviderName        string `json:"providerName"`
+	BackingProviderName string `json:"backingProviderName"`
+	RegionName          string `json:"regionName"`
+	ElectableSpecs      struct {
+		InstanceSize          string  `json:"instanceSize"`
+		DiskSizeGB            float64 `json:"diskSizeGB"`
+		NodeCount             any     `json:"nodeCount"`
+		DiskIOPS              any     `json:"diskIOPS"`
+		DiskThroughput        any     `json:"diskThroughput"`
+		EBSVolumeType         any     `json:"ebsVolumeType"`
+		EffectiveInstanceSize any     `json:"effectiveInstanceSize"`
+	} `json:"electableSpecs"`
+	Priority                any `json:"priority"`
+	AnalyticsAutoScaling    any `json:"analyticsAutoScaling"`
+	AnalyticsSpecs          any `json:"analyticsSpecs"`
+	AutoScaling             any `json:"autoScaling"`
+	ReadOnlySpecs           any `json:"readOnlySpecs"`
+	EffectiveAnalyticsSpecs any `json:"effectiveAnalyticsSpecs"`
+	EffectiveElectableSpecs any `json:"effectiveElectableSpecs"`
+	EffectiveReadOnlySpecs  any `json:"effectiveReadOnlySpecs"`
+}
+
+// otherAttributes are the rest of ClusterDescription20240805 (docs), the read-only ones among them, which clients send
+// back as they got them.
+var otherAttributes = strings.Fields(`acceptDataRisksAndForceReplicaSetReconfig adaptiveCapacity advancedConfiguration
+	biConnector configServerManagementMode configServerType connectionStrings createDate diskWarmingMode
+	effectiveDatabaseEdition effectiveReplicationSpecs encryptionAtRestProvider featureCompatibilityVersion
+	featureCompatibilityVersionExpirationDate globalClusterSelfManagedSharding groupId id internalClusterRole labels
+	links mongoDBEmployeeAccessGrant mongoDBMajorVersion mongoDBVersion pitEnabled redactClientLogData
+	replicaSetScalingStrategy retainBackups rootCertType stateName useAwsTimeBasedSnapshotCopyForFastInitialSync
+	versionReleaseSystem`)
+
+// apply checks the request and applies it to what a cluster has. Attributes that were left out stay as they are.
+func (q clusterRequest) apply(to *settings) *apiError {
+	if q.ClusterType != "" && q.ClusterType != "REPLICASET" {
+		return errInvalid("clusterType") // the code is assumed
+	}
+	if len(q.ReplicationSpecs) > 0 && len(q.ReplicationSpecs[0].RegionConfigs) > 0 {
+		// Only the first region of the first shard is looked at.
+		region, zone := q.ReplicationSpecs[0].RegionConfigs[0], q.ReplicationSpecs[0].ZoneName
+		provider := region.ProviderName
+		if region.BackingProviderName != "" {
+			provider = region.BackingProviderName
+		}
+		if err := checkPlace(provider, region.RegionName); err != nil {
+			return err
+		}
+		to.provider, to.region, to.tier = provider, region.RegionName, region.ElectableSpecs.InstanceSize
+		if zone != "" {
+			to.zone = zone
+		}
+		to.diskGB = max(q.DiskSizeGB, region.ElectableSpecs.DiskSizeGB)
+	}
+	if q.Tags != nil {
+		if err := checkTags(*q.Tags); err != nil {
+			return err
+		}
+		to.tags = *q.Tags
+	}
+	setBool(&to.protected, q.Protected)
+	setBool(&to.backup, q.Backup)
+	setBool(&to.paused, q.Paused)
+	return nil
+}
+
+// setBool sets what the request has.
+func setBool(to, from *bool) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// tenant says whether the request asks for an M0.
+func (q clusterRequest) tenant() bool {
+	return len(q.ReplicationSpecs) > 0 && len(q.ReplicationSpecs[0].RegionConfigs) > 0 &&
+		q.ReplicationSpecs[0].RegionConfigs[0].ProviderName == "TENANT"
+}
+
+// createCluster answers POST clusters: an M0 for the provider TENANT, one in a project, or a dedicated cluster.
+func (c *call) createCluster() (*answer, *apiError) {
+	var in clusterRequest
+	if err := decode(c.body, &in, otherAttributes...); err != nil {
+		return nil, err
+	}
+	if err := checkName(in.Name); err != nil {
+		return nil, err
+	}
+	var wanted settings
+	if err := in.apply(&wanted); err != nil {
+		return nil, err
+	}
+	kind := DEDICATED
 	switch {
-	case found == nil:
-		return nil, errServerlessNotFound(c.name, c.group)
-	case found.kind == SERVERLESS:
-		return c.ok(c.serverless(found)), nil
-	case found.upgrade != nil && found.upgrade.to == SERVERLESS && c.s.progressLocked(found) >= idChanges:
-		return nil, errServerlessNotFound(c.name, c.group)
+	case wanted.tier == "":
+		return nil, errMissing("replicationSpecs")
+	case in.tenant() && wanted.tier == "M0":
+		kind = SHARED
+	case in.tenant() || !dedicatedSize(wanted.tier):
+		return nil, errInvalid("instanceSize")
 	}
-	return nil, errClusterInServerlessAPI(c.name)
+	if err := c.s.checkNameFreeLocked(c.group, in.Name); err != nil {
+		return nil, err
+	}
+	if kind == SHARED && slices.ContainsFunc(c.s.clusters, func(x *cluster) bool {
+		return x.key.group == c.group && x.kind == SHARED
+	}) {
+		return nil, errSecondFree()
+	}
+	made := c.s.addLocked(kind, clusterKey{c.group, in.Name}, wanted)
+	out := c.describe(c.s.viewLocked(made))
+	if len(wanted.tags) == 0 {
+		delete(out, "tags") // recorded
+	}
+	return c.answer(http.StatusCreated, out, Created), nil
 }
 
-// listServerless is always empty: no serverless instances are made any more,
-// and Atlas lists what became of them elsewhere (docs).
-func (c *call) listServerless() (*answer, *apiError) {
-	return c.list(func(*cluster) any { return nil })
+// patchCluster answers PATCH clusters/{name}: UPDATING, for dedicated clusters in every recorded answer. That an M0
+// takes tags and protection at once is assumed.
+func (c *call) patchCluster() (*answer, *apiError) {
+	found := c.visible()
+	if err := c.servedByClusterAPI(found); err != nil {
+		return nil, err
+	}
+	var in clusterRequest
+	if err := decode(c.body, &in, otherAttributes...); err != nil {
+		return nil, err
+	}
+	switch {
+	case !found.deletedAt.IsZero():
+		return nil, errDeleting()
+	case found.settings.paused && (in.Paused == nil || *in.Paused):
+		return nil, errPaused(c.name)
+	}
+	wanted := found.settings
+	if err := in.apply(&wanted); err != nil {
+		return nil, err
+	}
+	if found.kind == DEDICATED && !dedicatedSize(wanted.tier) {
+		return nil, errInvalid("instanceSize")
+	}
+	wanted.tags = c.s.storedTags(wanted.tags)
+	found.settings = wanted
+	if found.kind == DEDICATED {
+		found.patchedUntil = c.s.cfg.UpdateDedicatedFor.after(c.now)
+	}
+	out := c.describe(c.s.viewLocked(found))
+	if found.kind == DEDICATED {
+		out["stateName"] = updating
+	}
+	return c.answer(http.StatusOK, out, Updated), nil
 }
 
-// serverless renders a ServerlessInstanceDescription. Its connection strings
-// have no standard (docs).
-func (c *call) serverless(x *cluster) map[string]any {
-	return map[string]any{
-		"connectionStrings": map[string]any{"standardSrv": x.srvAddress()},
-		"createDate":        timestamp(x.created),
-		"groupId":           x.group,
-		"id":                x.id,
-		"links":             []any{link("self", c.href("/api/atlas/v2/groups/"+x.group+"/serverless/"+x.name))},
-		"mongoDBVersion":    mongoDB,
-		"name":              x.name,
-		"providerSettings": map[string]any{
-			"backingProviderName": x.provider, "effectiveDiskSizeGBLimit": 5, "effectiveInstanceSizeName": "FLEX",
-			"effectiveProviderName": "FLEX", "providerName": "SERVERLESS", "regionName": x.region,
-		},
-		"serverlessBackupOptions":      map[string]any{"serverlessContinuousBackupEnabled": x.continuousBackup},
-		"stateName":                    c.s.stateLocked(x),
-		"tags":                         tagList(x.tags),
-		"terminationProtectionEnabled": x.protected,
+// deleteCluster answers DELETE clusters/{name}: 202 and {} (recorded).
+func (c *call) deleteCluster() (*answer, *apiError) {
+	found := c.visible()
+	if err := c.servedByClusterAPI(found); err != nil {
+		return nil, err
 	}
+	switch {
+	case !found.deletedAt.IsZero():
+		return nil, errDeleting()
+	case found.settings.protected:
+		return nil, errProtected(c.name, c.group)
+	}
+	return c.deleted(found, c.answer(http.StatusAccepted, map[string]any{}, Deleted)), nil
 }
 
-// description renders a ClusterDescription20240805, less the attributes that
-// nobody asks the simulator for. Older versions are rendered alike.
-func (c *call) description(x *cluster) map[string]any {
-	region := map[string]any{"priority": 7, "providerName": x.provider, "regionName": x.region,
-		"electableSpecs": map[string]any{"instanceSize": x.tier, "nodeCount": 3, "diskSizeGB": 10.0}}
-	if x.kind == SHARED {
-		region["providerName"], region["backingProviderName"] = "TENANT", x.provider
-		region["electableSpecs"] = map[string]any{"effectiveInstanceSize": x.tier, "instanceSize": x.tier, "diskSizeGB": 0.5}
-	}
-	out := map[string]any{
-		"backupEnabled":            false,
-		"biConnector":              map[string]any{"enabled": false, "readPreference": "secondary"},
-		"clusterType":              "REPLICASET",
-		"connectionStrings":        c.s.connectionStringsLocked(x),
-		"createDate":               timestamp(x.created),
-		"encryptionAtRestProvider": "NONE",
-		"groupId":                  x.group,
-		"id":                       x.id,
-		"labels":                   []any{},
-		"links":                    []any{link("self", c.href("/api/atlas/v2/groups/"+x.group+"/clusters/"+x.name))},
-		"mongoDBMajorVersion":      "8.0",
-		"mongoDBVersion":           mongoDB,
-		"name":                     x.name,
-		"paused":                   false,
-		"pitEnabled":               false,
-		"replicationSpecs": []any{map[string]any{
-			"id": x.id[:18] + "00000a", "zoneId": x.id[:18] + "00000b", "zoneName": "Zone 1",
-			"regionConfigs": []any{region},
-		}},
-		"rootCertType":                 "ISRGROOTX1",
-		"stateName":                    c.s.stateLocked(x),
-		"tags":                         tagList(x.tags),
-		"terminationProtectionEnabled": x.protected,
-		"versionReleaseSystem":         "LTS",
-	}
-	c.s.showUpgradeLocked(x, out)
-	return out
-}
-
-// legacy renders a LegacyAtlasCluster, less what nobody asks for.
-func (c *call) legacy(x *cluster) map[string]any {
-	out := c.description(x)
-	delete(out, "replicationSpecs")
-	out["diskSizeGB"] = 0.5
-	out["mongoURIWithOptions"] = x.standardAddress()
-	out["numShards"] = 1
-	out["providerSettings"] = map[string]any{
-		"providerName": "TENANT", "backingProviderName": x.provider,
-		"effectiveInstanceSizeName": x.tier, "instanceSizeName": x.tier, "regionName": x.region,
-	}
-	out["replicationFactor"] = 3
-	out["srvAddress"] = x.srvAddress()
-	return out
+// dedicatedSize tells M10 and larger from the shared sizes.
+func dedicatedSize(size string) bool {
+	return len(size) >= 3 && (strings.HasPrefix(size, "M") || strings.HasPrefix(size, "R"))
 }

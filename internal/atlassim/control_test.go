@@ -10,7 +10,7 @@ import (
 
 func TestControl(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", TokenTTL: minute, DeleteFor: minute})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", TokenTTL: minute, DeleteSharedFor: minute})
 	b.do("GET", "/sim/healthz", "").want(t, 200, map[string]any{"status": "ok"})
 	equal(t, "empty ledger", b.do("GET", "/sim/ledger", "").raw, "[]\n")
 

@@ -157,7 +157,25 @@ func errGeneral(reason string) *apiError {
 
 func errDeleting() *apiError { return errGeneral("Cluster already requested to be deleted") }
 
-// The detail and the parameter are two different sentences (recorded).
+// A protected Flex cluster is refused by a general error whose text names termination protection (public runs); the
+// words are assumed.
+func errFlexProtected() *apiError {
+	return errGeneral("Cannot terminate a cluster when termination protection is enabled")
+}
+
+// The code and the status are from public runs, the text is assumed.
+func errPaused(name string) *apiError {
+	return failf(409, "CANNOT_UPDATE_PAUSED_CLUSTER", "Cannot update cluster %s while it is paused or being paused.", name)
+}
+
+// The parameter is one sentence of the detail (public runs).
+func errSecondFree() *apiError {
+	return failf(400, "CANNOT_CREATE_FREE_CLUSTER_VIA_PUBLIC_API",
+		"Cannot create a cluster with instance size M0 via the public api: %s",
+		"This project has reached the limit for the number of free clusters.")
+}
+
+// A protected cluster of the cluster API. The detail and the parameter are two different sentences (recorded).
 func errProtected(name, group string) *apiError {
 	return &apiError{status: 400, code: "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
 		detail: "Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.",

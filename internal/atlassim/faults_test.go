@@ -212,7 +212,8 @@ func TestFaultJSON(t *testing.T) {
 
 func TestFaultValidate(t *testing.T) {
 	t.Parallel()
-	const kinds = "is none of status, html, reset, lost, hang, truncate, oversize, garbage"
+	const kinds = "is none of status, html, reset, lost, hang, truncate, oversize, garbage, " +
+		"unauthorized, badText, longText, body, rewrite, dropQuery"
 	for _, test := range []struct {
 		fault atlassim.Fault
 		want  string
@@ -222,6 +223,7 @@ func TestFaultValidate(t *testing.T) {
 		{atlassim.Fault{Kind: "lost", Path: "("}, "path: error parsing regexp: missing closing ): `(`"},
 		{atlassim.Fault{Kind: "lost", Times: -1}, "skip, times and hang must not be negative"},
 		{atlassim.Fault{Kind: "lost", Probability: 2}, "probability: 2 is not between 0 and 1"},
+		{atlassim.Fault{Kind: "rewrite"}, "set: the kind rewrite needs the attributes to set"},
 		{atlassim.Fault{Kind: "status", Status: 99}, "status: 99 is not between 200 and 599"},
 		{atlassim.Fault{Kind: "lost", BeforeEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
 		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},

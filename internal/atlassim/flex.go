@@ -1,9 +1,6 @@
 package atlassim
 
-import (
-	"net/http"
-	"strconv"
-)
+import "net/http"
 
 // FlexRequest is the body of a flex create
 // (FlexClusterDescriptionCreate20241113 in the API description).
@@ -20,10 +17,13 @@ type FlexProvider struct {
 	RegionName          string `json:"regionName"`
 }
 
-// place is a providerSettings as it comes in: one can see what was left out.
+// place is a providerSettings as it comes in: one can see what was left out. Its last two attributes are read-only, and
+// taken without complaint.
 type place struct {
 	BackingProviderName *string `json:"backingProviderName"`
 	RegionName          *string `json:"regionName"`
+	ProviderName        any     `json:"providerName"`
+	DiskSizeGB          any     `json:"diskSizeGB"`
 }
 
 // check tells an attribute that was left out from one that is wrong.
@@ -39,6 +39,12 @@ func (p *place) check() *apiError {
 	return checkPlace(*p.BackingProviderName, *p.RegionName)
 }
 
+// settings is what the request asks for.
+func (q FlexRequest) settings() settings {
+	return settings{provider: q.ProviderSettings.BackingProviderName, region: q.ProviderSettings.RegionName,
+		tags: q.Tags, protected: q.TerminationProtectionEnabled}
+}
+
 // check applies every rule for a create but the one that the name is free.
 func (q FlexRequest) check() *apiError {
 	if err := checkName(q.Name); err != nil {
@@ -50,8 +56,8 @@ func (q FlexRequest) check() *apiError {
 	return checkTags(q.Tags)
 }
 
-// createFlex answers POST flexClusters: 201, CREATING, and neither tags nor
-// connectionStrings.standard (recorded).
+// createFlex answers POST flexClusters: 201, CREATING, and without connectionStrings.standard; tags are left out where
+// none were asked for (recorded).
 func (c *call) createFlex() (*answer, *apiError) {
 	var in struct {
 		Name             string `json:"name"`
@@ -59,7 +65,7 @@ func (c *call) createFlex() (*answer, *apiError) {
 		Tags             []Tag  `json:"tags"`
 		Protected        bool   `json:"terminationProtectionEnabled"`
 	}
-	if err := decode(c.body, &in); err != nil {
+	if err := decode(c.body, &in, "links"); err != nil {
 		return nil, err
 	}
 	if in.Name == "" {
@@ -76,21 +82,27 @@ func (c *call) createFlex() (*answer, *apiError) {
 	if err := c.s.checkNameFreeLocked(c.group, q.Name); err != nil {
 		return nil, err
 	}
-	out := c.s.flexLocked(c.s.addLocked(FLEX, c.group, q))
-	delete(out, "tags")
+	made := c.s.addLocked(FLEX, clusterKey{c.group, q.Name}, q.settings())
+	out := c.s.viewLocked(made).flex()
+	if len(q.Tags) == 0 {
+		delete(out, "tags")
+	}
 	return c.answer(http.StatusCreated, out, Created), nil
 }
 
-// flexCluster finds the flex cluster named in the path.
+// flexCluster finds the flex cluster named in the path. Of a cluster on its way to Flex it says 400 "cannot use" until
+// the new id is made, and 404 from then until the switch (both happen, say public runs; when which is assumed).
 func (c *call) flexCluster() (*cluster, *apiError) {
 	found := c.visible()
 	switch {
 	case found == nil:
 		return nil, errNotFound(c.name, c.group)
-	case !c.isFlex(found):
-		return nil, errNonFlexInFlexAPI(c.name)
+	case c.isFlex(found):
+		return found, nil
+	case found.upgrade != nil && found.upgrade.to == FLEX && c.s.progressLocked(found) >= idChanges:
+		return nil, errNotFound(c.name, c.group)
 	}
-	return found, nil
+	return nil, errNonFlexInFlexAPI(c.name)
 }
 
 // isFlex says whether the flex API serves the cluster.
@@ -103,10 +115,11 @@ func (c *call) getFlex() (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	return c.ok(c.s.flexLocked(found)), nil
+	return c.ok(c.s.viewLocked(found).flex()), nil
 }
 
-// patchFlex changes tags and termination protection, and nothing else (docs).
+// patchFlex changes tags and termination protection, and nothing else (docs). The answer is IDLE with the change done,
+// as since March 2026, or UPDATING where Config.UpdateFor says so, as before. Tags are the whole list.
 func (c *call) patchFlex() (*answer, *apiError) {
 	found, err := c.flexCluster()
 	if err != nil {
@@ -116,7 +129,7 @@ func (c *call) patchFlex() (*answer, *apiError) {
 		Tags      *[]Tag `json:"tags"`
 		Protected *bool  `json:"terminationProtectionEnabled"`
 	}
-	if err := decode(c.body, &in); err != nil {
+	if err := decode(c.body, &in, "links"); err != nil {
 		return nil, err
 	}
 	if !found.deletedAt.IsZero() {
@@ -126,16 +139,17 @@ func (c *call) patchFlex() (*answer, *apiError) {
 		if err := checkTags(*in.Tags); err != nil {
 			return nil, err
 		}
-		found.tags = *in.Tags
+		found.settings.tags = c.s.storedTags(*in.Tags)
 	}
 	if in.Protected != nil {
-		found.protected = *in.Protected
+		found.settings.protected = *in.Protected
 	}
-	return c.answer(http.StatusOK, c.s.flexLocked(found), Updated), nil
+	found.patchedUntil = c.s.cfg.UpdateFor.after(c.now)
+	return c.answer(http.StatusOK, c.s.viewLocked(found).flex(), Updated), nil
 }
 
-// deleteFlex answers 204, then the cluster is DELETING, then gone (recorded).
-// The first Config.IgnoredDeletes of them are accepted and forgotten.
+// deleteFlex answers 204, then the cluster is DELETING, then gone (recorded). A cluster can be deleted while it is
+// CREATING (public runs).
 func (c *call) deleteFlex() (*answer, *apiError) {
 	found, err := c.flexCluster()
 	switch {
@@ -143,14 +157,19 @@ func (c *call) deleteFlex() (*answer, *apiError) {
 		return nil, err
 	case !found.deletedAt.IsZero():
 		return nil, errDeleting()
-	case found.protected:
-		return nil, errProtected(c.name, c.group)
-	case c.s.ignored < c.s.cfg.IgnoredDeletes:
-		c.s.ignored++
-		return c.answer(http.StatusNoContent, nil, NoEffect), nil
+	case found.settings.protected:
+		return nil, errFlexProtected()
 	}
-	found.deletedAt, found.upgrade = c.now, nil
-	return c.answer(http.StatusNoContent, nil, Deleted), nil
+	return c.deleted(found, c.answer(http.StatusNoContent, nil, Deleted)), nil
+}
+
+// deleted starts the deletion of a cluster and returns the answer to the request, which has no effect where Atlas
+// ignores it.
+func (c *call) deleted(found *cluster, a *answer) *answer {
+	if !c.startDelete(found) {
+		a.effect = NoEffect
+	}
+	return a
 }
 
 func (c *call) listFlex() (*answer, *apiError) {
@@ -158,90 +177,6 @@ func (c *call) listFlex() (*answer, *apiError) {
 		if !c.isFlex(x) {
 			return nil
 		}
-		return c.s.flexLocked(x)
+		return c.s.viewLocked(x).flex()
 	})
-}
-
-// list pages through the project's clusters that render does not answer nil
-// for, oldest first. Defaults and bounds of the parameters are from the docs.
-func (c *call) list(render func(*cluster) any) (*answer, *apiError) {
-	size, err := c.number("itemsPerPage", 100, 500)
-	if err != nil {
-		return nil, err
-	}
-	page, err := c.number("pageNum", 1, 1<<31-1)
-	if err != nil {
-		return nil, err
-	}
-	count, badCount := strconv.ParseBool(c.query("includeCount", "true"))
-	if badCount != nil {
-		return nil, errQuery("includeCount")
-	}
-
-	all := []any{}
-	for _, x := range c.s.clusters {
-		if x.group == c.group && !c.now.Before(x.hiddenUntil) {
-			if v := render(x); v != nil {
-				all = append(all, v)
-			}
-		}
-	}
-	from := min((page-1)*size, len(all))
-	to := min(from+size, len(all))
-	links := []any{c.pageLink("self", page, size, count)}
-	if page > 1 {
-		links = append(links, c.pageLink("previous", page-1, size, count))
-	}
-	if to < len(all) {
-		links = append(links, c.pageLink("next", page+1, size, count))
-	}
-	out := map[string]any{"links": links, "results": all[from:to]}
-	if count {
-		out["totalCount"] = len(all)
-	}
-	return c.ok(out), nil
-}
-
-func (c *call) pageLink(rel string, page, size int, count bool) any {
-	return link(rel, c.href(c.r.URL.EscapedPath()+"?includeCount="+strconv.FormatBool(count)+
-		"&pageNum="+strconv.Itoa(page)+"&itemsPerPage="+strconv.Itoa(size)))
-}
-
-func (c *call) query(name, fallback string) string {
-	if v := c.r.URL.Query().Get(name); v != "" {
-		return v
-	}
-	return fallback
-}
-
-// number reads a query parameter from 1 to limit.
-func (c *call) number(name string, fallback, limit int) (int, *apiError) {
-	n, err := strconv.Atoi(c.query(name, strconv.Itoa(fallback)))
-	if err != nil || n < 1 || n > limit {
-		return 0, errQuery(name)
-	}
-	return n, nil
-}
-
-// flexLocked renders a FlexClusterDescription20241113.
-func (s *Server) flexLocked(c *cluster) map[string]any {
-	out := map[string]any{
-		"backupSettings":    map[string]any{"enabled": true},
-		"clusterType":       "REPLICASET",
-		"connectionStrings": s.connectionStringsLocked(c),
-		"createDate":        timestamp(c.created),
-		"groupId":           c.group,
-		"id":                c.id,
-		"mongoDBVersion":    mongoDB,
-		"name":              c.name,
-		"providerSettings": map[string]any{
-			"backingProviderName": c.provider, "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": c.region,
-		},
-		"stateName":                    s.stateLocked(c),
-		"tags":                         tagList(c.tags),
-		"terminationProtectionEnabled": c.protected,
-		"versionReleaseSystem":         "LTS",
-	}
-	s.showUpgradeLocked(c, out)
-	return out
 }

@@ -3,22 +3,11 @@ package atlassim
 import (
 	"mime"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
-
-// Endpoint families: those of one family share a rate limit.
-const (
-	familyFlex    = "flex"
-	familyCluster = "cluster"
-)
-
-// clusterVersion is the newest resource version of the cluster API; those
-// before it are deprecated (recorded).
-const clusterVersion = "2024-08-05"
 
 // call is one admitted request on its way through the endpoints. The lock is
 // held for all of its life.
@@ -30,86 +19,61 @@ type call struct {
 	header http.Header // for the answer, whatever it is
 
 	group, name string // from the path
-	version     string // the resource version served
+	version     string // the resource version served; noVersion in the old API
+	javaMethod  string // for X-Java-Method
 }
 
-// endpoint is a row of the table below.
-type endpoint struct {
-	method, path string   // path below /groups/{groupId}/; * is a cluster name
-	family       string   // of its rate limit
-	versions     []string // resource versions, oldest first
-	// Deprecation and Sunset headers, and the first version without them.
-	deprecation, sunset, until string
-	serve                      func(*call) (*answer, *apiError)
+// route answers a request that may go on.
+func (c *call) route() *answer {
+	a, err := c.serve()
+	if err != nil {
+		second := a != nil && a.second
+		a = err.answer()
+		a.second = second
+	}
+	for k, v := range c.header {
+		a.header[k] = v
+	}
+	addRecordedHeaders(a.header, c.javaMethod)
+	c.present(a)
+	return a
 }
 
-var (
-	flexVersions       = []string{"2024-11-13"}
-	clusterVersions    = []string{"2023-01-01", "2023-02-01", clusterVersion}
-	serverlessVersions = []string{"2023-01-01"}
-)
-
-// Dates as Atlas writes them, one digit days included (recorded); those of
-// the serverless endpoints are the x-sunset of the API description (docs),
-// which has no date of deprecation but February 2025.
-const (
-	clusterDeprecation    = "Mon, 5 Aug 2024 00:00:00 GMT"
-	clusterSunset         = "Thu, 1 Jul 2027 00:00:00 GMT"
-	serverlessDeprecation = "Wed, 5 Feb 2025 00:00:00 GMT"
-	serverlessSunset      = "Mon, 18 Jan 2027 00:00:00 GMT"
-	upgradeSunset         = "Wed, 5 Feb 2025 00:00:00 GMT"
-)
-
-var endpoints = []endpoint{
-	{"POST", "flexClusters", familyFlex, flexVersions, "", "", "", (*call).createFlex},
-	{"GET", "flexClusters", familyFlex, flexVersions, "", "", "", (*call).listFlex},
-	{"GET", "flexClusters/*", familyFlex, flexVersions, "", "", "", (*call).getFlex},
-	{"PATCH", "flexClusters/*", familyFlex, flexVersions, "", "", "", (*call).patchFlex},
-	{"DELETE", "flexClusters/*", familyFlex, flexVersions, "", "", "", (*call).deleteFlex},
-	{"POST", "flexClusters:tenantUpgrade", familyFlex, flexVersions, "", "", "", (*call).upgradeFlex},
-
-	{"POST", "clusters/tenantUpgrade", familyCluster, serverlessVersions, "", "", "", (*call).upgradeTenant},
-	{"POST", "clusters/tenantUpgradeToServerless", familyCluster, serverlessVersions,
-		serverlessDeprecation, upgradeSunset, "9999-12-31", (*call).upgradeToServerless},
-	{"GET", "clusters", familyCluster, clusterVersions, clusterDeprecation, clusterSunset, clusterVersion, (*call).listClusters},
-	{"GET", "clusters/*", familyCluster, clusterVersions, clusterDeprecation, clusterSunset, clusterVersion, (*call).getCluster},
-
-	{"GET", "serverless", familyCluster, serverlessVersions,
-		serverlessDeprecation, serverlessSunset, "9999-12-31", (*call).listServerless},
-	{"GET", "serverless/*", familyCluster, serverlessVersions,
-		serverlessDeprecation, serverlessSunset, "9999-12-31", (*call).getServerless},
-}
-
-// route finds the endpoint and passes the checks that all share, in Atlas's
-// order as far as the recorded headers show it: version, project, rate limit.
-func (c *call) route() (*answer, *apiError) {
+// serve finds the endpoint and passes the checks that all share, in Atlas's order as far as the recorded headers show
+// it: version, project, rate limit.
+func (c *call) serve() (*answer, *apiError) {
 	path := strings.Trim(c.r.URL.EscapedPath(), "/")
 	if path == "api/atlas/v2" {
-		if c.r.Method != http.MethodGet {
-			return nil, errMethod()
-		}
-		if err := c.negotiate(serverlessVersions); err != nil {
-			return nil, err
-		}
-		return c.ok(c.systemStatus()), nil
+		return c.systemStatus()
 	}
+	table := endpoints
 	tail, found := strings.CutPrefix(path, "api/atlas/v2/groups/")
+	if !found {
+		table = oldEndpoints
+		tail, found = strings.CutPrefix(path, "api/atlas/v1.0/groups/")
+		c.version = noVersion
+	}
 	group, tail, _ := strings.Cut(tail, "/")
-	e, name := find(c.r.Method, tail)
+	e, name := find(table, c.r.Method, tail)
 	switch {
 	case !found || e == nil:
 		return nil, errResource(c.r.URL.Path)
 	case e.serve == nil:
 		return nil, errMethod()
 	}
-	c.group, c.name = group, name
+	c.group, c.name, c.javaMethod = group, name, e.javaMethod
 
-	if err := c.negotiate(e.versions); err != nil {
-		return nil, err
+	if c.version != noVersion {
+		if err := c.negotiate(e.versions); err != nil {
+			return nil, err
+		}
 	}
-	if c.version < e.until {
-		c.header.Set("Deprecation", e.deprecation)
-		c.header.Set("Sunset", e.sunset)
+	if c.version == v15Version {
+		c.javaMethod = strings.Replace(e.javaMethod, "Resource20240805", "V15Resource", 1)
+	}
+	if c.version < e.retirement.until {
+		c.header.Set("Deprecation", e.retirement.deprecation)
+		c.header.Set("Sunset", e.retirement.sunset)
 	}
 	if err := c.project(); err != nil {
 		return nil, err
@@ -118,36 +82,6 @@ func (c *call) route() (*answer, *apiError) {
 		return nil, err
 	}
 	return e.serve(c)
-}
-
-// find returns the endpoint and the cluster name in the path; one without
-// serve when only the method is wrong; nil when there is no such path.
-func find(method, tail string) (*endpoint, string) {
-	var other *endpoint
-	for _, e := range endpoints {
-		name := ""
-		if prefix, wild := strings.CutSuffix(e.path, "*"); wild {
-			rest, matches := strings.CutPrefix(tail, prefix)
-			if !matches || rest == "" || strings.Contains(rest, "/") {
-				continue
-			}
-			var err error
-			if name, err = url.PathUnescape(rest); err != nil {
-				continue
-			}
-		} else if tail != e.path {
-			continue
-		}
-		if e.method == method {
-			return &e, name
-		}
-		other = &endpoint{}
-	}
-	return other, ""
-}
-
-func errMethod() *apiError { // the code is assumed
-	return failf(405, "UNEXPECTED_ERROR", "Method not allowed.")
 }
 
 var versionedType = regexp.MustCompile(`^application/vnd\.atlas\.([^+]+)\+json$`)
@@ -235,6 +169,9 @@ func (c *call) ok(v any) *answer { return c.answer(http.StatusOK, v, NoEffect) }
 func (c *call) answer(status int, v any, effect Effect) *answer {
 	a := &answer{status: status, effect: effect, header: http.Header{},
 		contentType: "application/vnd.atlas." + c.version + "+json;charset=utf-8"}
+	if c.version == noVersion {
+		a.contentType = "application/json" // recorded
+	}
 	if v != nil {
 		a.body = marshal(v)
 	}
@@ -251,15 +188,28 @@ func (c *call) href(path string) string {
 }
 
 // systemStatus answers GET /api/atlas/v2, which is how one tries a credential.
-func (c *call) systemStatus() any {
-	return map[string]any{
+func (c *call) systemStatus() (*answer, *apiError) {
+	if c.r.Method != http.MethodGet {
+		return nil, errMethod()
+	}
+	if err := c.negotiate(firstVersion); err != nil {
+		return nil, err
+	}
+	return c.ok(map[string]any{
 		"appName": "MongoDB Atlas", "build": "5f0f2c1b7a9d4e6f8091a2b3c4d5e6f708192a3b", "throttling": false,
 		"apiKey": map[string]any{
 			"id": "5a1b2c3d4e5f60718293a4b5", "publicKey": "simulatd",
 			"accessList": []any{}, "roles": []any{},
 		},
 		"links": []any{link("self", c.href("/api/atlas/v2"))},
+	}), nil
+}
+
+func (c *call) query(name, fallback string) string {
+	if v := c.r.URL.Query().Get(name); v != "" {
+		return v
 	}
+	return fallback
 }
 
 func link(rel, href string) any { return map[string]any{"rel": rel, "href": href} }

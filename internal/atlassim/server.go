@@ -1,14 +1,9 @@
 package atlassim
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +44,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, closed: make(chan struct{}),
-		auth:    authState{nonces: map[string]time.Time{}, tokens: map[string]time.Time{}},
+		auth:    authState{nonces: map[string]*nonce{}, tokens: map[string]time.Time{}},
 		freed:   map[clusterKey]time.Time{},
 		buckets: map[string]*bucket{},
 	}
@@ -66,17 +61,6 @@ func New(cfg Config) (*Server, error) {
 // Close lets every request go that a fault keeps hanging, so that the HTTP
 // server around it can shut down. State and ledger stay readable.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
-
-// answer is what will be sent, unless a fault changes it.
-type answer struct {
-	status      int
-	code        string // errorCode
-	header      http.Header
-	contentType string
-	body        []byte
-	effect      Effect
-	second      bool // an attempted second upgrade
-}
 
 // ServeHTTP answers one request: to the simulator's own control under /sim/,
 // to Atlas otherwise.
@@ -106,6 +90,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.answered(r, entry)
 	s.stage(Arrived, entry)
 
+	if fault != nil && fault.Kind == FaultDropQuery {
+		r, fault = withoutQuery(r), nil
+	}
 	if fault != nil && !fault.after() {
 		if fault.Kind != FaultHang {
 			s.sendFault(w, r, entry, fault, nil)
@@ -135,6 +122,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.send(w)
 }
 
+// withoutQuery is the request as a gateway passes it on that drops the query.
+func withoutQuery(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.URL.RawQuery = ""
+	return r
+}
+
 // record notes what is about to be sent: before it is, so that whoever has
 // read an answer finds it in the ledger.
 func (s *Server) record(entry *Entry, a *answer) {
@@ -152,8 +146,8 @@ func (s *Server) answered(r *http.Request, e *Entry) {
 
 // authorizeLocked checks the credential. It returns nil for a request that may go on.
 func (s *Server) authorizeLocked(r *http.Request, entry *Entry) *answer {
-	if r.URL.Path == tokenPath {
-		return nil // issueTokenLocked checks its own
+	if isOAuth(r) {
+		return nil // oauthLocked checks it
 	}
 	ok, stale := s.authenticateLocked(r)
 	entry.Authenticated = ok
@@ -163,78 +157,12 @@ func (s *Server) authorizeLocked(r *http.Request, entry *Entry) *answer {
 	return s.unauthorizedLocked(r, stale)
 }
 
-// executeLocked does what an admitted request asks for.
+// executeLocked does what an authorized request asks for.
 func (s *Server) executeLocked(r *http.Request, body []byte) *answer {
-	if r.URL.Path == tokenPath {
-		return s.issueTokenLocked(r, body)
+	if isOAuth(r) {
+		return s.oauthLocked(r, body)
 	}
 	s.applyTimeLocked()
 	c := &call{s: s, r: r, body: body, now: s.cfg.Now(), header: http.Header{}}
-	a, err := c.route()
-	if err != nil {
-		second := a != nil && a.second
-		a = err.answer()
-		a.second = second
-	}
-	for k, v := range c.header {
-		a.header[k] = v
-	}
-	return a
-}
-
-// send writes the answer and flushes it, so that the client has all of it
-// before the Answered hook runs.
-func (a *answer) send(w http.ResponseWriter) {
-	a.head(w)
-	w.WriteHeader(a.status)
-	// Errors of a client that is gone are of no interest to anybody.
-	_, _ = w.Write(a.body)
-	_ = http.NewResponseController(w).Flush()
-}
-
-// head sets the answer's headers, with the length of the whole body.
-func (a *answer) head(w http.ResponseWriter) {
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
-	w.Header().Set("Content-Type", a.contentType)
-	w.Header().Set("Server", "atlas-sim")
-	if a.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-}
-
-// decode reads a JSON body into v, and answers as Atlas does when it cannot:
-// unknown attributes and wrong types are named.
-func decode(body []byte, v any) *apiError {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, err := d.Token(); !errors.Is(err, io.EOF) {
-			return errMalformed()
-		}
-		return nil
-	}
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) && mismatch.Field != "" {
-		return errJSONAttribute(mismatch.Field)
-	}
-	// encoding/json has no type for this one.
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return errInvalid(strings.Trim(name, `"`))
-	}
-	return errMalformed()
-}
-
-// marshal renders what this package made itself, which always works.
-// Atlas does not escape & and < in its strings (recorded).
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("atlassim: %v", err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
+	return c.route()
 }

@@ -135,8 +135,6 @@ func TestUpgradeIsValidated(t *testing.T) {
 	} {
 		b.upgrade(c.endpoint, c.body).want(t, c.status, map[string]any{"errorCode": c.code})
 	}
-	b.do("POST", root+"/flexClusters:tenantUpgrade", toM10).
-		want(t, 400, map[string]any{"errorCode": "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"})
 	equal(t, "upgrades", b.sim.Count(atlassim.Upgraded), 0)
 }
 
@@ -153,8 +151,10 @@ func TestUpgradeToFlexAndOn(t *testing.T) {
 	b := setupShared(t, atlassim.Config{UpgradeFor: minute})
 	oldID := b.shared().json["id"]
 	b.upgrade("/clusters/tenantUpgrade", toFlex).want(t, 200, map[string]any{"stateName": "UPDATING", "id": oldID, "tags": tags("old", "tag")})
-	b.clock.Advance(59 * time.Second)
+	b.clock.Advance(29 * time.Second)
 	b.do("GET", flexs+"/orders", "").want(t, 400, map[string]any{"errorCode": "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"})
+	b.clock.Advance(30 * time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 404, map[string]any{"errorCode": "CLUSTER_NOT_FOUND"})
 	b.shared().want(t, 200, map[string]any{"stateName": "UPDATING"})
 
 	b.clock.Advance(time.Second)

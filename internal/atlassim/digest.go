@@ -7,9 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,33 +26,15 @@ const (
 	AuthOther  AuthKind = "other"
 )
 
-const (
-	realm     = "MMS Public API" // recorded
-	tokenPath = "/api/oauth/token"
-)
+const realm = "MMS Public API" // recorded
 
 // authState is what the simulator remembers about credentials.
 type authState struct {
-	nonces     map[string]time.Time // when each was issued
+	nonces     map[string]*nonce
 	tokens     map[string]time.Time // when each expires
 	requests   []time.Time          // token requests of the last minute
 	challenges int
 	issued     int
-}
-
-// RevokeTokens makes every token issued so far answer 401, as when somebody
-// rotates the service account's secret. Config.AccessToken stays good.
-func (s *Server) RevokeTokens() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.auth.tokens)
-}
-
-// TokensIssued is how many tokens POST /api/oauth/token has handed out.
-func (s *Server) TokensIssued() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.auth.issued
 }
 
 // DigestChallenges is how many digest challenges have been sent.
@@ -78,6 +58,12 @@ func authKind(r *http.Request) AuthKind {
 		return AuthBasic
 	}
 	return AuthOther
+}
+
+// nonce is a digest nonce that was sent in a challenge.
+type nonce struct {
+	issued time.Time
+	count  uint64 // the highest nc that was taken
 }
 
 // authenticateLocked reports whether the request may go on, and whether its digest
@@ -104,21 +90,22 @@ func (s *Server) authenticateLocked(r *http.Request) (ok, stale bool) {
 // One directive of a digest header: name=token or name="quoted".
 var directive = regexp.MustCompile(`(\w+)=(?:"([^"]*)"|([^",\s]+))`)
 
-// checkDigestLocked verifies an answer to our challenge (RFC 7616 with MD5 and
-// qop=auth, as Atlas asks for). A nonce may be used again with a rising nc,
-// which saves the client a round trip.
+// checkDigestLocked verifies an answer to our challenge (RFC 7616 with MD5 and qop=auth, as Atlas asks for). A nonce may
+// be used again with a rising nc, which saves the client a round trip. How long, how often, and what becomes of an nc
+// that does not rise are Jetty's rules, whose challenge Atlas's looks like (assumed): a nonce that is too old or used up
+// is stale, and a replay is merely refused.
 func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	d := map[string]string{}
 	for _, m := range directive.FindAllStringSubmatch(r.Header.Get("Authorization"), -1) {
 		d[m[1]] = m[2] + m[3]
 	}
-	issued, known := s.auth.nonces[d["nonce"]]
+	known := s.auth.nonces[d["nonce"]]
 	count, err := strconv.ParseUint(d["nc"], 16, 32)
 	switch {
 	case s.cfg.PublicKey == "", d["username"] != s.cfg.PublicKey, d["realm"] != realm,
 		d["uri"] != r.RequestURI, d["qop"] != "auth", d["cnonce"] == "",
 		d["algorithm"] != "" && !strings.EqualFold(d["algorithm"], "MD5"),
-		len(d["nc"]) != 8, err != nil, count == 0, !known:
+		len(d["nc"]) != 8, err != nil, count == 0, known == nil:
 		return false, false
 	}
 	ha1 := md5hex(d["username"], realm, s.cfg.PrivateKey)
@@ -126,9 +113,14 @@ func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	if !same(d["response"], md5hex(ha1, d["nonce"], d["nc"], d["cnonce"], d["qop"], ha2)) {
 		return false, false
 	}
-	if s.cfg.NonceTTL > 0 && !s.cfg.Now().Before(s.cfg.NonceTTL.after(issued)) {
+	switch {
+	case s.cfg.NonceTTL > 0 && !s.cfg.Now().Before(s.cfg.NonceTTL.after(known.issued)),
+		s.cfg.NonceUses > 0 && count >= uint64(s.cfg.NonceUses):
 		return false, true
+	case s.cfg.RefuseReplays && count <= known.count:
+		return false, s.cfg.StaleReplays
 	}
+	known.count = max(known.count, count)
 	return true, false
 }
 
@@ -138,64 +130,28 @@ func (s *Server) challengeLocked(r *http.Request, header http.Header, stale bool
 	if authKind(r) == AuthBearer {
 		return
 	}
-	nonce := randomToken()
-	s.auth.nonces[nonce] = s.cfg.Now()
+	value := randomToken()
+	s.auth.nonces[value] = &nonce{issued: s.cfg.Now()}
 	s.auth.challenges++
 	header.Set("WWW-Authenticate", fmt.Sprintf(
-		`Digest realm=%q, domain="", nonce=%q, algorithm=MD5, qop="auth", stale=%t`, realm, nonce, stale))
+		`Digest realm=%q, domain="", nonce=%q, algorithm=MD5, qop="auth", stale=%t`, realm, value, stale))
 }
 
-// unauthorizedLocked is the answer to a request without good credentials. It has
-// neither parameters nor X-Error-Code (recorded).
+// unauthorizedBody is spread over lines, unlike other answers (recorded).
+const unauthorizedBody = `{
+  "error" : 401,
+  "reason" : "Unauthorized",
+  "detail" : "You are not authorized for this resource.",
+  "errorCode" : "UNEXPECTED_ERROR"
+}`
+
+// unauthorizedLocked is the answer to a request without good credentials. It has neither parameters nor X-Error-Code
+// (recorded).
 func (s *Server) unauthorizedLocked(r *http.Request, stale bool) *answer {
-	a := &answer{status: 401, code: "UNEXPECTED_ERROR", header: http.Header{}, contentType: "application/json",
-		body: marshal(map[string]any{
-			"error": 401, "reason": "Unauthorized", "errorCode": "UNEXPECTED_ERROR",
-			"detail": "You are not authorized for this resource.",
-		})}
+	a := &answer{status: http.StatusUnauthorized, code: "UNEXPECTED_ERROR", header: http.Header{},
+		contentType: "application/json", body: []byte(unauthorizedBody)}
 	s.challengeLocked(r, a.header, stale)
 	return a
-}
-
-// issueTokenLocked answers POST /api/oauth/token: HTTP Basic id:secret and
-// grant_type=client_credentials buy a bearer token (docs). The shape of a
-// refusal is RFC 6749's (assumed).
-func (s *Server) issueTokenLocked(r *http.Request, body []byte) *answer {
-	refuse := func(status int, code string) *answer {
-		return &answer{status: status, header: http.Header{}, contentType: "application/json",
-			body: marshal(map[string]any{"error": code})}
-	}
-	if r.Method != http.MethodPost {
-		return refuse(405, "invalid_request")
-	}
-	id, secret, _ := r.BasicAuth()
-	if s.cfg.ClientID == "" || !sameBasic(id, s.cfg.ClientID) || !sameBasic(secret, s.cfg.ClientSecret) {
-		return refuse(401, "invalid_client")
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil || form.Get("grant_type") != "client_credentials" {
-		return refuse(400, "unsupported_grant_type")
-	}
-
-	now := s.cfg.Now()
-	for len(s.auth.requests) > 0 && now.Sub(s.auth.requests[0]) >= time.Minute {
-		s.auth.requests = s.auth.requests[1:]
-	}
-	if s.cfg.TokensPerMinute > 0 && len(s.auth.requests) >= s.cfg.TokensPerMinute {
-		e := failf(429, "RATE_LIMITED", "Too many requests.")
-		wait := s.auth.requests[0].Add(time.Minute).Sub(now).Seconds()
-		e.header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(wait)))}}
-		return e.answer()
-	}
-	s.auth.requests = append(s.auth.requests, now)
-
-	token := randomToken()
-	s.auth.tokens[token] = s.cfg.TokenTTL.after(now)
-	s.auth.issued++
-	return &answer{status: 200, header: http.Header{}, contentType: "application/json",
-		body: marshal(map[string]any{
-			"access_token": token, "token_type": "Bearer", "expires_in": int(time.Duration(s.cfg.TokenTTL).Seconds()),
-		})}
 }
 
 func md5hex(parts ...string) string {
@@ -204,12 +160,6 @@ func md5hex(parts ...string) string {
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// sameBasic takes a value plain, as curl sends it, and form-encoded, as RFC
-// 6749 has it and golang.org/x/oauth2 sends it.
-func sameBasic(sent, want string) bool {
-	return same(sent, want) || same(sent, url.QueryEscape(want))
-}
 
 func randomToken() string {
 	raw := make([]byte, 24)
