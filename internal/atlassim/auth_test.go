@@ -28,7 +28,7 @@ func digest(r *http.Request, user, password, nonce, nc string) {
 		user, nonce, uri, response, nc))
 }
 
-func (b *bench) nonce(r *reply) string {
+func (b *fixture) nonce(r *reply) string {
 	b.t.Helper()
 	m := challengePattern.FindStringSubmatch(r.header.Get("WWW-Authenticate"))
 	if m == nil {
@@ -79,6 +79,48 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// With Jetty's defaults a nonce lives a minute and 1,024 uses, and an nc that is not above the last is a replay.
+func TestDigestNonces(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stale      bool // Config.StaleReplays
+		nc         string
+		after      time.Duration
+		wantStatus int
+		wantStale  string
+	}{
+		"a rising nc":           {nc: "00000006", wantStatus: 200},
+		"the last nc":           {nc: "00000005", wantStatus: 401, wantStale: "false"},
+		"an nc that fell":       {nc: "00000004", wantStatus: 401, wantStale: "false"},
+		"a replay called stale": {nc: "00000004", stale: true, wantStatus: 401, wantStale: "true"},
+		"the last use":          {nc: "000003ff", wantStatus: 200},
+		"one use too many":      {nc: "00000400", wantStatus: 401, wantStale: "true"},
+		"just young enough":     {nc: "00000006", after: time.Minute - 1, wantStatus: 200},
+		"too old":               {nc: "00000006", after: time.Minute, wantStatus: 401, wantStale: "true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := atlassim.DefaultConfig()
+			cfg.PublicKey, cfg.PrivateKey, cfg.StaleReplays = "abcdefgh", "s3cret", test.stale
+			b := setup(t, cfg)
+			nonce := b.nonce(b.do("GET", flexs, ""))
+			signed := func(nc string) *reply {
+				r := b.request("GET", flexs, flexVersion, "")
+				digest(r, "abcdefgh", "s3cret", nonce, nc)
+				return b.send(r)
+			}
+			signed("00000005").want(t, 200, nil)
+			b.clock.Advance(test.after)
+			got := signed(test.nc)
+			got.want(t, test.wantStatus, nil)
+			if test.wantStatus == 401 {
+				b.nonce(got)
+				equal(t, "stale", strings.HasSuffix(got.header.Get("WWW-Authenticate"), "stale="+test.wantStale), true)
+			}
+		})
+	}
+}
+
 // The signature covers method and path: one request's is no good for another.
 func TestDigestCoversTheRequest(t *testing.T) {
 	t.Parallel()
@@ -91,12 +133,17 @@ func TestDigestCoversTheRequest(t *testing.T) {
 	b.send(stolen).want(t, 401, nil)
 }
 
-func (b *bench) token(id, secret string) *reply {
+func (b *fixture) oauth(path, id, secret, form string) *http.Request {
 	b.t.Helper()
-	r := b.request("POST", "/api/oauth/token", "", url.Values{"grant_type": {"client_credentials"}}.Encode())
+	r := b.request("POST", path, "", form)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(id, secret)
-	return b.send(r)
+	return r
+}
+
+func (b *fixture) token(id, secret string) *reply {
+	b.t.Helper()
+	return b.send(b.oauth("/api/oauth/token", id, secret, "grant_type=client_credentials"))
 }
 
 func TestOAuth(t *testing.T) {
@@ -116,6 +163,12 @@ func TestOAuth(t *testing.T) {
 	bad.want(t, 401, nil)
 	equal(t, "challenge to a bearer", bad.header.Get("WWW-Authenticate"), "")
 
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).want(t, 401, map[string]any{"error": "invalid_client"})
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", "token=unknown")).want(t, 200, nil)
+	get(first.json["access_token"]).want(t, 200, nil)
+	revoked := url.Values{"token": {first.json["access_token"].(string)}}.Encode()
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", revoked)).want(t, 200, nil)
+	get(first.json["access_token"]).want(t, 401, nil)
 	b.sim.RevokeTokens()
 	get(first.json["access_token"]).want(t, 401, nil)
 	second := b.token("mdb_sa_id_1", url.QueryEscape("mdb/sa+sk 1"))

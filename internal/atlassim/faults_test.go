@@ -107,7 +107,7 @@ func TestHangUntilTheClientIsGone(t *testing.T) {
 
 func TestCloseLetsHangingRequestsGo(t *testing.T) {
 	t.Parallel()
-	var b *bench
+	var b *fixture
 	b = setup(t, atlassim.Config{
 		Faults: []atlassim.Fault{{Kind: "hang", Times: 1}},
 		Hook: func(stage atlassim.Stage, _ atlassim.Entry) {

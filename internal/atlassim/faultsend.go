@@ -161,8 +161,7 @@ func (f *Fault) badTextAnswer(r *http.Request) *answer {
 		out.body = fmt.Appendf(nil, `{"error":"bad %[1]s","error_description":"bad %[1]s"}`, escaped)
 		return out
 	}
-	header := strings.NewReplacer("\x00", "", "\r", "").Replace(badText) // a header cannot hold these two
-	out.header.Set("X-Error-Code", "BAD_"+header)
+	out.header.Set("X-Error-Code", "BAD_\xff\xfe caf\xe9") // clients refuse a header with control characters
 	out.body = fmt.Appendf(nil, `{"detail":"bad %[1]s","error":%[2]d,"errorCode":"BAD_%[1]s","parameters":["bad %[1]s"],"reason":"bad %[1]s"}`,
 		escaped, out.status)
 	return out

@@ -1,6 +1,7 @@
 package atlassim_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +159,131 @@ func TestSomebodyElse(t *testing.T) {
 		t.Error("deleted what is gone")
 	}
 	equal(t, "ledger", len(b.sim.Ledger()), 0)
+}
+
+// The tags go with the first answer in DELETING; id and connection strings stay.
+func TestTagsGoInDeleting(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.DefaultConfig())
+	b.create("orders").want(t, 201, nil)
+	b.clock.Advance(8 * time.Second)
+	get := func() *reply { return b.do("GET", flexs+"/orders", "") }
+	before := get()
+	before.want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("team", "orders")})
+	b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
+	get().want(t, 200, map[string]any{"stateName": "DELETING", "tags": []any{}, "id": before.json["id"],
+		"connectionStrings": before.json["connectionStrings"]})
+	listed := b.do("GET", flexs, "").json["results"].([]any)[0].(map[string]any)
+	equal(t, "tags in the list", listed["tags"], any([]any{}))
+	equal(t, "tags in the snapshot", b.sim.Clusters()[0].Tags, []atlassim.Tag{{Key: "team", Value: "orders"}})
+	b.create("orders").want(t, 400, map[string]any{"errorCode": "DUPLICATE_CLUSTER_NAME"})
+	b.clock.Advance(29 * time.Second)
+	get().want(t, 200, map[string]any{"stateName": "DELETING"})
+	b.clock.Advance(time.Second)
+	get().want(t, 404, nil)
+}
+
+// An accepted delete can show the state of before for a moment, also that of a cluster that was CREATING.
+func TestDeletingShowsLate(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: minute, DeletingAfter: 2 * second, DeleteFor: 30 * second})
+	b.create("orders").want(t, 201, nil)
+	b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
+	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "CREATING", "tags": tags("team", "orders")})
+	b.do("DELETE", flexs+"/orders", "").want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
+	b.clock.Advance(2 * time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "DELETING", "tags": []any{}})
+	b.clock.Advance(28 * time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 404, nil)
+}
+
+func TestCreateTakesReadOnlyAttributes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{})
+	made := b.do("POST", flexs, `{"name": "orders", "links": [], "providerSettings": {"backingProviderName": "AWS",
+		"regionName": "US_EAST_1", "providerName": "FLEX", "diskSizeGB": 7}}`)
+	made.want(t, 201, map[string]any{"providerSettings": map[string]any{"backingProviderName": "AWS", "diskSizeGB": 5.0,
+		"providerName": "FLEX", "regionName": "US_EAST_1"}})
+	if _, has := made.json["tags"]; has {
+		t.Error("a create without tags is answered with tags")
+	}
+}
+
+// A PATCH is done when it is answered; before March 2026 the cluster was UPDATING for a second.
+func TestPatchTakesATime(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{UpdateFor: second})
+	b.create("orders").want(t, 201, nil)
+	b.do("PATCH", flexs+"/orders", `{"tags": [{"key": "a", "value": "b"}]}`).
+		want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("a", "b")})
+	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "UPDATING"})
+	b.clock.Advance(time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("a", "b")})
+}
+
+// The states of a cluster's first minute, with every period that can be set.
+func TestStatesBeforeAndAfterIdle(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{CreateFor: 10 * second, UpdatingFor: 10 * second, RepairingFor: 10 * second,
+		UpdatingAgainAfter: 10 * second, UpdatingAgainFor: 10 * second})
+	b.create("orders").want(t, 201, map[string]any{"stateName": "CREATING"})
+	for _, state := range []string{"UPDATING", "REPAIRING", "IDLE", "UPDATING", "IDLE"} {
+		b.clock.Advance(10 * time.Second)
+		b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": state})
+	}
+}
+
+func TestTags(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{TrimTags: true})
+	list := func(n int) string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = fmt.Sprintf(`{"key": "k%d", "value": "v"}`, i)
+		}
+		return `{"tags": [` + strings.Join(out, ",") + `]}`
+	}
+	b.create("orders").want(t, 201, nil)
+	patch := func(body string) *reply { return b.do("PATCH", flexs+"/orders", body) }
+	patch(list(50)).want(t, 200, nil)
+	patch(list(51)).wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute tags specified.", "tags")
+	for _, test := range []struct{ key, value, refused string }{
+		{"a; @_-.+9", "Grün", ""},
+		{strings.Repeat("ü", 255), "v", ""},
+		{strings.Repeat("ü", 256), "v", "tags.key"},
+		{"k", strings.Repeat("v", 256), "tags.value"},
+		{"", "v", "tags.key"},
+		{"k", "", "tags.value"},
+		{"github:company", "v", "tags.key"},
+		{"repo", "company/repo", "tags.value"},
+		{"at", "2026-11-25T11:00:00Z", "tags.value"},
+		{"k", "tab\tstop", "tags.value"},
+	} {
+		r := patch(fmt.Sprintf(`{"tags": [{"key": %q, "value": %q}]}`, test.key, test.value))
+		if test.refused == "" {
+			r.want(t, 200, map[string]any{"tags": tags(test.key, test.value)})
+			continue
+		}
+		r.wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute "+test.refused+" specified.", test.refused)
+	}
+	patch(`{"tags": [{"key": " k ", "value": "v "}]}`).want(t, 200, map[string]any{"tags": tags("k", "v")})
+}
+
+// An unknown region has another answer on each cloud; on GCP it is a 500 that never passes.
+func TestUnknownRegions(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{})
+	for _, test := range []struct {
+		provider, code, detail string
+		status                 int
+		params                 []any
+	}{
+		{"AWS", "INVALID_REGION", "No region MOON_1 exists for provider AWS.", 400, []any{"MOON_1", "AWS"}},
+		{"AZURE", "INVALID_ATTRIBUTE", "Invalid attribute regionName specified.", 400, []any{"regionName"}},
+		{"GCP", "UNEXPECTED_ERROR", "Unexpected error.", 500, nil},
+		{"GCP", "UNEXPECTED_ERROR", "Unexpected error.", 500, nil},
+	} {
+		body := strings.NewReplacer("AWS", test.provider, "US_EAST_1", "MOON_1").Replace(flexBody("orders"))
+		b.do("POST", flexs, body).wantError(t, test.status, test.code, test.detail, test.params...)
+	}
 }

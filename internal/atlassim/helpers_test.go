@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,8 +34,8 @@ var (
 	flexs = root + "/flexClusters"
 )
 
-// bench is a simulator under test, with a clock that only the test moves.
-type bench struct {
+// fixture is a simulator under test, with a clock that only the test moves.
+type fixture struct {
 	t     *testing.T
 	sim   *atlassim.Server
 	url   string
@@ -41,7 +43,7 @@ type bench struct {
 	http  *http.Client
 }
 
-func setup(t *testing.T, cfg atlassim.Config) *bench {
+func setup(t *testing.T, cfg atlassim.Config) *fixture {
 	t.Helper()
 	clock := atlassimtest.NewClock()
 	if cfg.Now == nil {
@@ -50,7 +52,7 @@ func setup(t *testing.T, cfg atlassim.Config) *bench {
 	sim, url := atlassimtest.Start(t, cfg)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &bench{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	return &fixture{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
 }
 
 // reply is an answer, read to its end.
@@ -62,7 +64,7 @@ type reply struct {
 }
 
 // request makes a request whose Accept and Content-Type ask for the version.
-func (b *bench) request(method, path, version, body string) *http.Request {
+func (b *fixture) request(method, path, version, body string) *http.Request {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, bytes.NewBufferString(body))
 	if err != nil {
@@ -75,7 +77,7 @@ func (b *bench) request(method, path, version, body string) *http.Request {
 	return r
 }
 
-func (b *bench) try(r *http.Request) (*reply, error) {
+func (b *fixture) try(r *http.Request) (*reply, error) {
 	res, err := b.http.Do(r)
 	if err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func (b *bench) try(r *http.Request) (*reply, error) {
 	return out, err
 }
 
-func (b *bench) send(r *http.Request) *reply {
+func (b *fixture) send(r *http.Request) *reply {
 	b.t.Helper()
 	out, err := b.try(r)
 	if err != nil {
@@ -97,12 +99,12 @@ func (b *bench) send(r *http.Request) *reply {
 }
 
 // do sends a request in the version that fits the endpoint.
-func (b *bench) do(method, path, body string) *reply {
+func (b *fixture) do(method, path, body string) *reply {
 	b.t.Helper()
 	return b.send(b.request(method, path, flexVersion, body))
 }
 
-func (b *bench) create(name string) *reply {
+func (b *fixture) create(name string) *reply {
 	b.t.Helper()
 	return b.do("POST", flexs, flexBody(name))
 }
@@ -154,4 +156,10 @@ func tags(pairs ...string) []any {
 		out = append(out, map[string]any{"key": pairs[i], "value": pairs[i+1]})
 	}
 	return out
+}
+
+// sortedFields joins names in order.
+func sortedFields(names []string) string {
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }

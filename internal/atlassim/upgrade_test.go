@@ -18,19 +18,19 @@ const (
 		"regionName": "US_EAST_1", "priority": 7, "electableSpecs": {"instanceSize": "M10", "nodeCount": 3}}]}]}`
 )
 
-func setupShared(t *testing.T, cfg atlassim.Config) *bench {
+func setupShared(t *testing.T, cfg atlassim.Config) *fixture {
 	b := setup(t, cfg)
 	b.sim.SeedShared(atlassim.SharedCluster{GroupID: group, Name: "orders", Tags: []atlassim.Tag{{Key: "old", Value: "tag"}}})
 	return b
 }
 
-func (b *bench) upgrade(endpoint, body string) *reply {
+func (b *fixture) upgrade(endpoint, body string) *reply {
 	b.t.Helper()
 	return b.send(b.request("POST", root+endpoint, oldVersion, body))
 }
 
-func (b *bench) shared() *reply { return b.do("GET", root+"/clusters/orders", "") }
-func (b *bench) serverless() *reply {
+func (b *fixture) shared() *reply { return b.do("GET", root+"/clusters/orders", "") }
+func (b *fixture) serverless() *reply {
 	return b.send(b.request("GET", root+"/serverless/orders", oldVersion, ""))
 }
 
@@ -166,6 +166,127 @@ func TestUpgradeToFlexAndOn(t *testing.T) {
 	b.clock.Advance(time.Minute)
 	b.shared().want(t, 200, map[string]any{"stateName": "IDLE"})
 	equal(t, "kind", b.sim.Clusters()[0].Kind, atlassim.DEDICATED)
+}
+
+// The new provider, size, id and createDate appear together, half-way through; the cluster API serves it from then on.
+func TestFlexToDedicated(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{UpgradeFor: 100 * second, StaleIdleReads: 2})
+	oldID := b.create("orders").json["id"]
+	body := strings.NewReplacer(`"clusterType"`, `"tags": [{"key": "new", "value": "tag"}], "backupEnabled": true,
+		"terminationProtectionEnabled": true, "labels": [], "id": "x", "clusterType"`,
+		`"instanceSize": "M10"`, `"instanceSize": "M20", "diskSizeGB": 60`,
+		`"regionConfigs"`, `"zoneName": "Zone X", "regionConfigs"`).Replace(toM10)
+	flex := func() *reply { return b.do("GET", flexs+"/orders", "") }
+	b.do("POST", root+"/flexClusters:tenantUpgrade", body).want(t, 200, map[string]any{"stateName": "UPDATING", "id": oldID,
+		"tags": tags("team", "orders"), "terminationProtectionEnabled": false,
+		"providerSettings": map[string]any{"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": "US_EAST_1"}})
+	for _, state := range []string{"IDLE", "IDLE", "UPDATING"} {
+		flex().want(t, 200, map[string]any{"stateName": state, "id": oldID})
+	}
+	b.clock.Advance(49 * time.Second)
+	flex().want(t, 200, map[string]any{"stateName": "UPDATING", "id": oldID})
+	b.shared().want(t, 400, map[string]any{"errorCode": "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"})
+
+	b.clock.Advance(time.Second)
+	half := b.shared()
+	half.want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("new", "tag"), "connectionStrings": map[string]any{},
+		"createDate": "2026-09-01T12:00:00Z", "backupEnabled": true, "terminationProtectionEnabled": true})
+	equal(t, "a new id", half.json["id"] != oldID, true)
+	spec := half.json["replicationSpecs"].([]any)[0].(map[string]any)
+	region := spec["regionConfigs"].([]any)[0].(map[string]any)
+	size := region["electableSpecs"].(map[string]any)
+	equal(t, "zone, provider, size, disk", []any{spec["zoneName"], region["providerName"], size["instanceSize"], size["diskSizeGB"]},
+		[]any{"Zone X", "AWS", "M20", 60.0})
+	flex().want(t, 400, map[string]any{"errorCode": "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"})
+	b.do("POST", root+"/flexClusters:tenantUpgrade", body).want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
+
+	b.clock.Advance(40 * time.Second)
+	equal(t, "strings", keys(b.shared().json["connectionStrings"]), "standard standardSrv")
+	b.clock.Advance(10 * time.Second)
+	b.shared().want(t, 200, map[string]any{"stateName": "IDLE", "id": half.json["id"]})
+	snapshot := b.sim.Clusters()[0]
+	equal(t, "snapshot", []any{snapshot.Kind, snapshot.InstanceSizeName, snapshot.BackupEnabled}, []any{atlassim.DEDICATED, "M20", true})
+}
+
+func TestSharedToDedicated(t *testing.T) {
+	t.Parallel()
+	for name, post := range map[string]func(b *fixture) *reply{
+		"by the flex API": func(b *fixture) *reply { return b.do("POST", root+"/flexClusters:tenantUpgrade", toM10) },
+		"by the cluster API": func(b *fixture) *reply {
+			return b.upgrade("/clusters/tenantUpgrade", strings.NewReplacer(`"FLEX", "instanceSizeName": "FLEX"`,
+				`"AWS", "instanceSizeName": "M10"`).Replace(toFlex))
+		},
+		"by v1.0": func(b *fixture) *reply {
+			return b.send(b.request("POST", "/api/atlas/v1.0/groups/"+group+"/clusters/tenantUpgrade", "",
+				strings.NewReplacer(`"FLEX", "instanceSizeName": "FLEX"`, `"AWS", "instanceSizeName": "M10"`).Replace(toFlex)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupShared(t, atlassim.Config{UpgradeFor: 100 * second})
+			size := func() any {
+				spec := b.shared().json["replicationSpecs"].([]any)[0].(map[string]any)
+				region := spec["regionConfigs"].([]any)[0].(map[string]any)
+				return fmt.Sprint(region["providerName"], " ", region["electableSpecs"].(map[string]any)["instanceSize"])
+			}
+			post(b).want(t, 200, map[string]any{"stateName": "UPDATING"})
+			equal(t, "at first", size(), any("TENANT M0"))
+			b.clock.Advance(50 * time.Second)
+			equal(t, "half-way", size(), any("AWS M10"))
+			b.shared().want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("old", "tag")})
+			b.clock.Advance(50 * time.Second)
+			b.shared().want(t, 200, map[string]any{"stateName": "IDLE"})
+		})
+	}
+}
+
+// tenantUpgrade takes every attribute of its schema; a few are of effect.
+func TestTenantUpgradeTakesTheWholeSchema(t *testing.T) {
+	t.Parallel()
+	b := setupShared(t, atlassim.Config{UpgradeFor: 100 * second})
+	body := strings.Replace(toFlex, `{"name": "orders",`, `{"name": "orders", "tags": [{"key": "new", "value": "tag"}],
+		"terminationProtectionEnabled": true, "providerBackupEnabled": true, "backupEnabled": false, "diskSizeGB": 5,
+		"clusterType": "REPLICASET", "acceptDataRisksAndForceReplicaSetReconfig": null, "advancedConfiguration": {},
+		"autoScaling": {}, "biConnector": {}, "configServerManagementMode": "ATLAS_MANAGED", "connectionStrings": {},
+		"deleteAfterCreationHours": 1, "diskWarmingMode": "FULLY_WARMED", "encryptionAtRestProvider": "NONE",
+		"globalClusterSelfManagedSharding": false, "labels": [], "mongoDBEmployeeAccessGrant": null,
+		"mongoDBMajorVersion": "8.0", "mongoDBVersion": "8.0.0", "numShards": 1, "paused": false, "pitEnabled": false,
+		"replicaSetScalingStrategy": "NODE_TYPE", "replicationFactor": 3, "replicationSpec": {}, "replicationSpecs": [],
+		"rootCertType": "ISRGROOTX1", "versionReleaseSystem": "LTS", "id": "x", "stateName": "IDLE",`, 1)
+	b.upgrade("/clusters/tenantUpgrade", strings.Replace(body, "REPLICASET", "SHARDED", 1)).
+		wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute clusterType specified.", "clusterType")
+	// The new tags are in the answer at once; the rest is as it was.
+	b.upgrade("/clusters/tenantUpgrade", body).want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("new", "tag"),
+		"terminationProtectionEnabled": false, "backupEnabled": false})
+	b.shared().want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("new", "tag")})
+	b.clock.Advance(20 * time.Second)
+	b.shared().want(t, 200, map[string]any{"tags": []any{}})
+	b.clock.Advance(80 * time.Second)
+	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("new", "tag"), "terminationProtectionEnabled": true})
+	equal(t, "backup", b.sim.Clusters()[0].BackupEnabled, true)
+}
+
+func TestFlexToDedicatedIsValidated(t *testing.T) {
+	t.Parallel()
+	b := setup(t, atlassim.Config{UpgradeFor: minute})
+	b.create("orders").want(t, 201, nil)
+	for _, test := range []struct {
+		name, body, code string
+		status           int
+	}{
+		{"sharded", strings.Replace(toM10, "REPLICASET", "SHARDED", 1), "INVALID_ATTRIBUTE", 400},
+		{"no size", strings.Replace(toM10, "M10", "M5", 1), "INVALID_ATTRIBUTE", 400},
+		{"no specs", `{"name": "orders"}`, "MISSING_ATTRIBUTE", 400},
+		{"unknown region", strings.Replace(toM10, "US_EAST_1", "MOON_1", 1), "INVALID_REGION", 400},
+		{"unknown attribute", strings.Replace(toM10, `"clusterType"`, `"colour": 1, "clusterType"`, 1), "INVALID_ATTRIBUTE", 400},
+		{"another cluster", strings.Replace(toM10, `"orders"`, `"nobody"`, 1), "CLUSTER_NOT_FOUND", 404},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b.do("POST", root+"/flexClusters:tenantUpgrade", test.body).want(t, test.status, map[string]any{"errorCode": test.code})
+		})
+	}
+	equal(t, "upgrades", b.sim.Count(atlassim.Upgraded), 0)
 }
 
 func TestServerlessAsFlex(t *testing.T) {
