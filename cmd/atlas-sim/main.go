@@ -1,5 +1,5 @@
-// Command atlas-sim is a stand-in for the MongoDB Atlas Admin API, for trying
-// the worker out without an Atlas account.
+// Command atlas-sim is a stand-in for the MongoDB Atlas Admin API, for trying the worker out without an Atlas
+// account.
 package main
 
 import (

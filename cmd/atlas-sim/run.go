@@ -87,8 +87,7 @@ func (s *seeds) Set(value string) error {
 	return nil
 }
 
-// defaults is Atlas as it usually behaves, but for what takes it minutes, which is quick enough for a
-// demonstration.
+// defaults is Atlas as it usually behaves, but for what takes it minutes, which is quick enough for a demonstration.
 func defaults() *options {
 	o := &options{sim: atlassim.DefaultConfig()}
 	soon := atlassim.Duration(20 * time.Second)
@@ -197,8 +196,7 @@ func parse(args []string, getenv func(string) string) (*options, error) {
 		if err := json.Unmarshal(data, &o.sim); err != nil {
 			return nil, fmt.Errorf("-config %s: %w", o.config, err)
 		}
-		// Once more: parsing sets only the flags that were given, which so
-		// win over the file.
+		// Once more: parsing sets only the flags that were given, which so win over the file.
 		o.seeds = nil
 		if err := f.Parse(args); err != nil {
 			return nil, err

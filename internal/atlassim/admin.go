@@ -47,8 +47,8 @@ func (c SharedCluster) Validate() error {
 	return nil
 }
 
-// SeedShared puts an IDLE shared-tier cluster in place, instead of whatever had its name, and however many M0 the project
-// has. It panics on a cluster that fails Validate.
+// SeedShared puts an IDLE shared-tier cluster in place, instead of whatever had its name, and however many M0 the
+// project has. It panics on a cluster that fails Validate.
 func (s *Server) SeedShared(seed SharedCluster) {
 	if err := seed.Validate(); err != nil {
 		panic("atlassim: " + err.Error())
@@ -66,8 +66,8 @@ func (s *Server) SeedShared(seed SharedCluster) {
 	c.readyAt, c.updatedAt, c.idleAt, c.hiddenUntil = c.created, c.created, c.created, c.created
 }
 
-// CreateFlex is somebody else creating a cluster: no credential, no fault, no rate limit, no ledger entry. The error is
-// the one Atlas would answer.
+// CreateFlex is somebody else creating a cluster: no credential, no fault, no rate limit, no ledger entry. The error
+// is the one Atlas would answer.
 func (s *Server) CreateFlex(groupID string, q FlexRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *Server) Delete(groupID, name string) error {
 	})
 }
 
-// SetState pins the state a cluster reports, such as "REPAIRING", until it is set to "" again. What happens underneath,
-// the end of a deletion or of an upgrade, still happens in its time.
+// SetState pins the state a cluster reports, such as "REPAIRING", until it is set to "" again. What happens
+// underneath, the end of a deletion or of an upgrade, still happens in its time.
 func (s *Server) SetState(groupID, name, state string) error {
 	return s.changeCluster(groupID, name, func(c *cluster) { c.pinned = state })
 }

@@ -63,8 +63,8 @@ func addRecordedHeaders(header http.Header, javaMethod string) {
 	}
 }
 
-// present applies the query parameters that every endpoint has (docs): envelope puts status and body into a JSON object
-// of an answer that is 200 (an error's too, which is assumed); pretty spreads the JSON over lines.
+// present applies the query parameters that every endpoint has (docs): envelope puts status and body into a JSON
+// object of an answer that is 200 (an error's too, which is assumed); pretty spreads the JSON over lines.
 func (c *call) present(a *answer) {
 	if c.query("envelope", "") == "true" {
 		var content any = map[string]any{}

@@ -53,8 +53,8 @@ func (s *Server) checkNameFreeLocked(group, name string) *apiError {
 	return nil
 }
 
-// checkPlace answers as Atlas does for a cloud or a region that it does not have. For an unknown region it is known to
-// answer INVALID_REGION, INVALID_ATTRIBUTE, and for GCP a 500 that never passes (public reports); which of the two
+// checkPlace answers as Atlas does for a cloud or a region that it does not have. For an unknown region it is known
+// to answer INVALID_REGION, INVALID_ATTRIBUTE, and for GCP a 500 that never passes (public reports); which of the two
 // others belongs to AWS and which to Azure is assumed.
 func checkPlace(provider, region string) *apiError {
 	known, has := regions[provider]

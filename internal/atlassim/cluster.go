@@ -97,7 +97,8 @@ func (s *Server) stateLocked(c *cluster) string {
 	return idle
 }
 
-// applyTimeLocked brings about what time has done: deletions and upgrades that are over, and upgrades that are half done.
+// applyTimeLocked brings about what time has done: deletions and upgrades that are over, and upgrades that are half
+// done.
 func (s *Server) applyTimeLocked() {
 	now := s.cfg.Now()
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool {
@@ -140,8 +141,8 @@ func (s *Server) findLocked(group, name string) *cluster {
 	return nil
 }
 
-// visible is findLocked for the API: right after a create there is nothing to see. A GET uses one of the reads up that
-// show an upgrading cluster as it was.
+// visible is findLocked for the API: right after a create there is nothing to see. A GET uses one of the reads up
+// that show an upgrading cluster as it was.
 func (c *call) visible() *cluster {
 	found := c.s.findLocked(c.group, c.name)
 	if found == nil || c.now.Before(found.hiddenUntil) {
@@ -189,8 +190,8 @@ func (s *Server) newIDLocked(now time.Time) string {
 	return fmt.Sprintf("%08x51ab0c4e7d%06x", uint32(now.Unix()), s.lastID)
 }
 
-// startDelete begins the deletion that a request asks for. It returns false where Atlas accepts the request and ignores
-// it: the first Config.IgnoredDeletes are.
+// startDelete begins the deletion that a request asks for. It returns false where Atlas accepts the request and
+// ignores it: the first Config.IgnoredDeletes are.
 func (c *call) startDelete(found *cluster) bool {
 	if c.s.ignored < c.s.cfg.IgnoredDeletes {
 		c.s.ignored++

@@ -38,8 +38,8 @@ func (c *call) listClusters() (*answer, *apiError) {
 	})
 }
 
-// clusterRequest is the body that makes, changes or upgrades a cluster. It has the attributes that are of effect here;
-// otherAttributes are taken and forgotten.
+// clusterRequest is the body that makes, changes or upgrades a cluster. It has the attributes that are of effect
+// here; otherAttributes are taken and forgotten.
 type clusterRequest struct {
 	Name             string  `json:"name"`
 	ClusterType      string  `json:"clusterType"`
@@ -81,8 +81,8 @@ type regionConfig struct {
 	EffectiveReadOnlySpecs  any `json:"effectiveReadOnlySpecs"`
 }
 
-// otherAttributes are the rest of ClusterDescription20240805 (docs), the read-only ones among them, which clients send
-// back as they got them.
+// otherAttributes are the rest of ClusterDescription20240805 (docs), the read-only ones among them, which clients
+// send back as they got them.
 var otherAttributes = strings.Fields(`acceptDataRisksAndForceReplicaSetReconfig adaptiveCapacity advancedConfiguration
 	biConnector configServerManagementMode configServerType connectionStrings createDate diskWarmingMode
 	effectiveDatabaseEdition effectiveReplicationSpecs encryptionAtRestProvider featureCompatibilityVersion

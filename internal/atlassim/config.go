@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// Config is everything that can be set on a simulator. A zero means zero: the zero Config is an Atlas without delays and
-// without limits, which accepts every request and knows every project. [DefaultConfig] is Atlas as it usually behaves;
-// the defaults that the comments name are its.
+// Config is everything that can be set on a simulator. A zero means zero: the zero Config is an Atlas without delays
+// and without limits, which accepts every request and knows every project. [DefaultConfig] is Atlas as it usually
+// behaves; the defaults that the comments name are its.
 type Config struct {
-	// Credentials accepted; any combination. With none of them set, every
-	// request is accepted, whatever Authorization it carries.
+	// Credentials accepted; any combination. With none of them set, every request is accepted, whatever Authorization
+	// it carries.
 
 	// PublicKey and PrivateKey are an API key, checked by HTTP digest.
 	PublicKey  string `json:"publicKey,omitempty"`
 	PrivateKey string `json:"privateKey,omitempty"`
-	// ClientID and ClientSecret are a service account: they buy tokens at
-	// POST /api/oauth/token.
+	// ClientID and ClientSecret are a service account: they buy tokens at POST /api/oauth/token.
 	ClientID     string `json:"clientId,omitempty"`
 	ClientSecret string `json:"clientSecret,omitempty"`
 	// AccessToken is a bearer token that is simply valid.
@@ -27,11 +26,11 @@ type Config struct {
 	// TokensPerMinute is how many token requests of a client are answered in any 60 seconds; the next gets 429
 	// RATE_LIMITED. 0: no limit. Default 10 (docs).
 	TokensPerMinute int `json:"tokensPerMinute,omitempty"`
-	// NonceTTL is how long a digest nonce is good for; after that a request with it is challenged anew with stale=true.
-	// 0: for ever. Default 60s (Jetty's, assumed).
+	// NonceTTL is how long a digest nonce is good for; after that a request with it is challenged anew with
+	// stale=true. 0: for ever. Default 60s (Jetty's, assumed).
 	NonceTTL Duration `json:"nonceTTL,omitempty"`
-	// NonceUses is how often a digest nonce is good: a request whose nc reaches it is challenged anew with stale=true.
-	// 0: without end. Default 1024 (Jetty's, assumed).
+	// NonceUses is how often a digest nonce is good: a request whose nc reaches it is challenged anew with
+	// stale=true. 0: without end. Default 1024 (Jetty's, assumed).
 	NonceUses int `json:"nonceUses,omitempty"`
 	// RefuseReplays refuses a digest whose nc is not above the highest of its nonce so far, with 401 and a fresh
 	// challenge. Requests that overtake each other on the way are refused by it. Default true (Jetty's, assumed).
@@ -47,8 +46,8 @@ type Config struct {
 	UpdatingFor Duration `json:"updatingFor,omitempty"`
 	// RepairingFor is a REPAIRING period after that, before IDLE.
 	RepairingFor Duration `json:"repairingFor,omitempty"`
-	// UpdatingAgainAfter is how long after the end of a create or of an upgrade an IDLE cluster goes back to UPDATING by
-	// itself, for UpdatingAgainFor.
+	// UpdatingAgainAfter is how long after the end of a create or of an upgrade an IDLE cluster goes back to UPDATING
+	// by itself, for UpdatingAgainFor.
 	UpdatingAgainAfter Duration `json:"updatingAgainAfter,omitempty"`
 	UpdatingAgainFor   Duration `json:"updatingAgainFor,omitempty"`
 	// NoStringsYet leaves connectionStrings {} while a cluster is CREATING, where Atlas mostly, but not always, has
@@ -61,11 +60,11 @@ type Config struct {
 	// SharedStandardAfter is the same for an M0. Default 2s (that it lags is from public runs, the time is assumed).
 	SharedStandardAfter Duration `json:"sharedStandardAfter,omitempty"`
 
-	// UpdateFor is how long a Flex cluster is UPDATING after a PATCH. Before March 2026 it was about a second; since then
-	// the answer is IDLE already (public runs).
+	// UpdateFor is how long a Flex cluster is UPDATING after a PATCH. Before March 2026 it was about a second; since
+	// then the answer is IDLE already (public runs).
 	UpdateFor Duration `json:"updateFor,omitempty"`
-	// UpdateDedicatedFor is how long a dedicated cluster is UPDATING after a PATCH, whose own answer is always UPDATING.
-	// Default 10s (assumed).
+	// UpdateDedicatedFor is how long a dedicated cluster is UPDATING after a PATCH, whose own answer is always
+	// UPDATING. Default 10s (assumed).
 	UpdateDedicatedFor Duration `json:"updateDedicatedFor,omitempty"`
 	// TrimTags takes spaces around the keys and values of tags away, as Atlas may do.
 	TrimTags bool `json:"trimTags,omitempty"`
@@ -95,39 +94,34 @@ type Config struct {
 	RateLimit int `json:"rateLimit,omitempty"`
 	// RefillPerMinute is how many requests come back to it a minute. Default 500 (docs).
 	RefillPerMinute int `json:"refillPerMinute,omitempty"`
-	// NoRateLimitHeaders leaves RateLimit-Limit and RateLimit-Remaining out, as Atlas sometimes does. The limit holds all
-	// the same.
+	// NoRateLimitHeaders leaves RateLimit-Limit and RateLimit-Remaining out, as Atlas sometimes does. The limit holds
+	// all the same.
 	NoRateLimitHeaders bool `json:"noRateLimitHeaders,omitempty"`
 
-	// Groups are the projects that exist; any other answers 404
-	// GROUP_NOT_FOUND. Empty: every well-formed id exists.
+	// Groups are the projects that exist; any other answers 404 GROUP_NOT_FOUND. Empty: every well-formed id exists.
 	Groups []string `json:"groups,omitempty"`
-	// ForeignGroups exist, but the caller has no part in them: 401
-	// NOT_IN_GROUP.
+	// ForeignGroups exist, but the caller has no part in them: 401 NOT_IN_GROUP.
 	ForeignGroups []string `json:"foreignGroups,omitempty"`
-	// UpgradeRetired makes tenantUpgradeToServerless answer 410 VERSION_GONE,
-	// as it does for organizations for which MongoDB has retired it.
+	// UpgradeRetired makes tenantUpgradeToServerless answer 410 VERSION_GONE, as it does for organizations for which
+	// MongoDB has retired it.
 	UpgradeRetired bool `json:"upgradeRetired,omitempty"`
-	// RetiredVersions are resource versions (such as "2023-02-01") that
-	// answer 410 VERSION_GONE on every endpoint that had them.
+	// RetiredVersions are resource versions (such as "2023-02-01") that answer 410 VERSION_GONE on every endpoint
+	// that had them.
 	RetiredVersions []string `json:"retiredVersions,omitempty"`
 
-	// ServerlessAsFlex lets flexClusters serve what is of serverless origin
-	// too, as Atlas does for what it has since turned into Flex (docs).
-	// Default: the serverless API alone serves it.
+	// ServerlessAsFlex lets flexClusters serve what is of serverless origin too, as Atlas does for what it has since
+	// turned into Flex (docs). Default: the serverless API alone serves it.
 	ServerlessAsFlex bool `json:"serverlessAsFlex,omitempty"`
 
-	// Shared are the shared-tier clusters that are there from the start; see
-	// [Server.SeedShared] for later ones.
+	// Shared are the shared-tier clusters that are there from the start; see [Server.SeedShared] for later ones.
 	Shared []SharedCluster `json:"shared,omitempty"`
 	// Faults are there from the start; see [Server.AddFault] for later ones.
 	Faults []Fault `json:"faults,omitempty"`
 
 	// Now is the clock. Default time.Now.
 	Now func() time.Time `json:"-"`
-	// Hook, when set, is called at each [Stage] of each request, from the
-	// request's own goroutine and outside the lock; it may block, and may
-	// call the Server. Entry is a copy.
+	// Hook, when set, is called at each [Stage] of each request, from the request's own goroutine and outside the
+	// lock; it may block, and may call the Server. Entry is a copy.
 	Hook func(Stage, Entry) `json:"-"`
 	// Log, when set, gets one line for each request answered.
 	Log *slog.Logger `json:"-"`
@@ -138,11 +132,10 @@ type Stage string
 
 // The stages of a request, in order.
 const (
-	// Arrived: authenticated or refused, and nothing has happened yet.
-	// Entry.Effect and Entry.Status are still empty.
+	// Arrived: authenticated or refused, and nothing has happened yet. Entry.Effect and Entry.Status are still empty.
 	Arrived Stage = "arrived"
-	// Applied: it took effect (Entry.Effect), and no byte of the answer has
-	// been sent. Left out when a fault kept the request from being carried out.
+	// Applied: it took effect (Entry.Effect), and no byte of the answer has been sent. Left out when a fault kept the
+	// request from being carried out.
 	Applied Stage = "applied"
 	// Answered: the answer is sent (Entry.Status), or is known never to be (0).
 	Answered Stage = "answered"
@@ -153,8 +146,8 @@ var (
 	versionPattern = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 )
 
-// DefaultConfig is Atlas as it usually behaves: with its delays, its limits and its way with digest nonces. It accepts
-// every request and knows every project.
+// DefaultConfig is Atlas as it usually behaves: with its delays, its limits and its way with digest nonces. It
+// accepts every request and knows every project.
 func DefaultConfig() Config {
 	return Config{
 		TokenTTL: Duration(time.Hour), TokensPerMinute: 10,

@@ -9,9 +9,9 @@ import (
 	"net/http"
 )
 
-// Control asks the control interface of a simulator in another process, whose
-// address is base ("http://127.0.0.1:8080"), for a path under /sim/. A body that
-// is not nil goes as JSON, and the answer into what into points to, unless nil.
+// Control asks the control interface of a simulator in another process, whose address is base
+// ("http://127.0.0.1:8080"), for a path under /sim/. A body that is not nil goes as JSON, and the answer into what
+// into points to, unless nil.
 func Control(ctx context.Context, base, method, path string, body, into any) error {
 	var b bytes.Buffer
 	if body != nil {
@@ -38,9 +38,8 @@ func Control(ctx context.Context, base, method, path string, body, into any) err
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// controlHandler is the remote control under /sim/, for tests of real
-// binaries and for demonstrations. It asks for no credential: keep the
-// simulator on a loopback address. None of its requests are in the ledger.
+// controlHandler is the remote control under /sim/, for tests of real binaries and for demonstrations. It asks for no
+// credential: keep the simulator on a loopback address. None of its requests are in the ledger.
 //
 //	GET    /sim/healthz           200 once the simulator serves
 //	GET    /sim/ledger            [Entry]

@@ -66,8 +66,7 @@ type nonce struct {
 	count  uint64 // the highest nc that was taken
 }
 
-// authenticateLocked reports whether the request may go on, and whether its digest
-// nonce is merely too old.
+// authenticateLocked reports whether the request may go on, and whether its digest nonce is merely too old.
 func (s *Server) authenticateLocked(r *http.Request) (ok, stale bool) {
 	c := s.cfg
 	if c.PublicKey == "" && c.ClientID == "" && c.AccessToken == "" {
@@ -90,10 +89,10 @@ func (s *Server) authenticateLocked(r *http.Request) (ok, stale bool) {
 // One directive of a digest header: name=token or name="quoted".
 var directive = regexp.MustCompile(`(\w+)=(?:"([^"]*)"|([^",\s]+))`)
 
-// checkDigestLocked verifies an answer to our challenge (RFC 7616 with MD5 and qop=auth, as Atlas asks for). A nonce may
-// be used again with a rising nc, which saves the client a round trip. How long, how often, and what becomes of an nc
-// that does not rise are Jetty's rules, whose challenge Atlas's looks like (assumed): a nonce that is too old or used up
-// is stale, and a replay is merely refused.
+// checkDigestLocked verifies an answer to our challenge (RFC 7616 with MD5 and qop=auth, as Atlas asks for). A nonce
+// may be used again with a rising nc, which saves the client a round trip. How long, how often, and what becomes of
+// an nc that does not rise are Jetty's rules, whose challenge Atlas's looks like (assumed): a nonce that is too old
+// or used up is stale, and a replay is merely refused.
 func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	d := map[string]string{}
 	for _, m := range directive.FindAllStringSubmatch(r.Header.Get("Authorization"), -1) {
@@ -124,8 +123,7 @@ func (s *Server) checkDigestLocked(r *http.Request) (ok, stale bool) {
 	return true, false
 }
 
-// challengeLocked adds a fresh digest challenge. A caller with a bearer token is
-// not asked for a digest (assumed).
+// challengeLocked adds a fresh digest challenge. A caller with a bearer token is not asked for a digest (assumed).
 func (s *Server) challengeLocked(r *http.Request, header http.Header, stale bool) {
 	if authKind(r) == AuthBearer {
 		return

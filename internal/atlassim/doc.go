@@ -1,10 +1,8 @@
-// Package atlassim is a stand-in for the part of the MongoDB Atlas Admin API
-// that provisions Flex clusters and upgrades shared-tier clusters. It is an
-// [http.Handler], used by the project's tests and by cmd/atlas-sim.
+// Package atlassim is a stand-in for the part of the MongoDB Atlas Admin API that provisions Flex clusters and
+// upgrades shared-tier clusters. It is an [http.Handler], used by the project's tests and by cmd/atlas-sim.
 //
-// It shares no code with the Atlas client, so that each checks the other.
-// Field names, error codes, error texts and headers are those of Atlas. Each
-// has one of these sources, named where it is used:
+// It shares no code with the Atlas client, so that each checks the other. Field names, error codes, error texts and
+// headers are those of Atlas. Each has one of these sources, named where it is used:
 //
 //   - "recorded": traffic recorded against Atlas on 2026-08-10;
 //   - "docs": MongoDB's public error list
@@ -13,11 +11,10 @@
 //   - "public runs": published logs of MongoDB's own acceptance tests;
 //   - "assumed": Atlas's own answer is not known to us.
 //
-// State over time is a pure function of Config.Now and of recorded times: the
-// package starts no goroutine and, but for a fault that hangs, no timer. A
-// test that injects a clock therefore decides what is CREATING and what is
-// IDLE, and never sleeps.
+// State over time is a pure function of Config.Now and of recorded times: the package starts no goroutine and, but
+// for a fault that hangs, no timer. A test that injects a clock therefore decides what is CREATING and what is IDLE,
+// and never sleeps.
 //
-// Paths under /sim/ are the simulator's own remote control (see control.go);
-// everything else is treated as a request to Atlas and noted in the ledger.
+// Paths under /sim/ are the simulator's own remote control (see control.go); everything else is treated as a request
+// to Atlas and noted in the ledger.
 package atlassim

@@ -38,8 +38,8 @@ var (
 	processVersions = []string{legacyVersion, clusterVersion}
 )
 
-// Dates as Atlas writes them, one digit days included (recorded); those of the serverless endpoints are the x-sunset of
-// the API description (docs), which has no date of deprecation but February 2025.
+// Dates as Atlas writes them, one digit days included (recorded); those of the serverless endpoints are the x-sunset
+// of the API description (docs), which has no date of deprecation but February 2025.
 var (
 	clusterRetirement = retirement{"Mon, 5 Aug 2024 00:00:00 GMT", "Thu, 1 Jul 2027 00:00:00 GMT", clusterVersion}
 	serverlessRetired = retirement{"Wed, 5 Feb 2025 00:00:00 GMT", "Mon, 18 Jan 2027 00:00:00 GMT", "9999-12-31"}
@@ -107,8 +107,8 @@ var oldEndpoints = []endpoint{
 		javaMethod: "ApiAtlasLegacyClusterDescriptionResource::upgradeTenantCluster", serve: (*call).upgradeTenant},
 }
 
-// find returns the endpoint and the cluster name in the path; one without serve when only the method is wrong; nil when
-// there is no such path.
+// find returns the endpoint and the cluster name in the path; one without serve when only the method is wrong; nil
+// when there is no such path.
 func find(table []endpoint, method, path string) (*endpoint, string) {
 	var other *endpoint
 	for _, e := range table {

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// apiError is an Atlas error answer. Atlas fills the parameters into a fixed
-// text for each code, so the constructors below do the same.
+// apiError is an Atlas error answer. Atlas fills the parameters into a fixed text for each code, so the constructors
+// below do the same.
 type apiError struct {
 	status int
 	code   string
@@ -20,8 +20,8 @@ func failf(status int, code, format string, params ...any) *apiError {
 	return &apiError{status: status, code: code, detail: fmt.Sprintf(format, params...), params: params}
 }
 
-// answer renders the error the way Atlas does: detail, error, errorCode,
-// parameters and reason, with X-Error-Code (recorded).
+// answer renders the error the way Atlas does: detail, error, errorCode, parameters and reason, with X-Error-Code
+// (recorded).
 func (e *apiError) answer() *answer {
 	header := http.Header{}
 	for k, v := range e.header {
@@ -119,8 +119,8 @@ func errClusterInServerlessAPI(name string) *apiError { // the text is assumed
 	return failf(400, "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API", "Cluster %s cannot be used in the Serverless Instance API.", name)
 }
 
-// A taken name is 400, not 409, "cluster or serverless instance NAME" is one
-// parameter, and the detail has one word more than that (public runs).
+// A taken name is 400, not 409, "cluster or serverless instance NAME" is one parameter, and the detail has one word
+// more than that (public runs).
 func errDuplicate(name, group string) *apiError {
 	return &apiError{status: 400, code: "DUPLICATE_CLUSTER_NAME",
 		detail: fmt.Sprintf("A cluster or serverless instance named %s is already present in group %s.", name, group),

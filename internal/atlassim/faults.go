@@ -16,8 +16,8 @@ type FaultKind string
 // The kinds of fault. A fault strikes before the request takes effect unless its comment says otherwise;
 // Fault.AfterEffect and Fault.BeforeEffect change that.
 const (
-	// FaultStatus answers an Atlas error: Fault.Status (503), ErrorCode (UNEXPECTED_ERROR), Reason (the status's text),
-	// Detail, Parameters. IP_ADDRESS_NOT_ON_ACCESS_LIST and NOT_IN_GROUP bring the rest along.
+	// FaultStatus answers an Atlas error: Fault.Status (503), ErrorCode (UNEXPECTED_ERROR), Reason (the status's
+	// text), Detail, Parameters. IP_ADDRESS_NOT_ON_ACCESS_LIST and NOT_IN_GROUP bring the rest along.
 	FaultStatus FaultKind = "status"
 	// FaultHTML answers a proxy's HTML page: Fault.Status (502).
 	FaultHTML FaultKind = "html"
@@ -25,8 +25,8 @@ const (
 	FaultReset FaultKind = "reset"
 	// FaultLost is FaultReset after the effect: the request was carried out, and its answer is lost.
 	FaultLost FaultKind = "lost"
-	// FaultHang holds the answer until the client goes away or Fault.Hang is over (0: the former only). Before the effect,
-	// a client that went away leaves none; otherwise the request then goes on as usual.
+	// FaultHang holds the answer until the client goes away or Fault.Hang is over (0: the former only). Before the
+	// effect, a client that went away leaves none; otherwise the request then goes on as usual.
 	FaultHang FaultKind = "hang"
 	// FaultTruncate announces the whole body and sends half of it; after the effect. An answer without a body is lost
 	// altogether.
@@ -35,18 +35,18 @@ const (
 	FaultOversize FaultKind = "oversize"
 	// FaultGarbage answers 200 with a body that is no JSON; after the effect.
 	FaultGarbage FaultKind = "garbage"
-	// FaultUnauthorized answers 401 with a fresh challenge, as Atlas does to a well-signed request that it takes for a
-	// replay. Fault.Stale is what the challenge says. With Probability, a share of such requests is refused.
+	// FaultUnauthorized answers 401 with a fresh challenge, as Atlas does to a well-signed request that it takes for
+	// a replay. Fault.Stale is what the challenge says. With Probability, a share of such requests is refused.
 	FaultUnauthorized FaultKind = "unauthorized"
-	// FaultBadText answers an error, Fault.Status (503), whose texts, in body and header, hold bytes that are not UTF-8,
-	// control characters and the escape sequences of terminals. On the OAuth endpoints it has their shape.
+	// FaultBadText answers an error, Fault.Status (503), whose texts, in body and header, hold bytes that are not
+	// UTF-8, control characters and the escape sequences of terminals. On the OAuth endpoints it has their shape.
 	FaultBadText FaultKind = "badText"
 	// FaultLongText answers an error, Fault.Status (503), with a detail of 3 MB.
 	FaultLongText FaultKind = "longText"
 	// FaultBody sends Fault.Body, such as {} or null, in place of the body; after the effect.
 	FaultBody FaultKind = "body"
-	// FaultRewrite sets the attributes in Fault.Set in the body that is an object, or in each result of a list; after the
-	// effect. An answer that is an error stays as it is.
+	// FaultRewrite sets the attributes in Fault.Set in the body that is an object, or in each result of a list; after
+	// the effect. An answer that is an error stays as it is.
 	FaultRewrite FaultKind = "rewrite"
 	// FaultDropQuery carries the request out without its query, so that every page of a list is the first one.
 	FaultDropQuery FaultKind = "dropQuery"
@@ -55,20 +55,20 @@ const (
 var faultKinds = []FaultKind{FaultStatus, FaultHTML, FaultReset, FaultLost, FaultHang, FaultTruncate, FaultOversize,
 	FaultGarbage, FaultUnauthorized, FaultBadText, FaultLongText, FaultBody, FaultRewrite, FaultDropQuery}
 
-// Fault is something that goes wrong with requests that match it. Of several that match a request, the first one added
-// that is due strikes. Requests that fail authentication are neither hit nor counted.
+// Fault is something that goes wrong with requests that match it. Of several that match a request, the first one
+// added that is due strikes. Requests that fail authentication are neither hit nor counted.
 type Fault struct {
 	// Method is an HTTP method; "" is any.
 	Method string `json:"method,omitempty"`
-	// Path is a regular expression, sought anywhere in the unescaped path; "" is any. A plain piece of a path works as
-	// itself.
+	// Path is a regular expression, sought anywhere in the unescaped path; "" is any. A plain piece of a path works
+	// as itself.
 	Path string `json:"path,omitempty"`
 	// Skip is how many matching requests go unharmed first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many requests it strikes; 0 is without end.
 	Times int `json:"times,omitempty"`
-	// Probability, from 0 to 1, lets chance decide for each request; 0 is always. The same Seed makes the same decisions
-	// in the same order.
+	// Probability, from 0 to 1, lets chance decide for each request; 0 is always. The same Seed makes the same
+	// decisions in the same order.
 	Probability float64 `json:"probability,omitempty"`
 	Seed        uint64  `json:"seed,omitempty"`
 
@@ -146,8 +146,7 @@ type faultState struct {
 	seen, stricken int
 }
 
-// AddFault puts a fault in place, after those that are there. It panics on
-// one that fails Validate.
+// AddFault puts a fault in place, after those that are there. It panics on one that fails Validate.
 func (s *Server) AddFault(f Fault) {
 	if err := f.Validate(); err != nil {
 		panic("atlassim: fault: " + err.Error())

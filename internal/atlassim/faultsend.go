@@ -16,8 +16,7 @@ const (
 	badText = "\xff\xfe caf\xe9 \x00 \x1b]0;title\x07 \x1b[31mred\x1b[0m \r \u202e"
 )
 
-// hang waits as long as the fault says and reports whether the client is
-// still there.
+// hang waits as long as the fault says and reports whether the client is still there.
 func (s *Server) hang(r *http.Request, d Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
@@ -187,8 +186,7 @@ func rewrite(body []byte, set map[string]any) []byte {
 	return marshal(object)
 }
 
-// reset closes the connection so that the client sees "connection reset by
-// peer" and not an orderly end.
+// reset closes the connection so that the client sees "connection reset by peer" and not an orderly end.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil { // HTTP/2, or a recorder: net/http's own way to break off

@@ -2,8 +2,7 @@ package atlassim
 
 import "net/http"
 
-// FlexRequest is the body of a flex create
-// (FlexClusterDescriptionCreate20241113 in the API description).
+// FlexRequest is the body of a flex create (FlexClusterDescriptionCreate20241113 in the API description).
 type FlexRequest struct {
 	Name                         string       `json:"name"`
 	ProviderSettings             FlexProvider `json:"providerSettings"`
@@ -17,8 +16,8 @@ type FlexProvider struct {
 	RegionName          string `json:"regionName"`
 }
 
-// place is a providerSettings as it comes in: one can see what was left out. Its last two attributes are read-only, and
-// taken without complaint.
+// place is a providerSettings as it comes in: one can see what was left out. Its last two attributes are read-only,
+// and taken without complaint.
 type place struct {
 	BackingProviderName *string `json:"backingProviderName"`
 	RegionName          *string `json:"regionName"`
@@ -56,8 +55,8 @@ func (q FlexRequest) check() *apiError {
 	return checkTags(q.Tags)
 }
 
-// createFlex answers POST flexClusters: 201, CREATING, and without connectionStrings.standard; tags are left out where
-// none were asked for (recorded).
+// createFlex answers POST flexClusters: 201, CREATING, and without connectionStrings.standard; tags are left out
+// where none were asked for (recorded).
 func (c *call) createFlex() (*answer, *apiError) {
 	var in struct {
 		Name             string `json:"name"`
@@ -90,8 +89,8 @@ func (c *call) createFlex() (*answer, *apiError) {
 	return c.answer(http.StatusCreated, out, Created), nil
 }
 
-// flexCluster finds the flex cluster named in the path. Of a cluster on its way to Flex it says 400 "cannot use" until
-// the new id is made, and 404 from then until the switch (both happen, say public runs; when which is assumed).
+// flexCluster finds the flex cluster named in the path. Of a cluster on its way to Flex it says 400 "cannot use"
+// until the new id is made, and 404 from then until the switch (both happen, say public runs; when which is assumed).
 func (c *call) flexCluster() (*cluster, *apiError) {
 	found := c.visible()
 	switch {
@@ -118,8 +117,8 @@ func (c *call) getFlex() (*answer, *apiError) {
 	return c.ok(c.s.viewLocked(found).flex()), nil
 }
 
-// patchFlex changes tags and termination protection, and nothing else (docs). The answer is IDLE with the change done,
-// as since March 2026, or UPDATING where Config.UpdateFor says so, as before. Tags are the whole list.
+// patchFlex changes tags and termination protection, and nothing else (docs). The answer is IDLE with the change
+// done, as since March 2026, or UPDATING where Config.UpdateFor says so, as before. Tags are the whole list.
 func (c *call) patchFlex() (*answer, *apiError) {
 	found, err := c.flexCluster()
 	if err != nil {

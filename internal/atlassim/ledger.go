@@ -16,9 +16,8 @@ type Entry struct {
 	Query  string `json:"query,omitempty"`
 	// Auth is the kind of credential presented, good or bad.
 	Auth AuthKind `json:"auth"`
-	// Authenticated says whether it was accepted. A digest client's first
-	// request, which only fetches a challenge, has false here; so have
-	// requests to the token endpoint, whose status says it.
+	// Authenticated says whether it was accepted. A digest client's first request, which only fetches a challenge,
+	// has false here; so have requests to the token endpoint, whose status says it.
 	Authenticated bool `json:"authenticated"`
 	// Status is what was answered; 0 when nothing was (yet, or ever).
 	Status int `json:"status"`
@@ -28,8 +27,8 @@ type Entry struct {
 	Fault FaultKind `json:"fault,omitempty"`
 	// Effect is what it changed. It is set even when the answer was lost.
 	Effect Effect `json:"effect,omitempty"`
-	// SecondUpgrade marks an upgrade request for a cluster that is being, or
-	// has been, upgraded already. It is always refused.
+	// SecondUpgrade marks an upgrade request for a cluster that is being, or has been, upgraded already. It is always
+	// refused.
 	SecondUpgrade bool `json:"secondUpgrade,omitempty"`
 	// UserAgent and Accept are the request's headers.
 	UserAgent string `json:"userAgent,omitempty"`
@@ -39,8 +38,7 @@ type Entry struct {
 // Effect is what a request changed.
 type Effect string
 
-// The effects a request can have. A delete that Atlas accepts and ignores
-// (Config.IgnoredDeletes) has none.
+// The effects a request can have. A delete that Atlas accepts and ignores (Config.IgnoredDeletes) has none.
 const (
 	NoEffect Effect = ""
 	Created  Effect = "created"

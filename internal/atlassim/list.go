@@ -2,8 +2,8 @@ package atlassim
 
 import "strconv"
 
-// list pages through the project's clusters that render does not answer nil
-// for, oldest first. Defaults and bounds of the parameters are from the docs.
+// list pages through the project's clusters that render does not answer nil for, oldest first. Defaults and bounds of
+// the parameters are from the docs.
 func (c *call) list(render func(*cluster) any) (*answer, *apiError) {
 	size, err := c.number("itemsPerPage", 100, 500)
 	if err != nil {

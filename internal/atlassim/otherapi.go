@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// What the Atlas CLI and the Terraform provider ask of a cluster's life beside the clusters themselves. The shapes are
-// from the docs; the values are made up.
+// What the Atlas CLI and the Terraform provider ask of a cluster's life beside the clusters themselves. The shapes
+// are from the docs; the values are made up.
 
 // getServerless serves what is of serverless origin. Of a cluster on its way there it says 400 "cannot use" until the
 // new id is made, and 404 from then until the switch (both happen, say public runs; when which is assumed).

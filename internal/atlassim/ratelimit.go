@@ -14,13 +14,13 @@ type bucket struct {
 	at               time.Time
 }
 
-// Endpoints outside the flex family have buckets too large to matter here
-// (recorded: RateLimit-Limit 10000 on the cluster API; the refill is assumed).
+// Endpoints outside the flex family have buckets too large to matter here (recorded: RateLimit-Limit 10000 on the
+// cluster API; the refill is assumed).
 const otherRateLimit = 10000
 
-// spendTokenLocked spends one token of the family's bucket for the project and sets the
-// RateLimit headers. It returns an error when the bucket is empty. The
-// endpoints of a family share one bucket a project (docs); those of no family have no limit (recorded, v1.0).
+// spendTokenLocked spends one token of the family's bucket for the project and sets the RateLimit headers. It returns
+// an error when the bucket is empty. The endpoints of a family share one bucket a project (docs); those of no family
+// have no limit (recorded, v1.0).
 func (s *Server) spendTokenLocked(group, family, path string, header http.Header) *apiError {
 	now := s.cfg.Now()
 	if family == "" || family == familyFlex && s.cfg.RateLimit == 0 {
@@ -51,8 +51,7 @@ func (s *Server) spendTokenLocked(group, family, path string, header http.Header
 	if enough {
 		return nil
 	}
-	// Rounded, so a wait of 120 ms is announced as "Retry-After: 0", which
-	// Atlas does too (public runs).
+	// Rounded, so a wait of 120 ms is announced as "Retry-After: 0", which Atlas does too (public runs).
 	after := int(math.Round((1 - b.tokens) / perSecond))
 	return errRateLimited(path, after, b.capacity, b.refill)
 }

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// call is one admitted request on its way through the endpoints. The lock is
-// held for all of its life.
+// call is one admitted request on its way through the endpoints. The lock is held for all of its life.
 type call struct {
 	s      *Server
 	r      *http.Request
@@ -86,9 +85,8 @@ func (c *call) serve() (*answer, *apiError) {
 
 var versionedType = regexp.MustCompile(`^application/vnd\.atlas\.([^+]+)\+json$`)
 
-// negotiate picks the newest resource version at or before the date in the
-// Accept header. A request without such a date is refused with 406 (public
-// reports). Requests with a body must say the same in Content-Type, or plain
+// negotiate picks the newest resource version at or before the date in the Accept header. A request without such a
+// date is refused with 406 (public reports). Requests with a body must say the same in Content-Type, or plain
 // application/json.
 func (c *call) negotiate(versions []string) *apiError {
 	asked := ""
@@ -146,9 +144,8 @@ func mediaType(header string) string {
 	return t
 }
 
-// project checks the id in the path: malformed, unknown, somebody else's. The
-// last is 401 with a body that says so and a fresh challenge that invites a
-// client to try in vain once more (public runs).
+// project checks the id in the path: malformed, unknown, somebody else's. The last is 401 with a body that says so
+// and a fresh challenge that invites a client to try in vain once more (public runs).
 func (c *call) project() *apiError {
 	cfg := c.s.cfg
 	switch {

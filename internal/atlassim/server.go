@@ -12,8 +12,7 @@ import (
 // maxBody bounds the request bodies that are read, in bytes.
 const maxBody = 1 << 20
 
-// Server is a simulated Atlas. Make one with [New]. It is safe for concurrent
-// use.
+// Server is a simulated Atlas. Make one with [New]. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
 	control http.Handler
@@ -58,12 +57,11 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close lets every request go that a fault keeps hanging, so that the HTTP
-// server around it can shut down. State and ledger stay readable.
+// Close lets every request go that a fault keeps hanging, so that the HTTP server around it can shut down. State and
+// ledger stay readable.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
-// ServeHTTP answers one request: to the simulator's own control under /sim/,
-// to Atlas otherwise.
+// ServeHTTP answers one request: to the simulator's own control under /sim/, to Atlas otherwise.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/sim/") {
 		s.control.ServeHTTP(w, r)
@@ -78,8 +76,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	entry := s.openEntryLocked(r)
 	refused := s.authorizeLocked(r, entry)
 	var fault *Fault
-	// Faults leave requests alone that only fetch a digest challenge, so that
-	// "the first POST is lost" means the first that could take effect.
+	// Faults leave requests alone that only fetch a digest challenge, so that "the first POST is lost" means the
+	// first that could take effect.
 	if refused == nil {
 		if fault = s.nextFaultLocked(r); fault != nil {
 			entry.Fault = fault.Kind
@@ -129,8 +127,7 @@ func withoutQuery(r *http.Request) *http.Request {
 	return r
 }
 
-// record notes what is about to be sent: before it is, so that whoever has
-// read an answer finds it in the ledger.
+// record notes what is about to be sent: before it is, so that whoever has read an answer finds it in the ledger.
 func (s *Server) record(entry *Entry, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

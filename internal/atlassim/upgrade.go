@@ -71,8 +71,8 @@ func (s *Server) finishUpgradeLocked(c *cluster) {
 	c.readyAt, c.updatedAt, c.idleAt = u.until, u.until, u.until
 }
 
-// upgradable finds the cluster to upgrade, which must be of one of the kinds. A cluster that is being upgraded, or has
-// been, is refused, and the answer that comes with the error says so to the ledger.
+// upgradable finds the cluster to upgrade, which must be of one of the kinds. A cluster that is being upgraded, or
+// has been, is refused, and the answer that comes with the error says so to the ledger.
 func (c *call) upgradable(kinds ...Kind) (*cluster, *answer, *apiError) {
 	found := c.visible()
 	if found == nil {

@@ -167,8 +167,8 @@ func (c *call) upgradeTenant() (*answer, *apiError) {
 	return c.answer(http.StatusOK, c.legacy(before), Upgraded), nil
 }
 
-// upgradeToDedicated answers POST flexClusters:tenantUpgrade: Flex, or an M0, to dedicated. The answer has Flex's shape
-// and the old values; for an M0 that is assumed.
+// upgradeToDedicated answers POST flexClusters:tenantUpgrade: Flex, or an M0, to dedicated. The answer has Flex's
+// shape and the old values; for an M0 that is assumed.
 func (c *call) upgradeToDedicated() (*answer, *apiError) {
 	var in clusterRequest
 	if err := decode(c.body, &in, otherAttributes...); err != nil {

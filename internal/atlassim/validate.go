@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// Validate names everything that is wrong with c, one error for each mistake,
-// joined by [errors.Join].
+// Validate names everything that is wrong with c, one error for each mistake, joined by [errors.Join].
 func (c Config) Validate() error {
 	var errs []error
 	pair := func(a, b, names string) {

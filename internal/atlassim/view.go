@@ -26,7 +26,8 @@ func (s *Server) viewLocked(c *cluster) view {
 	return v
 }
 
-// connectionStringsLocked has standardSrv from the start, and standard some time after the cluster is IDLE (recorded).
+// connectionStringsLocked has standardSrv from the start, and standard some time after the cluster is IDLE
+// (recorded).
 func (s *Server) connectionStringsLocked(c *cluster) map[string]any {
 	now := s.cfg.Now()
 	if s.cfg.NoStringsYet && now.Before(c.readyAt) {

@@ -1,5 +1,5 @@
-// Package atlassimtest starts the simulator for the length of a test. It is
-// apart from package atlassim so that cmd/atlas-sim does not carry test code.
+// Package atlassimtest starts the simulator for the length of a test. It is apart from package atlassim so that
+// cmd/atlas-sim does not carry test code.
 package atlassimtest
 
 import (
@@ -22,8 +22,8 @@ type TB interface {
 	Cleanup(func())
 }
 
-// Start serves a simulator on a loopback port until the test ends. It returns
-// the simulator and its base URL, without a trailing slash.
+// Start serves a simulator on a loopback port until the test ends. It returns the simulator and its base URL, without
+// a trailing slash.
 func Start(tb TB, cfg atlassim.Config) (*atlassim.Server, string) {
 	tb.Helper()
 	sim, err := atlassim.New(cfg)
@@ -38,9 +38,8 @@ func Start(tb TB, cfg atlassim.Config) (*atlassim.Server, string) {
 	return sim, server.URL
 }
 
-// Pipe serves h over connections in memory, for tests in a synctest bubble.
-// Time passes there only while everybody waits. The test fails if the client
-// keeps a connection that is not idle, and the bubble if a goroutine is left.
+// Pipe serves h over connections in memory, for tests in a synctest bubble. Time passes there only while everybody
+// waits. The test fails if the client keeps a connection that is not idle, and the bubble if a goroutine is left.
 func Pipe(tb TB, h http.Handler) http.RoundTripper {
 	conns, closed := make(chan net.Conn), make(chan struct{})
 	var open atomic.Int32
