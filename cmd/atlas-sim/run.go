@@ -117,7 +117,8 @@ func flags(o *options) *flag.FlagSet {
 	duration(&c.StandardAfter, "standard-after", "how long a cluster is IDLE without connectionStrings.standard")
 	duration(&c.UpgradeFor, "upgrade-for", "how long an upgrade takes (Atlas: 25m)")
 	duration(&c.StaleIdleFor, "stale-idle-for", "how long an upgrading cluster still looks IDLE")
-	f.IntVar(&c.StaleIdleReads, "stale-idle-reads", c.StaleIdleReads, "how many `reads` an upgrading cluster still looks IDLE")
+	f.IntVar(&c.StaleIdleReads, "stale-idle-reads", c.StaleIdleReads,
+		"how many `reads` an upgrading cluster still looks IDLE")
 	duration(&c.UpdateFor, "update-for", "how long a Flex cluster is UPDATING after a PATCH")
 	duration(&c.DeleteFor, "delete-for", "how long a Flex cluster is DELETING")
 	duration(&c.DeleteSharedFor, "delete-shared-for", "how long an M0 is DELETING")

@@ -54,7 +54,8 @@ func errMalformed() *apiError {
 }
 
 func errJSONAttribute(attribute string) *apiError {
-	return failf(400, "INVALID_JSON_ATTRIBUTE", "Received JSON for the %s attribute does not match expected format.", attribute)
+	return failf(400, "INVALID_JSON_ATTRIBUTE",
+		"Received JSON for the %s attribute does not match expected format.", attribute)
 }
 
 func errProvider(provider string) *apiError {
@@ -112,11 +113,13 @@ func errNonFlexInFlexAPI(name string) *apiError { // recorded
 }
 
 func errServerlessInClusterAPI(name string) *apiError { // the text is assumed
-	return failf(400, "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API", "Serverless instance %s cannot be used in the Cluster API.", name)
+	return failf(400, "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API",
+		"Serverless instance %s cannot be used in the Cluster API.", name)
 }
 
 func errClusterInServerlessAPI(name string) *apiError { // the text is assumed
-	return failf(400, "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API", "Cluster %s cannot be used in the Serverless Instance API.", name)
+	return failf(400, "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API",
+		"Cluster %s cannot be used in the Serverless Instance API.", name)
 }
 
 // A taken name is 400, not 409, "cluster or serverless instance NAME" is one parameter, and the detail has one word
@@ -133,11 +136,14 @@ func errDuplicatePrefix(name string) *apiError {
 }
 
 func errNamePrefix(name, prefix string) *apiError {
-	return failf(400, "CLUSTER_NAME_PREFIX_INVALID", "Cluster name %q is invalid. Atlas truncates cluster names to %d characters which results in an invalid hostname due to a trailing \"-\" in the generated cluster name prefix %q.", name, hostPrefix, prefix)
+	return failf(400, "CLUSTER_NAME_PREFIX_INVALID",
+		"Cluster name %q is invalid. Atlas truncates cluster names to %d characters which results in an invalid "+
+			"hostname due to a trailing \"-\" in the generated cluster name prefix %q.", name, hostPrefix, prefix)
 }
 
 func errNameChars(name string) *apiError {
-	return failf(400, "CLUSTER_NAME_INVALID", "The cluster name %s is invalid. The name can only contain ASCII letters, numbers, and hyphens.", name)
+	return failf(400, "CLUSTER_NAME_INVALID",
+		"The cluster name %s is invalid. The name can only contain ASCII letters, numbers, and hyphens.", name)
 }
 
 func errNameLong(name string) *apiError {
@@ -175,16 +181,20 @@ func errSecondFree() *apiError {
 		"This project has reached the limit for the number of free clusters.")
 }
 
+const disableAndTryAgain = "Disable termination protection and try again."
+
 // A protected cluster of the cluster API. The detail and the parameter are two different sentences (recorded).
 func errProtected(name, group string) *apiError {
 	return &apiError{status: 400, code: "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
-		detail: "Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.",
-		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is enabled. Disable termination protection and try again.", name, group)}}
+		detail: "Cannot terminate a cluster when termination protection is enabled. " + disableAndTryAgain,
+		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is enabled. %s",
+			name, group, disableAndTryAgain)}}
 }
 
 // Parameters [path, seconds, capacity, refill, period] (public runs).
 func errRateLimited(path string, after, capacity, refill int) *apiError {
-	e := failf(429, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded for %s. Please retry after %d seconds. Request capacity: %d. Refill rate: %d per %d seconds.",
+	e := failf(429, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded for %s. Please retry after %d seconds. "+
+		"Request capacity: %d. Refill rate: %d per %d seconds.",
 		path, after, capacity, refill, 60)
 	e.header = http.Header{"Retry-After": {fmt.Sprint(after)}}
 	return e

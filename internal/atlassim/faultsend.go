@@ -12,6 +12,7 @@ import (
 const (
 	oversize = 5 << 20   // bytes of FaultOversize
 	longText = 3_000_000 // bytes of FaultLongText
+	htmlPage = "<html>\n<head><title>%[1]s</title></head>\n<body><h1>%[1]s</h1></body>\n</html>\n"
 	// badText is not UTF-8 and holds a NUL, and sequences that set a terminal's title and colour.
 	badText = "\xff\xfe caf\xe9 \x00 \x1b]0;title\x07 \x1b[31mred\x1b[0m \r \u202e"
 )
@@ -83,7 +84,8 @@ func (s *Server) sendFault(w http.ResponseWriter, r *http.Request, entry *Entry,
 
 // statusAnswer is the answer of FaultStatus.
 func (f *Fault) statusAnswer() *answer {
-	e := &apiError{status: f.statusOr(http.StatusServiceUnavailable), code: f.ErrorCode, detail: f.Detail, params: f.Parameters}
+	e := &apiError{status: f.statusOr(http.StatusServiceUnavailable), code: f.ErrorCode, detail: f.Detail,
+		params: f.Parameters}
 	switch {
 	case e.code == "":
 		e.code = "UNEXPECTED_ERROR"
@@ -116,7 +118,7 @@ func (f *Fault) change(r *http.Request, a *answer) *answer {
 	case FaultHTML:
 		out.status, out.contentType = f.statusOr(http.StatusBadGateway), "text/html"
 		title := fmt.Sprint(out.status, " ", http.StatusText(out.status))
-		out.body = fmt.Appendf(nil, "<html>\n<head><title>%[1]s</title></head>\n<body><h1>%[1]s</h1></body>\n</html>\n", title)
+		out.body = fmt.Appendf(nil, htmlPage, title)
 	case FaultTruncate:
 		if a != nil {
 			return a
@@ -161,8 +163,8 @@ func (f *Fault) badTextAnswer(r *http.Request) *answer {
 		return out
 	}
 	out.header.Set("X-Error-Code", "BAD_\xff\xfe caf\xe9") // clients refuse a header with control characters
-	out.body = fmt.Appendf(nil, `{"detail":"bad %[1]s","error":%[2]d,"errorCode":"BAD_%[1]s","parameters":["bad %[1]s"],"reason":"bad %[1]s"}`,
-		escaped, out.status)
+	out.body = fmt.Appendf(nil, `{"detail":"bad %[1]s","error":%[2]d,"errorCode":"BAD_%[1]s",`+
+		`"parameters":["bad %[1]s"],"reason":"bad %[1]s"}`, escaped, out.status)
 	return out
 }
 
