@@ -159,7 +159,8 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(o.sim.CreateFor, o.sim.DeleteFor, o.sim.UpgradeFor, o.sim.ClientID, len(o.sim.Shared), o.sim.Shared[1].Name)
+	got := fmt.Sprint(o.sim.CreateFor, o.sim.DeleteFor, o.sim.UpgradeFor, o.sim.ClientID, len(o.sim.Shared),
+		o.sim.Shared[1].Name)
 	if want := fmt.Sprint(3*time.Second, 0*time.Second, 20*time.Second, "file", 2, "from-flag"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
@@ -178,11 +179,14 @@ func TestMistakes(t *testing.T) {
 		{[]string{"-adr", "x"}, []string{"flag provided but not defined: -adr"}},
 		{[]string{"serve"}, []string{`unexpected argument "serve": everything is a flag`}},
 		{[]string{"-upgrade-for", "soon"}, []string{`invalid value "soon" for flag -upgrade-for: parse error`}},
-		{[]string{"-seed-shared", "orders"}, []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: shared cluster "": project id "orders" is not 24 hexadecimal digits`}},
+		{[]string{"-seed-shared", "orders"}, []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: ` +
+			`shared cluster "": project id "orders" is not 24 hexadecimal digits`}},
 		{[]string{"-config", dir + "/none.json"}, []string{"-config: open " + dir + "/none.json: no such file or directory"}},
 		{[]string{"-config", dir + "/bad.json"}, []string{"-config " + dir + `/bad.json: json: unknown field "creatFor"`}},
-		{[]string{"-config", dir + "/number.json"}, []string{"-config " + dir + `/number.json: a duration is a string such as "2s", not 3`}},
-		{[]string{"-config", dir + "/two.json"}, []string{"publicKey and privateKey: set both or neither", "rateLimit: -1 must not be negative"}},
+		{[]string{"-config", dir + "/number.json"}, []string{"-config " + dir +
+			`/number.json: a duration is a string such as "2s", not 3`}},
+		{[]string{"-config", dir + "/two.json"}, []string{"publicKey and privateKey: set both or neither",
+			"rateLimit: -1 must not be negative"}},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), c.args, noEnv, &stdout, &stderr)
@@ -199,7 +203,8 @@ func TestHelp(t *testing.T) {
 	if code := run(t.Context(), []string{"-help"}, noEnv, &stdout, &stderr); code != exitOK || stderr.Len() != 0 {
 		t.Errorf("exit %d: %s", code, stderr.String())
 	}
-	for _, want := range []string{"atlas-sim: a stand-in", "-addr HOST:PORT", "-upgrade-for duration", "default 20s", "-seed-shared GROUP/NAME",
+	for _, want := range []string{"atlas-sim: a stand-in", "-addr HOST:PORT", "-upgrade-for duration", "default 20s",
+		"-seed-shared GROUP/NAME",
 		"MONGODB_ATLAS_PUBLIC_API_KEY", "/sim/ledger"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is not in the help", want)

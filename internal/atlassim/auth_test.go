@@ -13,7 +13,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-var challengePattern = regexp.MustCompile(`^Digest realm="MMS Public API", domain="", nonce="([^"]+)", algorithm=MD5, qop="auth", stale=(true|false)$`)
+var challengePattern = regexp.MustCompile(
+	`^Digest realm="MMS Public API", domain="", nonce="([^"]+)", algorithm=MD5, qop="auth", stale=(true|false)$`)
 
 func md5hex(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 
@@ -24,7 +25,8 @@ func digest(r *http.Request, user, password, nonce, nc string) {
 	ha2 := md5hex(r.Method + ":" + uri)
 	response := md5hex(ha1 + ":" + nonce + ":" + nc + ":0a4f113b:auth:" + ha2)
 	r.Header.Set("Authorization", fmt.Sprintf(
-		`Digest username=%q, realm="MMS Public API", nonce=%q, uri=%q, response=%q, algorithm=MD5, qop=auth, nc=%s, cnonce="0a4f113b"`,
+		`Digest username=%q, realm="MMS Public API", nonce=%q, uri=%q, response=%q, `+
+			`algorithm=MD5, qop=auth, nc=%s, cnonce="0a4f113b"`,
 		user, nonce, uri, response, nc))
 }
 
@@ -47,7 +49,7 @@ func TestDigest(t *testing.T) {
 	}
 
 	first := b.do("GET", flexs, "")
-	first.want(t, 401, map[string]any{"error": 401.0, "errorCode": "UNEXPECTED_ERROR", "reason": "Unauthorized",
+	first.want(t, 401, attrs{"error": 401.0, "errorCode": "UNEXPECTED_ERROR", "reason": "Unauthorized",
 		"detail": "You are not authorized for this resource."})
 	equal(t, "X-Error-Code of a bare 401", first.header.Get("X-Error-Code"), "")
 	nonce := b.nonce(first)
@@ -148,22 +150,23 @@ func (b *fixture) token(id, secret string) *reply {
 
 func TestOAuth(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2, TokenTTL: 30 * minute})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb/sa+sk 1", TokensPerMinute: 2,
+		TokenTTL: 30 * minute})
 	get := func(token any) *reply {
 		r := b.request("GET", flexs, flexVersion, "")
 		r.Header.Set("Authorization", fmt.Sprint("Bearer ", token))
 		return b.send(r)
 	}
 
-	b.token("mdb_sa_id_1", "wrong").want(t, 401, map[string]any{"error": "invalid_client"})
+	b.token("mdb_sa_id_1", "wrong").want(t, 401, attrs{"error": "invalid_client"})
 	first := b.token("mdb_sa_id_1", "mdb/sa+sk 1")
-	first.want(t, 200, map[string]any{"token_type": "Bearer", "expires_in": 1800.0})
+	first.want(t, 200, attrs{"token_type": "Bearer", "expires_in": 1800.0})
 	get(first.json["access_token"]).want(t, 200, nil)
 	bad := get("nonsense")
 	bad.want(t, 401, nil)
 	equal(t, "challenge to a bearer", bad.header.Get("WWW-Authenticate"), "")
 
-	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).want(t, 401, map[string]any{"error": "invalid_client"})
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).want(t, 401, attrs{"error": "invalid_client"})
 	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", "token=unknown")).want(t, 200, nil)
 	get(first.json["access_token"]).want(t, 200, nil)
 	revoked := url.Values{"token": {first.json["access_token"].(string)}}.Encode()

@@ -11,7 +11,8 @@ import (
 
 // clusterBody asks the cluster API for a cluster; more are further attributes, each with its comma.
 func clusterBody(name, provider, size, more string) string {
-	return fmt.Sprintf(`{"name": %q, %s "clusterType": "REPLICASET", "replicationSpecs": [{"zoneName": "Zone 1", "regionConfigs": [{
+	return fmt.Sprintf(`{"name": %q, %s "clusterType": "REPLICASET",
+		"replicationSpecs": [{"zoneName": "Zone 1", "regionConfigs": [{
 		"providerName": %q, "backingProviderName": "AWS", "regionName": "US_EAST_1", "priority": 7,
 		"electableSpecs": {"instanceSize": %q, "nodeCount": 3}}]}]}`, name, more, provider, size)
 }
@@ -35,7 +36,7 @@ func TestFreeCluster(t *testing.T) {
 	b := setup(t, atlassim.DefaultConfig())
 	body := clusterBody("free", "TENANT", "M0", "")
 	made := b.clusterAPI("POST", "", "2023-02-01", body)
-	made.want(t, 201, map[string]any{"stateName": "CREATING", "diskSizeGB": 0.5})
+	made.want(t, 201, attrs{"stateName": "CREATING", "diskSizeGB": 0.5})
 	equal(t, "Deprecation", made.header.Get("Deprecation"), "Mon, 5 Aug 2024 00:00:00 GMT")
 	if _, has := made.json["tags"]; has {
 		t.Error("a create without tags is answered with tags")
@@ -47,16 +48,17 @@ func TestFreeCluster(t *testing.T) {
 
 	b.clock.Advance(8 * time.Second)
 	ready := b.clusterAPI("GET", "/free", "2024-08-05", "")
-	ready.want(t, 200, map[string]any{"stateName": "IDLE", "tags": []any{}, "effectiveDatabaseEdition": "CORE"})
+	ready.want(t, 200, attrs{"stateName": "IDLE", "tags": []any{}, "effectiveDatabaseEdition": "CORE"})
 	equal(t, "strings of an M0 that is IDLE", keys(ready.json["connectionStrings"]), "standardSrv")
 	b.clock.Advance(2 * time.Second)
-	equal(t, "strings later", keys(b.clusterAPI("GET", "/free", "2024-08-05", "").json["connectionStrings"]), "standard standardSrv")
+	equal(t, "strings later", keys(b.clusterAPI("GET", "/free", "2024-08-05", "").json["connectionStrings"]),
+		"standard standardSrv")
 
-	b.clusterAPI("DELETE", "/free", "2023-02-01", "").want(t, 202, map[string]any{})
-	b.clusterAPI("DELETE", "/free", "2023-02-01", "").want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
-	b.clusterAPI("POST", "", "2024-10-23", body).want(t, 400, map[string]any{"errorCode": "DUPLICATE_CLUSTER_NAME"})
+	b.clusterAPI("DELETE", "/free", "2023-02-01", "").want(t, 202, attrs{})
+	b.clusterAPI("DELETE", "/free", "2023-02-01", "").wantCode(t, 400, "ATLAS_GENERAL_ERROR")
+	b.clusterAPI("POST", "", "2024-10-23", body).wantCode(t, 400, "DUPLICATE_CLUSTER_NAME")
 	b.clock.Advance(25 * time.Second)
-	b.clusterAPI("GET", "/free", "2024-08-05", "").want(t, 200, map[string]any{"stateName": "DELETING"})
+	b.clusterAPI("GET", "/free", "2024-08-05", "").want(t, 200, attrs{"stateName": "DELETING"})
 	b.clock.Advance(time.Second)
 	b.clusterAPI("GET", "/free", "2024-08-05", "").want(t, 404, nil)
 	b.clusterAPI("POST", "", "2024-10-23", body).want(t, 201, nil)
@@ -67,9 +69,9 @@ func TestDedicatedCluster(t *testing.T) {
 	b := setup(t, atlassim.DefaultConfig())
 	b.clusterAPI("POST", "", "2024-10-23", clusterBody("orders", "AWS", "M10",
 		`"tags": [{"key": "team", "value": "orders"}], "backupEnabled": true, "terminationProtectionEnabled": true,`)).
-		want(t, 201, map[string]any{"stateName": "CREATING", "tags": tags("team", "orders"), "backupEnabled": true})
+		want(t, 201, attrs{"stateName": "CREATING", "tags": tags("team", "orders"), "backupEnabled": true})
 	b.clock.Advance(10 * time.Minute)
-	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, map[string]any{"stateName": "IDLE"})
+	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "IDLE"})
 
 	b.clusterAPI("DELETE", "/orders", "2023-02-01", "").
 		wantError(t, 400, "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
@@ -79,19 +81,19 @@ func TestDedicatedCluster(t *testing.T) {
 
 	// The answer to every PATCH is UPDATING; what is left out stays.
 	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"terminationProtectionEnabled": false}`).
-		want(t, 200, map[string]any{"stateName": "UPDATING", "terminationProtectionEnabled": false, "tags": tags("team", "orders")})
-	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, map[string]any{"stateName": "UPDATING"})
+		want(t, 200, attrs{"stateName": "UPDATING", "terminationProtectionEnabled": false, "tags": tags("team", "orders")})
+	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "UPDATING"})
 	b.clock.Advance(10 * time.Second)
-	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, map[string]any{"stateName": "IDLE"})
+	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "IDLE"})
 
-	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"paused": true}`).want(t, 200, map[string]any{"paused": true})
+	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"paused": true}`).want(t, 200, attrs{"paused": true})
 	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"tags": []}`).
-		want(t, 409, map[string]any{"errorCode": "CANNOT_UPDATE_PAUSED_CLUSTER", "parameters": []any{"orders"}})
-	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"paused": false, "tags": []}`).want(t, 200, map[string]any{"tags": []any{}})
+		want(t, 409, attrs{"errorCode": "CANNOT_UPDATE_PAUSED_CLUSTER", "parameters": []any{"orders"}})
+	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"paused": false, "tags": []}`).want(t, 200, attrs{"tags": []any{}})
 
-	b.clusterAPI("DELETE", "/orders?retainBackups=false", "2023-02-01", "").want(t, 202, map[string]any{})
+	b.clusterAPI("DELETE", "/orders?retainBackups=false", "2023-02-01", "").want(t, 202, attrs{})
 	b.clock.Advance(5*time.Minute - time.Second)
-	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, map[string]any{"stateName": "DELETING"})
+	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "DELETING"})
 	b.clock.Advance(time.Second)
 	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 404, nil)
 	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{}`).want(t, 404, nil)
@@ -113,7 +115,7 @@ func TestClusterRequestIsValidated(t *testing.T) {
 		{"bad tag", clusterBody("orders", "AWS", "M10", `"tags": [{"key": "a/b", "value": "c"}],`), "INVALID_ATTRIBUTE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b.clusterAPI("POST", "", "2024-10-23", test.body).want(t, 400, map[string]any{"errorCode": test.code})
+			b.clusterAPI("POST", "", "2024-10-23", test.body).wantCode(t, 400, test.code)
 		})
 	}
 	equal(t, "clusters", len(b.sim.Clusters()), 0)
@@ -128,8 +130,9 @@ func TestShapesOfClusters(t *testing.T) {
 
 	newest := b.clusterAPI("GET", "/orders", "2024-08-05", "")
 	equal(t, "2024-08-05", keys(spec(newest)), "id regionConfigs zoneId zoneName")
-	equal(t, "region", keys(spec(newest)["regionConfigs"].([]any)[0]), "analyticsSpecs autoScaling effectiveAnalyticsSpecs "+
-		"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs regionName")
+	equal(t, "region", keys(spec(newest)["regionConfigs"].([]any)[0]),
+		"analyticsSpecs autoScaling effectiveAnalyticsSpecs "+
+			"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs regionName")
 	older := b.clusterAPI("GET", "/orders", "2023-02-01", "")
 	equal(t, "2023-02-01", keys(spec(older)), "id numShards regionConfigs zoneId zoneName")
 	equal(t, "diskSizeGB", older.json["diskSizeGB"], 40.0)
@@ -139,7 +142,7 @@ func TestShapesOfClusters(t *testing.T) {
 	equal(t, "v1.0's RateLimit-Limit", oldest.header.Get("RateLimit-Limit"), "")
 	equal(t, "mongoURI", strings.HasPrefix(oldest.json["mongoURI"].(string), "mongodb://"), true)
 
-	b.clusterAPI("PATCH", "/orders", "2024-10-23", newest.raw).want(t, 200, map[string]any{"stateName": "UPDATING"})
+	b.clusterAPI("PATCH", "/orders", "2024-10-23", newest.raw).want(t, 200, attrs{"stateName": "UPDATING"})
 }
 
 func TestWhatElseClientsAsk(t *testing.T) {
@@ -149,19 +152,22 @@ func TestWhatElseClientsAsk(t *testing.T) {
 	b.create("flex").want(t, 201, nil)
 
 	args := "/orders/processArgs"
-	b.clusterAPI("GET", args, "2024-08-05", "").want(t, 200, map[string]any{"javascriptEnabled": true, "minimumEnabledTlsProtocol": "TLS1_2"})
-	b.clusterAPI("PATCH", args, "2024-08-05", `{"javascriptEnabled": false}`).want(t, 200, map[string]any{"javascriptEnabled": false})
-	b.clusterAPI("GET", args, "2024-08-05", "").want(t, 200, map[string]any{"javascriptEnabled": false})
-	b.clusterAPI("PATCH", args, "2024-08-05", `null`).want(t, 400, map[string]any{"errorCode": "MALFORMED_JSON"})
-	b.clusterAPI("GET", "/flex/processArgs", "2024-08-05", "").want(t, 400, map[string]any{"errorCode": "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"})
-	b.clusterAPI("GET", "/orders/status", "2023-01-01", "").want(t, 200, map[string]any{"changeStatus": "APPLIED"})
-	b.clusterAPI("GET", "/orders/autoScalingConfiguration", "2024-08-05", "").want(t, 200, map[string]any{"autoScalingMode": "CLUSTER_WIDE_SCALING"})
+	b.clusterAPI("GET", args, "2024-08-05", "").want(t, 200, attrs{"javascriptEnabled": true,
+		"minimumEnabledTlsProtocol": "TLS1_2"})
+	b.clusterAPI("PATCH", args, "2024-08-05", `{"javascriptEnabled": false}`).want(t, 200,
+		attrs{"javascriptEnabled": false})
+	b.clusterAPI("GET", args, "2024-08-05", "").want(t, 200, attrs{"javascriptEnabled": false})
+	b.clusterAPI("PATCH", args, "2024-08-05", `null`).wantCode(t, 400, "MALFORMED_JSON")
+	b.clusterAPI("GET", "/flex/processArgs", "2024-08-05", "").wantCode(t, 400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API")
+	b.clusterAPI("GET", "/orders/status", "2023-01-01", "").want(t, 200, attrs{"changeStatus": "APPLIED"})
+	b.clusterAPI("GET", "/orders/autoScalingConfiguration", "2024-08-05", "").want(t, 200,
+		attrs{"autoScalingMode": "CLUSTER_WIDE_SCALING"})
 	equal(t, "clouds", b.clusterAPI("GET", "/provider/regions", "2023-01-01", "").json["totalCount"], 3.0)
 	one := b.clusterAPI("GET", "/provider/regions?providers=GCP", "2023-01-01", "")
 	equal(t, "one cloud", one.json["totalCount"], 1.0)
-	b.do("GET", root, "").want(t, 200, map[string]any{"id": group, "clusterCount": 2.0})
-	b.do("GET", root+"/containers?providerName=AWS", "").want(t, 200, map[string]any{"results": []any{}, "totalCount": 0.0})
-	b.do("GET", root+"/nothing", "").want(t, 404, map[string]any{"errorCode": "RESOURCE_NOT_FOUND"})
+	b.do("GET", root, "").want(t, 200, attrs{"id": group, "clusterCount": 2.0})
+	b.do("GET", root+"/containers?providerName=AWS", "").want(t, 200, attrs{"results": []any{}, "totalCount": 0.0})
+	b.do("GET", root+"/nothing", "").wantCode(t, 404, "RESOURCE_NOT_FOUND")
 	b.do("POST", root+"/clusters/orders/status", "{}").want(t, 405, nil)
 }
 
@@ -170,13 +176,13 @@ func TestEnvelopeAndPretty(t *testing.T) {
 	b := setup(t, atlassim.Config{})
 	b.create("orders").want(t, 201, nil)
 	one := b.do("GET", flexs+"/orders?envelope=true", "")
-	one.want(t, 200, map[string]any{"status": 200.0})
+	one.want(t, 200, attrs{"status": 200.0})
 	equal(t, "content", one.json["content"].(map[string]any)["name"], any("orders"))
-	b.do("GET", flexs+"?envelope=true", "").want(t, 200, map[string]any{"status": 200.0, "totalCount": 1.0})
+	b.do("GET", flexs+"?envelope=true", "").want(t, 200, attrs{"status": 200.0, "totalCount": 1.0})
 	gone := b.do("GET", flexs+"/nobody?envelope=true", "")
-	gone.want(t, 200, map[string]any{"status": 404.0})
+	gone.want(t, 200, attrs{"status": 404.0})
 	equal(t, "content", gone.json["content"].(map[string]any)["errorCode"], any("CLUSTER_NOT_FOUND"))
-	b.do("DELETE", flexs+"/orders?envelope=true", "").want(t, 200, map[string]any{"status": 204.0, "content": map[string]any{}})
+	b.do("DELETE", flexs+"/orders?envelope=true", "").want(t, 200, attrs{"status": 204.0, "content": attrs{}})
 	pretty := b.do("GET", root+"?pretty=true", "")
 	if !strings.HasPrefix(pretty.raw, "{\n  \"") {
 		t.Errorf("not spread over lines: %s", pretty.raw)

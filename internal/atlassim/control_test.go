@@ -10,8 +10,9 @@ import (
 
 func TestControl(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", TokenTTL: minute, DeleteSharedFor: minute})
-	b.do("GET", "/sim/healthz", "").want(t, 200, map[string]any{"status": "ok"})
+	b := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "mdb_sa_sk_1", TokenTTL: minute,
+		DeleteSharedFor: minute})
+	b.do("GET", "/sim/healthz", "").want(t, 200, attrs{"status": "ok"})
 	equal(t, "empty ledger", b.do("GET", "/sim/ledger", "").raw, "[]\n")
 
 	b.do("POST", "/sim/shared", `{"groupId": "`+group+`", "name": "orders"}`).want(t, 204, nil)
@@ -71,7 +72,8 @@ func TestConfigJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "durations", []atlassim.Duration{cfg.CreateFor, cfg.DeleteFor, cfg.Faults[0].Hang}, []atlassim.Duration{3 * second, minute, 2 * second})
+	equal(t, "durations", []atlassim.Duration{cfg.CreateFor, cfg.DeleteFor, cfg.Faults[0].Hang},
+		[]atlassim.Duration{3 * second, minute, 2 * second})
 	b := setup(t, cfg)
 	equal(t, "seeded", b.sim.Clusters()[0].Name, "orders")
 	for _, bad := range []string{`{"creatFor": "3s"}`, `{"createFor": 3}`, `{"faults": [{"kin": "lost"}]}`} {
@@ -84,7 +86,8 @@ func TestConfigJSON(t *testing.T) {
 func TestNewNamesEveryMistake(t *testing.T) {
 	t.Parallel()
 	_, err := atlassim.New(atlassim.Config{PublicKey: "a", ClientSecret: "b", RateLimit: -1, Groups: []string{"x"},
-		RetiredVersions: []string{"y"}, Faults: []atlassim.Fault{{Kind: "explode", Times: -1}}, Shared: []atlassim.SharedCluster{{}}})
+		RetiredVersions: []string{"y"}, Faults: []atlassim.Fault{{Kind: "explode", Times: -1}},
+		Shared: []atlassim.SharedCluster{{}}})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -106,7 +109,8 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	}{
 		{atlassim.Config{CreateFor: -second}, "createFor: -1s must not be negative"},
 		{atlassim.Config{TokensPerMinute: -1}, "tokensPerMinute: -1 must not be negative"},
-		{atlassim.Config{ClientID: "id", ClientSecret: "s"}, "tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"},
+		{atlassim.Config{ClientID: "id", ClientSecret: "s"},
+			"tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"},
 		{atlassim.Config{RateLimit: 1}, "refillPerMinute: 0 never fills the bucket of rateLimit again"},
 	} {
 		if _, err := atlassim.New(test.config); err == nil || err.Error() != test.want {

@@ -41,14 +41,16 @@ func TestFaultKinds(t *testing.T) {
 		effect bool
 		status int // in the ledger
 	}{
-		"status":           {atlassim.Fault{Kind: "status"}, is(503, "UNEXPECTED_ERROR"), false, 503},
-		"status, after":    {atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true}, is(500, `"reason":"Oops"`), true, 500},
-		"html":             {atlassim.Fault{Kind: "html"}, is(502, "<h1>502 Bad Gateway</h1>"), false, 502},
-		"html, after":      {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
-		"reset":            {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
-		"lost":             {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
-		"hang, over":       {atlassim.Fault{Kind: "hang", Hang: second / 1000}, is(201, "CREATING"), true, 201},
-		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true}, is(201, "CREATING"), true, 201},
+		"status": {atlassim.Fault{Kind: "status"}, is(503, "UNEXPECTED_ERROR"), false, 503},
+		"status, after": {atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true},
+			is(500, `"reason":"Oops"`), true, 500},
+		"html":        {atlassim.Fault{Kind: "html"}, is(502, "<h1>502 Bad Gateway</h1>"), false, 502},
+		"html, after": {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
+		"reset":       {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
+		"lost":        {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
+		"hang, over":  {atlassim.Fault{Kind: "hang", Hang: second / 1000}, is(201, "CREATING"), true, 201},
+		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true}, is(201, "CREATING"), true,
+			201},
 		"truncate":         {atlassim.Fault{Kind: "truncate"}, fails(io.ErrUnexpectedEOF), true, 201},
 		"truncate, before": {atlassim.Fault{Kind: "truncate", BeforeEffect: true}, fails(io.ErrUnexpectedEOF), false, 200},
 		"oversize":         {atlassim.Fault{Kind: "oversize"}, is(200, strings.Repeat("x", 5<<20)), false, 200},
@@ -132,8 +134,10 @@ func TestFaultMatching(t *testing.T) {
 		}
 		return out
 	}
-	b.sim.AddFault(atlassim.Fault{Method: "GET", Path: `flexClusters/[a-z]+$`, Skip: 1, Times: 2, Kind: "status", Status: 429,
-		ErrorCode: "RATE_LIMITED", Detail: "Slow down.", Parameters: []any{"a", 1}, RetryAfter: "7", Header: http.Header{"x-extra": {"1"}}})
+	b.sim.AddFault(atlassim.Fault{Method: "GET", Path: `flexClusters/[a-z]+$`, Skip: 1, Times: 2, Kind: "status",
+		Status:    429,
+		ErrorCode: "RATE_LIMITED", Detail: "Slow down.", Parameters: []any{"a", 1}, RetryAfter: "7",
+		Header: http.Header{"x-extra": {"1"}}})
 	b.do("GET", flexs, "").want(t, 200, nil) // another path
 	b.do("PATCH", flexs+"/orders", `{}`).want(t, 200, nil)
 	equal(t, "skip 1, times 2", statuses(4), []int{200, 429, 429, 200})
@@ -166,7 +170,8 @@ func TestProbabilityIsReproducible(t *testing.T) {
 // A request that only fetches a digest challenge does not use a fault up.
 func TestFaultsSpareChallenges(t *testing.T) {
 	t.Parallel()
-	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret", Faults: []atlassim.Fault{{Kind: "lost", Times: 1}}})
+	b := setup(t, atlassim.Config{PublicKey: "abcdefgh", PrivateKey: "s3cret",
+		Faults: []atlassim.Fault{{Kind: "lost", Times: 1}}})
 	nonce := b.nonce(b.create("orders"))
 	r := b.request("POST", flexs, flexVersion, flexBody("orders"))
 	digest(r, "abcdefgh", "s3cret", nonce, "00000001")
@@ -219,14 +224,16 @@ func TestFaultValidate(t *testing.T) {
 		want  string
 	}{
 		{atlassim.Fault{}, `kind: "" ` + kinds},
-		{atlassim.Fault{Kind: "explode", Skip: -1}, `kind: "explode" ` + kinds + "\nskip, times and hang must not be negative"},
+		{atlassim.Fault{Kind: "explode", Skip: -1}, `kind: "explode" ` + kinds +
+			"\nskip, times and hang must not be negative"},
 		{atlassim.Fault{Kind: "lost", Path: "("}, "path: error parsing regexp: missing closing ): `(`"},
 		{atlassim.Fault{Kind: "lost", Times: -1}, "skip, times and hang must not be negative"},
 		{atlassim.Fault{Kind: "lost", Probability: 2}, "probability: 2 is not between 0 and 1"},
 		{atlassim.Fault{Kind: "rewrite"}, "set: the kind rewrite needs the attributes to set"},
 		{atlassim.Fault{Kind: "status", Status: 99}, "status: 99 is not between 200 and 599"},
 		{atlassim.Fault{Kind: "lost", BeforeEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
-		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
+		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true},
+			"beforeEffect: contradicts afterEffect or the kind lost"},
 	} {
 		if err := test.fault.Validate(); err == nil || err.Error() != test.want {
 			t.Errorf("%+v: got %v, want %s", test.fault, err, test.want)

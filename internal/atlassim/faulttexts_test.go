@@ -24,7 +24,7 @@ func TestFaultUnauthorized(t *testing.T) {
 	}
 	nonce := b.nonce(b.create("orders"))
 	refused := signed("POST", flexBody("orders"), nonce, 1)
-	refused.want(t, 401, map[string]any{"errorCode": "UNEXPECTED_ERROR"})
+	refused.wantCode(t, 401, "UNEXPECTED_ERROR")
 	equal(t, "stale", strings.HasSuffix(refused.header.Get("WWW-Authenticate"), "stale=true"), true)
 	equal(t, "clusters", len(b.sim.Clusters()), 0)
 	signed("POST", flexBody("orders"), b.nonce(refused), 1).want(t, 201, nil)
@@ -51,7 +51,8 @@ func TestFaultBadText(t *testing.T) {
 	open := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: "badText"}}})
 	got := open.create("orders")
 	equal(t, "status", got.status, 503)
-	for what, text := range map[string]string{"token": token.raw, "body": got.raw, "header": got.header.Get("X-Error-Code")} {
+	for what, text := range map[string]string{"token": token.raw, "body": got.raw,
+		"header": got.header.Get("X-Error-Code")} {
 		if utf8.ValidString(text) {
 			t.Errorf("%s is UTF-8: %q", what, text)
 		}
@@ -88,10 +89,11 @@ func TestFaultsThatChangeTheBody(t *testing.T) {
 		fault atlassim.Fault
 		want  string // in the answer to a create
 	}{
-		"an empty object":  {atlassim.Fault{Kind: "body", Body: "{}"}, "{}"},
-		"null":             {atlassim.Fault{Kind: "body", Body: "null"}, "null"},
-		"no createDate":    {atlassim.Fault{Kind: "rewrite", Set: map[string]any{"createDate": ""}}, `"createDate":""`},
-		"another timezone": {atlassim.Fault{Kind: "rewrite", Set: map[string]any{"createDate": "2026-09-01T12:00:00+0000"}}, `"createDate":"2026-09-01T12:00:00+0000"`},
+		"an empty object": {atlassim.Fault{Kind: "body", Body: "{}"}, "{}"},
+		"null":            {atlassim.Fault{Kind: "body", Body: "null"}, "null"},
+		"no createDate":   {atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": ""}}, `"createDate":""`},
+		"another timezone": {atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": "2026-09-01T12:00:00+0000"}},
+			`"createDate":"2026-09-01T12:00:00+0000"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,7 +107,7 @@ func TestFaultsThatChangeTheBody(t *testing.T) {
 			if test.fault.Kind == "rewrite" {
 				listed := b.do("GET", flexs, "").json["results"].([]any)[0].(map[string]any)
 				equal(t, "createDate in a list", listed["createDate"], test.fault.Set["createDate"])
-				b.do("GET", flexs+"/nobody", "").want(t, 404, map[string]any{"errorCode": "CLUSTER_NOT_FOUND"})
+				b.do("GET", flexs+"/nobody", "").wantCode(t, 404, "CLUSTER_NOT_FOUND")
 			}
 		})
 	}
@@ -114,8 +116,8 @@ func TestFaultsThatChangeTheBody(t *testing.T) {
 func TestFaultRewriteOfAToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{ClientID: "id", ClientSecret: "secret", TokenTTL: minute, Faults: []atlassim.Fault{
-		{Kind: "rewrite", Path: "oauth/token", Set: map[string]any{"expires_in": 3599.7}}}})
-	b.token("id", "secret").want(t, 200, map[string]any{"expires_in": 3599.7, "token_type": "Bearer"})
+		{Kind: "rewrite", Path: "oauth/token", Set: attrs{"expires_in": 3599.7}}}})
+	b.token("id", "secret").want(t, 200, attrs{"expires_in": 3599.7, "token_type": "Bearer"})
 }
 
 // A gateway that drops the query answers every page with the first.
@@ -136,7 +138,8 @@ func TestFaultDropQuery(t *testing.T) {
 	b.sim.AddFault(atlassim.Fault{Kind: "dropQuery"})
 	equal(t, "with it", names(), "c0 c1 c2 ")
 	entry := b.sim.Ledger()[4]
-	equal(t, "ledger", []any{entry.Fault, entry.Query, entry.Status}, []any{atlassim.FaultDropQuery, strings.TrimPrefix(query, "?"), 200})
+	equal(t, "ledger", []any{entry.Fault, entry.Query, entry.Status},
+		[]any{atlassim.FaultDropQuery, strings.TrimPrefix(query, "?"), 200})
 }
 
 // One look among others is refused, with Atlas's own words.
@@ -166,11 +169,12 @@ func TestRefusedLook(t *testing.T) {
 func TestNewFaultsByControl(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{})
-	b.do("POST", "/sim/faults", `[{"kind": "rewrite", "set": {"createDate": ""}, "times": 1}, {"kind": "body", "body": "null", "times": 1}]`).want(t, 204, nil)
-	b.create("orders").want(t, 201, map[string]any{"createDate": ""})
+	b.do("POST", "/sim/faults", `[{"kind": "rewrite", "set": {"createDate": ""}, "times": 1},
+		{"kind": "body", "body": "null", "times": 1}]`).want(t, 204, nil)
+	b.create("orders").want(t, 201, attrs{"createDate": ""})
 	equal(t, "the second", b.do("GET", flexs, "").raw, "null")
 	b.do("POST", "/sim/faults", `[{"kind": "rewrite"}]`).
-		want(t, 400, map[string]any{"error": "set: the kind rewrite needs the attributes to set"})
+		want(t, 400, attrs{"error": "set: the kind rewrite needs the attributes to set"})
 	if err := (atlassim.Fault{Kind: "dropQuery"}).Validate(); err != nil {
 		t.Error(err)
 	}

@@ -13,9 +13,11 @@ func TestFlexLife(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{CreateFor: 8 * second, DeleteFor: 5 * second})
 	made := b.create("Orders")
-	made.want(t, 201, map[string]any{"stateName": "CREATING", "name": "Orders", "groupId": group, "clusterType": "REPLICASET",
-		"createDate": "2026-09-01T12:00:00Z", "terminationProtectionEnabled": false, "tags": tags("team", "orders"), "versionReleaseSystem": "LTS",
-		"providerSettings": map[string]any{"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": "US_EAST_1"}})
+	made.want(t, 201, attrs{"stateName": "CREATING", "name": "Orders", "groupId": group, "clusterType": "REPLICASET",
+		"createDate": "2026-09-01T12:00:00Z", "terminationProtectionEnabled": false, "tags": tags("team", "orders"),
+		"versionReleaseSystem": "LTS",
+		"providerSettings": attrs{"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX",
+			"regionName": "US_EAST_1"}})
 	srv := made.json["connectionStrings"].(map[string]any)
 	if s, _ := srv["standardSrv"].(string); len(srv) != 1 || !strings.HasPrefix(s, "mongodb+srv://orders.") {
 		t.Errorf("connectionStrings after a create: %v", srv)
@@ -23,12 +25,13 @@ func TestFlexLife(t *testing.T) {
 	get := func() *reply { return b.do("GET", flexs+"/Orders", "") }
 
 	b.clock.Advance(7 * time.Second)
-	get().want(t, 200, map[string]any{"stateName": "CREATING", "id": made.json["id"], "tags": tags("team", "orders"),
+	get().want(t, 200, attrs{"stateName": "CREATING", "id": made.json["id"], "tags": tags("team", "orders"),
 		"connectionStrings": made.json["connectionStrings"]})
 	b.clock.Advance(time.Second)
 	ready := get()
-	ready.want(t, 200, map[string]any{"stateName": "IDLE", "createDate": "2026-09-01T12:00:00Z"})
-	if s, _ := ready.json["connectionStrings"].(map[string]any)["standard"].(string); !strings.HasPrefix(s, "mongodb://") || !strings.Contains(s, "/?ssl=true&authSource=admin&replicaSet=") {
+	ready.want(t, 200, attrs{"stateName": "IDLE", "createDate": "2026-09-01T12:00:00Z"})
+	if s, _ := ready.json["connectionStrings"].(map[string]any)["standard"].(string); !strings.HasPrefix(s,
+		"mongodb://") || !strings.Contains(s, "/?ssl=true&authSource=admin&replicaSet=") {
 		t.Errorf("connectionStrings.standard of an IDLE cluster: %q", s)
 	}
 
@@ -36,7 +39,7 @@ func TestFlexLife(t *testing.T) {
 	gone.want(t, 204, nil)
 	equal(t, "body", gone.raw, "")
 	equal(t, "Content-Type", gone.header.Get("Content-Type"), "application/vnd.atlas.2024-11-13+json;charset=utf-8")
-	get().want(t, 200, map[string]any{"stateName": "DELETING"})
+	get().want(t, 200, attrs{"stateName": "DELETING"})
 	b.do("DELETE", flexs+"/Orders", "").wantError(t, 400, "ATLAS_GENERAL_ERROR",
 		"Reason: Cluster already requested to be deleted.", "Cluster already requested to be deleted")
 	b.clock.Advance(5 * time.Second)
@@ -81,15 +84,16 @@ func TestSlowAppearances(t *testing.T) {
 	b.clock.Advance(time.Second)
 	b.do("GET", flexs+"/orders", "").want(t, 404, nil)
 	equal(t, "hidden from the list", b.do("GET", flexs, "").json["totalCount"], 0.0)
-	b.create("orders").want(t, 400, map[string]any{"errorCode": "DUPLICATE_CLUSTER_NAME"})
+	b.create("orders").wantCode(t, 400, "DUPLICATE_CLUSTER_NAME")
 	for _, step := range []struct {
 		after    time.Duration
 		state    string
 		standard bool
-	}{{time.Second, "CREATING", false}, {8 * time.Second, "REPAIRING", false}, {5 * time.Second, "IDLE", false}, {3 * time.Second, "IDLE", true}} {
+	}{{time.Second, "CREATING", false}, {8 * time.Second, "REPAIRING", false}, {5 * time.Second, "IDLE", false},
+		{3 * time.Second, "IDLE", true}} {
 		b.clock.Advance(step.after)
 		r := b.do("GET", flexs+"/orders", "")
-		r.want(t, 200, map[string]any{"stateName": step.state})
+		r.want(t, 200, attrs{"stateName": step.state})
 		equal(t, "standard while "+step.state, standard(r), step.standard)
 	}
 }
@@ -97,7 +101,7 @@ func TestSlowAppearances(t *testing.T) {
 func TestNoStringsYet(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{CreateFor: 8 * second, NoStringsYet: true})
-	b.create("orders").want(t, 201, map[string]any{"connectionStrings": map[string]any{}})
+	b.create("orders").want(t, 201, attrs{"connectionStrings": attrs{}})
 	b.clock.Advance(8 * time.Second)
 	if conn := b.do("GET", flexs+"/orders", "").json["connectionStrings"].(map[string]any); len(conn) != 2 {
 		t.Errorf("when IDLE: %v", conn)
@@ -110,15 +114,16 @@ func TestPatchAndProtection(t *testing.T) {
 	b.create("orders").want(t, 201, nil)
 	path := flexs + "/orders"
 	b.do("PATCH", path, `{"terminationProtectionEnabled": true}`).
-		want(t, 200, map[string]any{"terminationProtectionEnabled": true, "tags": tags("team", "orders")})
+		want(t, 200, attrs{"terminationProtectionEnabled": true, "tags": tags("team", "orders")})
 	b.do("DELETE", path, "").wantError(t, 400, "ATLAS_GENERAL_ERROR",
 		"Reason: Cannot terminate a cluster when termination protection is enabled.",
 		"Cannot terminate a cluster when termination protection is enabled")
 	b.do("PATCH", path, `{"tags": [], "terminationProtectionEnabled": false}`).
-		want(t, 200, map[string]any{"terminationProtectionEnabled": false, "tags": []any{}})
-	b.do("PATCH", path, `{"name": "other"}`).wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute name specified.", "name")
+		want(t, 200, attrs{"terminationProtectionEnabled": false, "tags": []any{}})
+	b.do("PATCH", path, `{"name": "other"}`).wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute name specified.",
+		"name")
 	b.do("DELETE", path, "").want(t, 204, nil)
-	b.do("PATCH", path, `{"tags": []}`).want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
+	b.do("PATCH", path, `{"tags": []}`).wantCode(t, 400, "ATLAS_GENERAL_ERROR")
 }
 
 func TestIgnoredDeletes(t *testing.T) {
@@ -127,7 +132,7 @@ func TestIgnoredDeletes(t *testing.T) {
 	b.create("orders").want(t, 201, nil)
 	for _, state := range []string{"IDLE", "DELETING"} {
 		b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
-		b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": state})
+		b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": state})
 	}
 	equal(t, "deletes with an effect", b.sim.Count(atlassim.Deleted), 1)
 }
@@ -135,7 +140,8 @@ func TestIgnoredDeletes(t *testing.T) {
 func TestSomebodyElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{DeleteFor: 5 * second, PublicKey: "abcdefgh", PrivateKey: "s3cret"})
-	q := atlassim.FlexRequest{Name: "orders", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "GCP", RegionName: "CENTRAL_US"}}
+	q := atlassim.FlexRequest{Name: "orders", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "GCP",
+		RegionName: "CENTRAL_US"}}
 	if err := b.sim.CreateFlex(group, q); err != nil {
 		t.Fatal(err)
 	}
@@ -169,16 +175,16 @@ func TestTagsGoInDeleting(t *testing.T) {
 	b.clock.Advance(8 * time.Second)
 	get := func() *reply { return b.do("GET", flexs+"/orders", "") }
 	before := get()
-	before.want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("team", "orders")})
+	before.want(t, 200, attrs{"stateName": "IDLE", "tags": tags("team", "orders")})
 	b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
-	get().want(t, 200, map[string]any{"stateName": "DELETING", "tags": []any{}, "id": before.json["id"],
+	get().want(t, 200, attrs{"stateName": "DELETING", "tags": []any{}, "id": before.json["id"],
 		"connectionStrings": before.json["connectionStrings"]})
 	listed := b.do("GET", flexs, "").json["results"].([]any)[0].(map[string]any)
 	equal(t, "tags in the list", listed["tags"], any([]any{}))
 	equal(t, "tags in the snapshot", b.sim.Clusters()[0].Tags, []atlassim.Tag{{Key: "team", Value: "orders"}})
-	b.create("orders").want(t, 400, map[string]any{"errorCode": "DUPLICATE_CLUSTER_NAME"})
+	b.create("orders").wantCode(t, 400, "DUPLICATE_CLUSTER_NAME")
 	b.clock.Advance(29 * time.Second)
-	get().want(t, 200, map[string]any{"stateName": "DELETING"})
+	get().want(t, 200, attrs{"stateName": "DELETING"})
 	b.clock.Advance(time.Second)
 	get().want(t, 404, nil)
 }
@@ -189,10 +195,10 @@ func TestDeletingShowsLate(t *testing.T) {
 	b := setup(t, atlassim.Config{CreateFor: minute, DeletingAfter: 2 * second, DeleteFor: 30 * second})
 	b.create("orders").want(t, 201, nil)
 	b.do("DELETE", flexs+"/orders", "").want(t, 204, nil)
-	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "CREATING", "tags": tags("team", "orders")})
-	b.do("DELETE", flexs+"/orders", "").want(t, 400, map[string]any{"errorCode": "ATLAS_GENERAL_ERROR"})
+	b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": "CREATING", "tags": tags("team", "orders")})
+	b.do("DELETE", flexs+"/orders", "").wantCode(t, 400, "ATLAS_GENERAL_ERROR")
 	b.clock.Advance(2 * time.Second)
-	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "DELETING", "tags": []any{}})
+	b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": "DELETING", "tags": []any{}})
 	b.clock.Advance(28 * time.Second)
 	b.do("GET", flexs+"/orders", "").want(t, 404, nil)
 }
@@ -202,7 +208,7 @@ func TestCreateTakesReadOnlyAttributes(t *testing.T) {
 	b := setup(t, atlassim.Config{})
 	made := b.do("POST", flexs, `{"name": "orders", "links": [], "providerSettings": {"backingProviderName": "AWS",
 		"regionName": "US_EAST_1", "providerName": "FLEX", "diskSizeGB": 7}}`)
-	made.want(t, 201, map[string]any{"providerSettings": map[string]any{"backingProviderName": "AWS", "diskSizeGB": 5.0,
+	made.want(t, 201, attrs{"providerSettings": attrs{"backingProviderName": "AWS", "diskSizeGB": 5.0,
 		"providerName": "FLEX", "regionName": "US_EAST_1"}})
 	if _, has := made.json["tags"]; has {
 		t.Error("a create without tags is answered with tags")
@@ -215,10 +221,10 @@ func TestPatchTakesATime(t *testing.T) {
 	b := setup(t, atlassim.Config{UpdateFor: second})
 	b.create("orders").want(t, 201, nil)
 	b.do("PATCH", flexs+"/orders", `{"tags": [{"key": "a", "value": "b"}]}`).
-		want(t, 200, map[string]any{"stateName": "UPDATING", "tags": tags("a", "b")})
-	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "UPDATING"})
+		want(t, 200, attrs{"stateName": "UPDATING", "tags": tags("a", "b")})
+	b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": "UPDATING"})
 	b.clock.Advance(time.Second)
-	b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": "IDLE", "tags": tags("a", "b")})
+	b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": "IDLE", "tags": tags("a", "b")})
 }
 
 // The states of a cluster's first minute, with every period that can be set.
@@ -226,10 +232,10 @@ func TestStatesBeforeAndAfterIdle(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{CreateFor: 10 * second, UpdatingFor: 10 * second, RepairingFor: 10 * second,
 		UpdatingAgainAfter: 10 * second, UpdatingAgainFor: 10 * second})
-	b.create("orders").want(t, 201, map[string]any{"stateName": "CREATING"})
+	b.create("orders").want(t, 201, attrs{"stateName": "CREATING"})
 	for _, state := range []string{"UPDATING", "REPAIRING", "IDLE", "UPDATING", "IDLE"} {
 		b.clock.Advance(10 * time.Second)
-		b.do("GET", flexs+"/orders", "").want(t, 200, map[string]any{"stateName": state})
+		b.do("GET", flexs+"/orders", "").want(t, 200, attrs{"stateName": state})
 	}
 }
 
@@ -261,12 +267,12 @@ func TestTags(t *testing.T) {
 	} {
 		r := patch(fmt.Sprintf(`{"tags": [{"key": %q, "value": %q}]}`, test.key, test.value))
 		if test.refused == "" {
-			r.want(t, 200, map[string]any{"tags": tags(test.key, test.value)})
+			r.want(t, 200, attrs{"tags": tags(test.key, test.value)})
 			continue
 		}
 		r.wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute "+test.refused+" specified.", test.refused)
 	}
-	patch(`{"tags": [{"key": " k ", "value": "v "}]}`).want(t, 200, map[string]any{"tags": tags("k", "v")})
+	patch(`{"tags": [{"key": " k ", "value": "v "}]}`).want(t, 200, attrs{"tags": tags("k", "v")})
 }
 
 // An unknown region has another answer on each cloud; on GCP it is a 500 that never passes.

@@ -16,7 +16,8 @@ import (
 // read makes the request that a server would read from a connection; nil where
 // net/http itself would refuse it.
 func read(method, target, accept, contentType, authorization, body string) *http.Request {
-	raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: atlas-sim\r\nAccept: %s\r\nContent-Type: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
+	raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: atlas-sim\r\nAccept: %s\r\n"+
+		"Content-Type: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
 		method, target, accept, contentType, authorization, len(body), body)
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 	if err != nil {
@@ -32,16 +33,35 @@ func FuzzRequest(f *testing.F) {
 	const media = "application/vnd.atlas.2024-11-13+json"
 	for _, s := range []struct{ method, target, body string }{
 		{"POST", flexs, flexBody("orders")}, {"GET", flexs + "?pageNum=2&itemsPerPage=500&includeCount=false", ""},
-		{"GET", flexs + "/present", ""}, {"PATCH", flexs + "/present", `{"tags":[{"key":"k","value":"v"}]}`}, {"DELETE", flexs + "/present", ""},
+		{"GET", flexs + "/present", ""}, {"PATCH", flexs + "/present", `{"tags":[{"key":"k","value":"v"}]}`},
+		{"DELETE", flexs + "/present", ""},
 		{"GET", root + "/clusters/shared", ""}, {"GET", root + "/serverless/shared", ""},
-		{"POST", root + "/clusters/tenantUpgradeToServerless", `{"name":"shared","providerSettings":{"backingProviderName":"AWS","providerName":"SERVERLESS","regionName":"US_EAST_1"}}`},
-		{"POST", root + "/clusters/tenantUpgrade", `{"name":"shared","providerSettings":{"backingProviderName":"AWS","providerName":"FLEX","instanceSizeName":"FLEX","regionName":"US_EAST_1"}}`},
-		{"POST", root + "/flexClusters:tenantUpgrade", `{"name":"present","clusterType":"REPLICASET","replicationSpecs":[{"regionConfigs":[{"providerName":"AWS","regionName":"US_EAST_1","priority":7,"electableSpecs":{"instanceSize":"M10","nodeCount":3}}]}]}`},
+		{"POST", root + "/clusters/tenantUpgradeToServerless",
+			strings.Replace(toServerless, `"orders"`, `"shared"`, 1)},
+		{"POST", root + "/clusters/tenantUpgrade",
+			strings.Replace(toFlex, `"orders"`, `"shared"`, 1)},
+		{"POST", root + "/flexClusters:tenantUpgrade",
+			strings.Replace(toM10, `"orders"`, `"present"`, 1)},
+		{"POST", root + "/clusters", clusterBody("m0", "TENANT", "M0", "")},
+		{"POST", root + "/clusters", clusterBody("m10", "AWS", "M10", `"tags": [{"key": "k", "value": "v"}],`)},
+		{"PATCH", root + "/clusters/shared", `{"tags":[],"terminationProtectionEnabled":true}`},
+		{"DELETE", root + "/clusters/shared", ""}, {"GET", root + "/clusters/nobody?envelope=true&pretty=true", ""},
+		{"GET", root + "/clusters?envelope=true", ""}, {"GET", root + "/clusters/provider/regions?providers=AWS", ""},
+		{"PATCH", root + "/clusters/shared/processArgs", `{"javascriptEnabled":false,"x":[{}]}`},
+		{"GET", root + "/clusters/shared/status", ""}, {"GET", root + "/clusters/shared/autoScalingConfiguration", ""},
+		{"GET", root + "/containers", ""}, {"GET", root, ""},
+		{"GET", "/api/atlas/v1.0/groups/" + group + "/clusters/shared", ""},
+		{"POST", "/api/atlas/v1.0/groups/" + group + "/clusters/tenantUpgrade", strings.Replace(toFlex, "orders", "shared", 1)},
+		{"POST", "/api/oauth/revoke", "token=x"},
 		{"GET", "/api/atlas/v2", ""}, {"POST", "/api/oauth/token", "grant_type=client_credentials"},
-		{"POST", "/sim/faults", `[{"kind":"hang","path":"(","hang":"1s"}]`}, {"POST", "/sim/shared", `{"groupId":"` + group + `","name":"b"}`},
-		{"POST", "/sim/flex", `{"groupId":"` + group + `","cluster":` + flexBody("c") + `}`}, {"DELETE", "/sim/clusters/" + group + "/present", ""},
-		{"POST", "/sim/state", `{"groupId":"` + group + `","name":"present","state":"REPAIRING"}`}, {"GET", "/sim/ledger", ""},
-		{"GET", flexs + "/%2e%2e%2fx%00", ""}, {"GET", "//sim/../api/atlas/v2", ""}, {"OPTIONS", "*", ""}, {"GET", "http://elsewhere" + flexs, ""},
+		{"POST", "/sim/faults", `[{"kind":"hang","path":"(","hang":"1s"}]`},
+		{"POST", "/sim/shared", `{"groupId":"` + group + `","name":"b"}`},
+		{"POST", "/sim/flex", `{"groupId":"` + group + `","cluster":` + flexBody("c") + `}`},
+		{"DELETE", "/sim/clusters/" + group + "/present", ""},
+		{"POST", "/sim/state", `{"groupId":"` + group + `","name":"present","state":"REPAIRING"}`},
+		{"GET", "/sim/ledger", ""},
+		{"GET", flexs + "/%2e%2e%2fx%00", ""}, {"GET", "//sim/../api/atlas/v2", ""}, {"OPTIONS", "*", ""},
+		{"GET", "http://elsewhere" + flexs, ""},
 		{"POST", flexs, `{"name":` + strings.Repeat("[", 10001)}, {"POST", flexs, `{"name":"a"}{}`}, {"POST", flexs, "null"},
 	} {
 		f.Add(s.method, s.target, media, media, "", s.body)
@@ -64,7 +84,8 @@ func FuzzRequest(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := sim.CreateFlex(group, atlassim.FlexRequest{Name: "present", ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}); err != nil {
+			if err := sim.CreateFlex(group, atlassim.FlexRequest{Name: "present",
+				ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}); err != nil {
 				t.Fatal(err)
 			}
 			before := fmt.Sprint(sim.Clusters())
@@ -90,15 +111,16 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 		t.Fatalf("answered %d, in the ledger: %+v", w.Code, ledger)
 	}
 	e, after := ledger[0], fmt.Sprint(sim.Clusters())
-	// An update may set what was set before.
+	// An update may set what was set before, and an envelope hides the status.
 	if e.Effect != atlassim.Updated && (e.Effect == atlassim.NoEffect) != (before == after) {
 		t.Errorf("effect %q, but before\n%s\nafter\n%s", e.Effect, before, after)
 	}
 	if e.Effect != atlassim.NoEffect && (w.Code < 200 || w.Code > 299) {
 		t.Errorf("answered %d with the effect %q", w.Code, e.Effect)
 	}
-	token := e.Path == "/api/oauth/token"
-	if locked && (e.Authenticated || e.Effect != atlassim.NoEffect || w.Code < 400 || !token && w.Code != http.StatusUnauthorized) {
+	token := e.Path == "/api/oauth/token" || e.Path == "/api/oauth/revoke"
+	if locked && (e.Authenticated || e.Effect != atlassim.NoEffect || w.Code < 400 ||
+		!token && w.Code != http.StatusUnauthorized) {
 		t.Errorf("without a credential: %+v", e)
 	}
 	if w.Body.Len() == 0 && w.Code == http.StatusNoContent {
@@ -106,6 +128,9 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 	}
 	var said struct {
 		ErrorCode string `json:"errorCode"`
+		Content   struct {
+			ErrorCode string `json:"errorCode"`
+		} `json:"content"` // in an envelope
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil {
 		t.Fatalf("answered %d %q: %v", w.Code, w.Body, err)
@@ -113,7 +138,7 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 	if !token && (w.Code >= 400) != (said.ErrorCode != "") {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
-	if h := w.Header().Get("X-Error-Code"); h != "" && h != said.ErrorCode {
+	if h := w.Header().Get("X-Error-Code"); h != "" && h != said.ErrorCode && h != said.Content.ErrorCode {
 		t.Errorf("X-Error-Code %q with the body %s", h, w.Body)
 	}
 }

@@ -52,8 +52,12 @@ func setup(t *testing.T, cfg atlassim.Config) *fixture {
 	sim, url := atlassimtest.Start(t, cfg)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &fixture{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	return &fixture{t: t, sim: sim, url: url, clock: clock, http: &http.Client{Transport: transport,
+		Timeout: 5 * time.Second}}
 }
+
+// attrs are attributes of a JSON object.
+type attrs = map[string]any
 
 // reply is an answer, read to its end.
 type reply struct {
@@ -117,7 +121,7 @@ func flexBody(name string) string {
 // wantError asserts a whole Atlas error answer.
 func (r *reply) wantError(t *testing.T, status int, code, detail string, params ...any) {
 	t.Helper()
-	want := map[string]any{"detail": detail, "error": float64(status), "errorCode": code,
+	want := attrs{"detail": detail, "error": float64(status), "errorCode": code,
 		"parameters": nil, "reason": http.StatusText(status)}
 	if len(params) > 0 {
 		want["parameters"] = params
@@ -143,6 +147,12 @@ func (r *reply) want(t *testing.T, status int, attributes map[string]any) {
 	}
 }
 
+// wantCode asserts the status and Atlas's errorCode.
+func (r *reply) wantCode(t *testing.T, status int, code string) {
+	t.Helper()
+	r.want(t, status, attrs{"errorCode": code})
+}
+
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
@@ -153,7 +163,7 @@ func equal(t *testing.T, what string, got, want any) {
 func tags(pairs ...string) []any {
 	out := []any{}
 	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, map[string]any{"key": pairs[i], "value": pairs[i+1]})
+		out = append(out, attrs{"key": pairs[i], "value": pairs[i+1]})
 	}
 	return out
 }

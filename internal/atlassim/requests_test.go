@@ -31,7 +31,8 @@ func TestVersions(t *testing.T) {
 	} {
 		r := b.send(b.request("GET", root+c.path, c.asked, ""))
 		r.want(t, 200, nil)
-		equal(t, c.path+" asked as "+c.asked, r.header.Get("Content-Type"), "application/vnd.atlas."+c.served+"+json;charset=utf-8")
+		equal(t, c.path+" asked as "+c.asked, r.header.Get("Content-Type"),
+			"application/vnd.atlas."+c.served+"+json;charset=utf-8")
 		equal(t, "Deprecation", r.header.Get("Deprecation"), c.deprecation)
 		equal(t, "Sunset", r.header.Get("Sunset"), c.sunset)
 	}
@@ -53,7 +54,8 @@ func TestContentType(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{})
 	for contentType, status := range map[string]int{
-		"application/json": 400, "application/vnd.atlas.2025-01-01+json;charset=utf-8": 400, // 400: the body is bad, the type is not
+		// 400: the body is bad, the type is not.
+		"application/json": 400, "application/vnd.atlas.2025-01-01+json;charset=utf-8": 400,
 		"application/vnd.atlas.2020-01-01+json": 406, "text/plain": 415, "": 415,
 	} {
 		r := b.request("POST", flexs, flexVersion, "{")
@@ -65,8 +67,10 @@ func TestContentType(t *testing.T) {
 func TestSystemStatusAndUnknownPaths(t *testing.T) {
 	t.Parallel()
 	b := setup(t, atlassim.Config{})
-	b.send(b.request("GET", "/api/atlas/v2", oldVersion, "")).want(t, 200, map[string]any{"appName": "MongoDB Atlas", "throttling": false})
-	b.do("GET", root+"/teams", "").wantError(t, 404, "RESOURCE_NOT_FOUND", "Cannot find resource "+root+"/teams.", root+"/teams")
+	b.send(b.request("GET", "/api/atlas/v2", oldVersion, "")).want(t, 200,
+		attrs{"appName": "MongoDB Atlas", "throttling": false})
+	b.do("GET", root+"/teams", "").wantError(t, 404, "RESOURCE_NOT_FOUND", "Cannot find resource "+root+"/teams.",
+		root+"/teams")
 	b.do("GET", flexs+"/a/b", "").want(t, 404, nil)
 	b.do("PUT", flexs, "").wantError(t, 405, "UNEXPECTED_ERROR", "Method not allowed.")
 }
@@ -87,21 +91,37 @@ func TestCreateIsValidated(t *testing.T) {
 		{"{", "MALFORMED_JSON", "Received JSON is malformed.", nil},
 		{"", "MALFORMED_JSON", "Received JSON is malformed.", nil},
 		{flexBody("a") + "{}", "MALFORMED_JSON", "Received JSON is malformed.", nil},
-		{`{"name": 5}`, "INVALID_JSON_ATTRIBUTE", "Received JSON for the name attribute does not match expected format.", []any{"name"}},
+		{`{"name": 5}`, "INVALID_JSON_ATTRIBUTE", "Received JSON for the name attribute does not match expected format.",
+			[]any{"name"}},
 		{`{"nom": "x"}`, "INVALID_ATTRIBUTE", "Invalid attribute nom specified.", []any{"nom"}},
 		{`{}`, "MISSING_ATTRIBUTE", "The required attribute name was not specified.", []any{"name"}},
-		{`{"name": "a"}`, "MISSING_ATTRIBUTE", "The required attribute providerSettings was not specified.", []any{"providerSettings"}},
-		{place(``), "MISSING_ATTRIBUTE", "The required attribute backingProviderName was not specified.", []any{"backingProviderName"}},
-		{place(`"backingProviderName": "AWS"`), "MISSING_ATTRIBUTE", "The required attribute regionName was not specified.", []any{"regionName"}},
-		{place(`"backingProviderName": "AWS", "regionName": ""`), "INVALID_REGION", "No region  exists for provider AWS.", []any{"", "AWS"}},
-		{place(`"backingProviderName": "ACME", "regionName": "US_EAST_1"`), "INVALID_PROVIDER", "No provider ACME exists.", []any{"ACME"}},
-		{flexBody("not a name"), "CLUSTER_NAME_INVALID", "The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, and hyphens.", []any{"not a name"}},
-		{flexBody("-dash"), "CLUSTER_NAME_INVALID", "The cluster name -dash is invalid. The name can only contain ASCII letters, numbers, and hyphens.", []any{"-dash"}},
-		{flexBody(long), "CLUSTER_NAME_TOO_LONG", "Cluster name " + long + " is limited to 64 characters.", []any{long, 64.0}},
-		{flexBody(dash), "CLUSTER_NAME_PREFIX_INVALID", `Cluster name "` + dash + `" is invalid. Atlas truncates cluster names to 23 characters which results in an invalid hostname due to a trailing "-" in the generated cluster name prefix "abcdefghijklmnopqrstuv-".`, []any{dash, 23.0, "abcdefghijklmnopqrstuv-"}},
-		{flexBody(twin), "DUPLICATE_CLUSTER_NAME_PREFIX", "Cluster name " + twin + " cannot have same first 23 characters as another cluster name in same group.", []any{twin, 23.0}},
-		{strings.Replace(flexBody("a"), `"team"`, `""`, 1), "INVALID_ATTRIBUTE", "Invalid attribute tags.key specified.", []any{"tags.key"}},
-		{strings.Replace(flexBody("a"), `"value": "orders"`, fmt.Sprintf(`"value": %q`, strings.Repeat("v", 256)), 1), "INVALID_ATTRIBUTE", "Invalid attribute tags.value specified.", []any{"tags.value"}},
+		{`{"name": "a"}`, "MISSING_ATTRIBUTE", "The required attribute providerSettings was not specified.",
+			[]any{"providerSettings"}},
+		{place(``), "MISSING_ATTRIBUTE", "The required attribute backingProviderName was not specified.",
+			[]any{"backingProviderName"}},
+		{place(`"backingProviderName": "AWS"`), "MISSING_ATTRIBUTE", "The required attribute regionName was not specified.",
+			[]any{"regionName"}},
+		{place(`"backingProviderName": "AWS", "regionName": ""`), "INVALID_REGION", "No region  exists for provider AWS.",
+			[]any{"", "AWS"}},
+		{place(`"backingProviderName": "ACME", "regionName": "US_EAST_1"`), "INVALID_PROVIDER", "No provider ACME exists.",
+			[]any{"ACME"}},
+		{flexBody("not a name"), "CLUSTER_NAME_INVALID",
+			"The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, and hyphens.",
+			[]any{"not a name"}},
+		{flexBody("-dash"), "CLUSTER_NAME_INVALID",
+			"The cluster name -dash is invalid. The name can only contain ASCII letters, numbers, and hyphens.", []any{"-dash"}},
+		{flexBody(long), "CLUSTER_NAME_TOO_LONG", "Cluster name " + long + " is limited to 64 characters.",
+			[]any{long, 64.0}},
+		{flexBody(dash), "CLUSTER_NAME_PREFIX_INVALID", `Cluster name "` + dash +
+			`" is invalid. Atlas truncates cluster names to 23 characters which results in an invalid ` +
+			`hostname due to a trailing "-" in the generated cluster name prefix "abcdefghijklmnopqrstuv-".`,
+			[]any{dash, 23.0, "abcdefghijklmnopqrstuv-"}},
+		{flexBody(twin), "DUPLICATE_CLUSTER_NAME_PREFIX", "Cluster name " + twin +
+			" cannot have same first 23 characters as another cluster name in same group.", []any{twin, 23.0}},
+		{strings.Replace(flexBody("a"), `"team"`, `""`, 1), "INVALID_ATTRIBUTE", "Invalid attribute tags.key specified.",
+			[]any{"tags.key"}},
+		{strings.Replace(flexBody("a"), `"value": "orders"`, fmt.Sprintf(`"value": %q`, strings.Repeat("v", 256)), 1),
+			"INVALID_ATTRIBUTE", "Invalid attribute tags.value specified.", []any{"tags.value"}},
 	} {
 		r := b.request("POST", flexs, flexVersion, c.body)
 		r.Header.Set("Content-Type", "application/json")
@@ -178,7 +198,9 @@ func TestPaging(t *testing.T) {
 	self := b.do("GET", flexs+"?itemsPerPage=2", "").json["links"].([]any)[0].(map[string]any)["href"]
 	equal(t, "self", self, b.url+flexs+"?includeCount=true&pageNum=1&itemsPerPage=2")
 
-	for query, name := range map[string]string{"itemsPerPage=501": "itemsPerPage", "itemsPerPage=0": "itemsPerPage", "pageNum=0": "pageNum", "includeCount=x": "includeCount"} {
-		b.do("GET", flexs+"?"+query, "").wantError(t, 400, "INVALID_QUERY_PARAMETER", "Invalid query parameter "+name+" specified.", name)
+	for query, name := range map[string]string{"itemsPerPage=501": "itemsPerPage", "itemsPerPage=0": "itemsPerPage",
+		"pageNum=0": "pageNum", "includeCount=x": "includeCount"} {
+		b.do("GET", flexs+"?"+query, "").wantError(t, 400, "INVALID_QUERY_PARAMETER",
+			"Invalid query parameter "+name+" specified.", name)
 	}
 }
