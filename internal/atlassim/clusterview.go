@@ -65,8 +65,8 @@ func (c *call) clusterLinks(key clusterKey) []any {
 // description renders a ClusterDescription20240805.
 func (c *call) description(v view) map[string]any {
 	out := c.common(v)
-	effective := v.regionConfig()
-	asked := v.regionConfig()
+	effective := v.region()
+	asked := v.region()
 	if v.kind == DEDICATED {
 		out["advancedConfiguration"] = map[string]any{
 			"customOpensslCipherConfigTls12": []any{}, "customOpensslCipherConfigTls13": []any{},
@@ -104,7 +104,8 @@ func (v view) replicationSpecs(regionConfig map[string]any) []any {
 	}}
 }
 
-func (v view) regionConfig() map[string]any {
+// region is a CloudRegionConfig.
+func (v view) region() map[string]any {
 	if v.kind != DEDICATED { // a tenant: M0, or what it is on its way to
 		return map[string]any{
 			"electableSpecs": map[string]any{
@@ -153,7 +154,7 @@ func (v view) disk() float64 {
 // description15 renders an AdvancedClusterDescription, the shape of version 2023-02-01.
 func (c *call) description15(v view) map[string]any {
 	out := c.common(v)
-	region := v.regionConfig()
+	region := v.region()
 	for _, specs := range []string{"electableSpecs", "analyticsSpecs", "readOnlySpecs"} {
 		if m, has := region[specs].(map[string]any); has {
 			delete(m, "diskSizeGB") // one size for the cluster, below

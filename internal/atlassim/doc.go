@@ -1,5 +1,6 @@
-// Package atlassim is a stand-in for the part of the MongoDB Atlas Admin API that provisions Flex clusters and
-// upgrades shared-tier clusters. It is an [http.Handler], used by the project's tests and by cmd/atlas-sim.
+// Package atlassim is a stand-in for the part of the MongoDB Atlas Admin API that creates, changes, upgrades and
+// deletes clusters: Flex, shared-tier (M0), dedicated and serverless. It is an [http.Handler], used by the project's
+// tests and by cmd/atlas-sim.
 //
 // It shares no code with the Atlas client, so that each checks the other. Field names, error codes, error texts and
 // headers are those of Atlas. Each has one of these sources, named where it is used:

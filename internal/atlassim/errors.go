@@ -161,6 +161,7 @@ func errGeneral(reason string) *apiError {
 	return failf(400, "ATLAS_GENERAL_ERROR", "Reason: %s.", reason)
 }
 
+// From public runs for a Flex cluster; that the cluster API answers the same is assumed.
 func errDeleting() *apiError { return errGeneral("Cluster already requested to be deleted") }
 
 // A protected Flex cluster is refused by a general error whose text names termination protection (public runs); the

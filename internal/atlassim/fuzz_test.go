@@ -111,7 +111,7 @@ func checkAnswer(t *testing.T, sim *atlassim.Server, w *httptest.ResponseRecorde
 		t.Fatalf("answered %d, in the ledger: %+v", w.Code, ledger)
 	}
 	e, after := ledger[0], fmt.Sprint(sim.Clusters())
-	// An update may set what was set before, and an envelope hides the status.
+	// An update may set what was set before.
 	if e.Effect != atlassim.Updated && (e.Effect == atlassim.NoEffect) != (before == after) {
 		t.Errorf("effect %q, but before\n%s\nafter\n%s", e.Effect, before, after)
 	}

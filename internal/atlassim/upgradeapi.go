@@ -183,17 +183,15 @@ func (c *call) upgradeToDedicated() (*answer, *apiError) {
 	if !dedicatedSize(in.ReplicationSpecs[0].RegionConfigs[0].ElectableSpecs.InstanceSize) {
 		return nil, errInvalid("instanceSize")
 	}
-	var wanted settings
-	if err := in.apply(&wanted); err != nil {
-		return nil, err
-	}
 	c.name = in.Name
 	found, second, err := c.upgradable(FLEX, SHARED)
 	if err != nil {
 		return second, err
 	}
-	wanted = found.settings
-	_ = in.apply(&wanted) // checked above
+	wanted := found.settings
+	if err := in.apply(&wanted); err != nil {
+		return nil, err
+	}
 	before := c.s.viewLocked(found)
 	before.state = updating
 	c.startUpgrade(found, DEDICATED, wanted)
