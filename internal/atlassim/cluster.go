@@ -141,20 +141,25 @@ func (s *Server) findLocked(group, name string) *cluster {
 	return nil
 }
 
-// visible is findLocked for the API: right after a create there is nothing to see. A GET uses one of the reads up
-// that show an upgrading cluster as it was.
+// visible is findLocked for the API: right after a create there is nothing to see.
 func (c *call) visible() *cluster {
 	found := c.s.findLocked(c.group, c.name)
 	if found == nil || c.now.Before(found.hiddenUntil) {
 		return nil
 	}
-	if u := found.upgrade; u != nil {
+	c.countStaleRead(found)
+	return found
+}
+
+// countStaleRead decides whether this request shows an upgrading cluster as it was. A read, of one cluster or of a
+// list, uses up one of those that do.
+func (c *call) countStaleRead(of *cluster) {
+	if u := of.upgrade; u != nil {
 		u.staleNow = c.r.Method == "GET" && u.staleReads > 0
 		if u.staleNow {
 			u.staleReads--
 		}
 	}
-	return found
 }
 
 // addLocked makes a cluster. The caller has checked the request.

@@ -73,7 +73,8 @@ type Config struct {
 	UpgradeFor Duration `json:"upgradeFor,omitempty"`
 	// StaleIdleFor is how long after an upgrade POST a GET still shows the cluster IDLE as it was before.
 	StaleIdleFor Duration `json:"staleIdleFor,omitempty"`
-	// StaleIdleReads is how many GETs after an upgrade POST still do. Default 2 (public runs).
+	// StaleIdleReads is how many reads after an upgrade POST, of one cluster or of a list, still do. Default 2
+	// (public runs).
 	StaleIdleReads int `json:"staleIdleReads,omitempty"`
 
 	// DeleteFor is how long it takes until a deleted Flex cluster is gone. Default 30s (recorded: 25 to 47 s).

@@ -26,6 +26,7 @@ func (c *call) page(render func(*cluster) any, size, page int, count bool) map[s
 	all := []any{}
 	for _, x := range c.s.clusters {
 		if x.key.group == c.group && !c.now.Before(x.hiddenUntil) {
+			c.countStaleRead(x)
 			if v := render(x); v != nil {
 				all = append(all, v)
 			}

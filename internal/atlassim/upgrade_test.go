@@ -196,9 +196,10 @@ func TestFlexToDedicated(t *testing.T) {
 		"tags": tags("team", "orders"), "terminationProtectionEnabled": false,
 		"providerSettings": attrs{"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX",
 			"regionName": "US_EAST_1"}})
-	for _, state := range []string{"IDLE", "IDLE", "UPDATING"} {
-		flex().want(t, 200, attrs{"stateName": state, "id": oldID})
-	}
+	flex().want(t, 200, attrs{"stateName": "IDLE", "id": oldID})
+	listed := b.do("GET", flexs, "").json["results"].([]any)[0].(attrs)
+	equal(t, "state in a list", listed["stateName"], any("IDLE"))
+	flex().want(t, 200, attrs{"stateName": "UPDATING", "id": oldID})
 	b.clock.Advance(49 * time.Second)
 	flex().want(t, 200, attrs{"stateName": "UPDATING", "id": oldID})
 	b.shared().wantCode(t, 400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API")
