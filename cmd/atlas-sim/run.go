@@ -181,11 +181,11 @@ func parse(args []string, getenv func(string) string) (*options, error) {
 		name  string
 		field *string
 	}{
-		{"MONGODB_ATLAS_PUBLIC_API_KEY", &o.sim.PublicKey},
-		{"MONGODB_ATLAS_PRIVATE_API_KEY", &o.sim.PrivateKey},
-		{"MONGODB_ATLAS_CLIENT_ID", &o.sim.ClientID},
-		{"MONGODB_ATLAS_CLIENT_SECRET", &o.sim.ClientSecret},
-		{"MONGODB_ATLAS_ACCESS_TOKEN", &o.sim.AccessToken},
+		{name: "MONGODB_ATLAS_PUBLIC_API_KEY", field: &o.sim.PublicKey},
+		{name: "MONGODB_ATLAS_PRIVATE_API_KEY", field: &o.sim.PrivateKey},
+		{name: "MONGODB_ATLAS_CLIENT_ID", field: &o.sim.ClientID},
+		{name: "MONGODB_ATLAS_CLIENT_SECRET", field: &o.sim.ClientSecret},
+		{name: "MONGODB_ATLAS_ACCESS_TOKEN", field: &o.sim.AccessToken},
 	} {
 		*v.field = getenv(v.name)
 	}

@@ -176,16 +176,19 @@ func TestMistakes(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"-adr", "x"}, []string{"flag provided but not defined: -adr"}},
-		{[]string{"serve"}, []string{`unexpected argument "serve": everything is a flag`}},
-		{[]string{"-upgrade-for", "soon"}, []string{`invalid value "soon" for flag -upgrade-for: parse error`}},
-		{[]string{"-seed-shared", "orders"}, []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: ` +
-			`shared cluster "": project id "orders" is not 24 hexadecimal digits`}},
-		{[]string{"-config", dir + "/none.json"}, []string{"-config: open " + dir + "/none.json: no such file or directory"}},
-		{[]string{"-config", dir + "/bad.json"}, []string{"-config " + dir + `/bad.json: json: unknown field "creatFor"`}},
-		{[]string{"-config", dir + "/number.json"}, []string{"-config " + dir +
+		{args: []string{"-adr", "x"}, want: []string{"flag provided but not defined: -adr"}},
+		{args: []string{"serve"}, want: []string{`unexpected argument "serve": everything is a flag`}},
+		{args: []string{"-upgrade-for", "soon"}, want: []string{`invalid value "soon" for flag -upgrade-for: parse error`}},
+		{args: []string{"-seed-shared", "orders"},
+			want: []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: ` +
+				`shared cluster "": project id "orders" is not 24 hexadecimal digits`}},
+		{args: []string{"-config", dir + "/none.json"}, want: []string{"-config: open " + dir +
+			"/none.json: no such file or directory"}},
+		{args: []string{"-config", dir + "/bad.json"}, want: []string{"-config " + dir +
+			`/bad.json: json: unknown field "creatFor"`}},
+		{args: []string{"-config", dir + "/number.json"}, want: []string{"-config " + dir +
 			`/number.json: a duration is a string such as "2s", not 3`}},
-		{[]string{"-config", dir + "/two.json"}, []string{"publicKey and privateKey: set both or neither",
+		{args: []string{"-config", dir + "/two.json"}, want: []string{"publicKey and privateKey: set both or neither",
 			"rateLimit: -1 must not be negative"}},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -23,7 +23,8 @@ func (c SharedCluster) withDefaults() SharedCluster {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&c.BackingProviderName, "AWS"}, {&c.RegionName, "US_EAST_1"}, {&c.Tier, "M0"}} {
+	}{{field: &c.BackingProviderName, value: "AWS"}, {field: &c.RegionName, value: "US_EAST_1"},
+		{field: &c.Tier, value: "M0"}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}
@@ -33,7 +34,7 @@ func (c SharedCluster) withDefaults() SharedCluster {
 
 func (c SharedCluster) request() FlexRequest {
 	return FlexRequest{Name: c.Name, Tags: c.Tags, TerminationProtectionEnabled: c.TerminationProtectionEnabled,
-		ProviderSettings: FlexProvider{c.BackingProviderName, c.RegionName}}
+		ProviderSettings: FlexProvider{BackingProviderName: c.BackingProviderName, RegionName: c.RegionName}}
 }
 
 // Validate says what is wrong with a cluster that somebody typed.
@@ -56,7 +57,7 @@ func (s *Server) SeedShared(seed SharedCluster) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seed = seed.withDefaults()
-	key := clusterKey{seed.GroupID, seed.Name}
+	key := clusterKey{group: seed.GroupID, name: seed.Name}
 	s.clusters = slices.DeleteFunc(s.clusters, func(c *cluster) bool { return c.key == key })
 	wanted := seed.request().settings()
 	wanted.tier = seed.Tier
@@ -82,7 +83,7 @@ func (s *Server) CreateFlex(groupID string, q FlexRequest) error {
 	if err != nil {
 		return fmt.Errorf("%s: %s", err.code, err.detail)
 	}
-	s.addLocked(FLEX, clusterKey{groupID, q.Name}, q.settings())
+	s.addLocked(FLEX, clusterKey{group: groupID, name: q.Name}, q.settings())
 	return nil
 }
 

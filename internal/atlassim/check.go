@@ -46,7 +46,7 @@ func (s *Server) checkNameFreeLocked(group, name string) *apiError {
 			return errDuplicatePrefix(name)
 		}
 	}
-	freed, once := s.freed[clusterKey{group, name}]
+	freed, once := s.freed[clusterKey{group: group, name: name}]
 	if once && now.Before(s.cfg.NameHeldFor.after(freed)) {
 		return errNameHeld()
 	}

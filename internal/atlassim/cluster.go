@@ -134,7 +134,7 @@ func (c Config) deleteFor(kind Kind) Duration {
 // findLocked finds a cluster by name, hidden ones included.
 func (s *Server) findLocked(group, name string) *cluster {
 	for _, c := range s.clusters {
-		if c.key == (clusterKey{group, name}) {
+		if c.key == (clusterKey{group: group, name: name}) {
 			return c
 		}
 	}
@@ -183,7 +183,7 @@ func (s *Server) storedTags(tags []Tag) []Tag {
 	tags = slices.Clone(tags)
 	if s.cfg.TrimTags {
 		for i := range tags {
-			tags[i] = Tag{strings.TrimSpace(tags[i].Key), strings.TrimSpace(tags[i].Value)}
+			tags[i] = Tag{Key: strings.TrimSpace(tags[i].Key), Value: strings.TrimSpace(tags[i].Value)}
 		}
 	}
 	return tags

@@ -167,7 +167,7 @@ func (c *call) createCluster() (*answer, *apiError) {
 	}) {
 		return nil, errSecondFree()
 	}
-	made := c.s.addLocked(kind, clusterKey{c.group, in.Name}, wanted)
+	made := c.s.addLocked(kind, clusterKey{group: c.group, name: in.Name}, wanted)
 	out := c.describe(c.s.viewLocked(made))
 	if len(wanted.tags) == 0 {
 		delete(out, "tags") // recorded

@@ -106,13 +106,14 @@ func TestClusterRequestIsValidated(t *testing.T) {
 	for _, test := range []struct {
 		name, body, code string
 	}{
-		{"no specs", `{"name": "orders"}`, "MISSING_ATTRIBUTE"},
-		{"sharded", strings.Replace(m10, "REPLICASET", "SHARDED", 1), "INVALID_ATTRIBUTE"},
-		{"a tenant of another size", clusterBody("orders", "TENANT", "M10", ""), "INVALID_ATTRIBUTE"},
-		{"a dedicated M0", clusterBody("orders", "AWS", "M0", ""), "INVALID_ATTRIBUTE"},
-		{"unknown region", strings.Replace(m10, "US_EAST_1", "MOON_1", 1), "INVALID_REGION"},
-		{"unknown attribute", clusterBody("orders", "AWS", "M10", `"colour": "red",`), "INVALID_ATTRIBUTE"},
-		{"bad tag", clusterBody("orders", "AWS", "M10", `"tags": [{"key": "a/b", "value": "c"}],`), "INVALID_ATTRIBUTE"},
+		{name: "no specs", body: `{"name": "orders"}`, code: "MISSING_ATTRIBUTE"},
+		{name: "sharded", body: strings.Replace(m10, "REPLICASET", "SHARDED", 1), code: "INVALID_ATTRIBUTE"},
+		{name: "a tenant of another size", body: clusterBody("orders", "TENANT", "M10", ""), code: "INVALID_ATTRIBUTE"},
+		{name: "a dedicated M0", body: clusterBody("orders", "AWS", "M0", ""), code: "INVALID_ATTRIBUTE"},
+		{name: "unknown region", body: strings.Replace(m10, "US_EAST_1", "MOON_1", 1), code: "INVALID_REGION"},
+		{name: "unknown attribute", body: clusterBody("orders", "AWS", "M10", `"colour": "red",`), code: "INVALID_ATTRIBUTE"},
+		{name: "bad tag", body: clusterBody("orders", "AWS", "M10", `"tags": [{"key": "a/b", "value": "c"}],`),
+			code: "INVALID_ATTRIBUTE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b.clusterAPI("POST", "", "2024-10-23", test.body).wantCode(t, 400, test.code)

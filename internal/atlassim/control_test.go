@@ -107,11 +107,11 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		config atlassim.Config
 		want   string
 	}{
-		{atlassim.Config{CreateFor: -second}, "createFor: -1s must not be negative"},
-		{atlassim.Config{TokensPerMinute: -1}, "tokensPerMinute: -1 must not be negative"},
-		{atlassim.Config{ClientID: "id", ClientSecret: "s"},
-			"tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"},
-		{atlassim.Config{RateLimit: 1}, "refillPerMinute: 0 never fills the bucket of rateLimit again"},
+		{config: atlassim.Config{CreateFor: -second}, want: "createFor: -1s must not be negative"},
+		{config: atlassim.Config{TokensPerMinute: -1}, want: "tokensPerMinute: -1 must not be negative"},
+		{config: atlassim.Config{ClientID: "id", ClientSecret: "s"},
+			want: "tokenTTL: 0 makes tokens that are never good; DefaultConfig has an hour"},
+		{config: atlassim.Config{RateLimit: 1}, want: "refillPerMinute: 0 never fills the bucket of rateLimit again"},
 	} {
 		if _, err := atlassim.New(test.config); err == nil || err.Error() != test.want {
 			t.Errorf("got %v, want %s", err, test.want)

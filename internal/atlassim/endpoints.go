@@ -41,10 +41,14 @@ var (
 // Dates as Atlas writes them, one digit days included (recorded); those of the serverless endpoints are the x-sunset
 // of the API description (docs), which has no date of deprecation but February 2025.
 var (
-	clusterRetirement = retirement{"Mon, 5 Aug 2024 00:00:00 GMT", "Thu, 1 Jul 2027 00:00:00 GMT", clusterVersion}
-	serverlessRetired = retirement{"Wed, 5 Feb 2025 00:00:00 GMT", "Mon, 18 Jan 2027 00:00:00 GMT", "9999-12-31"}
-	upgradeRetired    = retirement{"Wed, 5 Feb 2025 00:00:00 GMT", "Wed, 5 Feb 2025 00:00:00 GMT", "9999-12-31"}
-	deleteRetirement  = retirement{clusterRetirement.deprecation, clusterRetirement.sunset, v15Version}
+	clusterRetirement = retirement{deprecation: "Mon, 5 Aug 2024 00:00:00 GMT", sunset: "Thu, 1 Jul 2027 00:00:00 GMT",
+		until: clusterVersion}
+	serverlessRetired = retirement{deprecation: "Wed, 5 Feb 2025 00:00:00 GMT", sunset: "Mon, 18 Jan 2027 00:00:00 GMT",
+		until: "9999-12-31"}
+	upgradeRetired = retirement{deprecation: "Wed, 5 Feb 2025 00:00:00 GMT", sunset: "Wed, 5 Feb 2025 00:00:00 GMT",
+		until: "9999-12-31"}
+	deleteRetirement = retirement{deprecation: clusterRetirement.deprecation, sunset: clusterRetirement.sunset,
+		until: v15Version}
 )
 
 var endpoints = []endpoint{

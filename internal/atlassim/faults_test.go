@@ -41,21 +41,28 @@ func TestFaultKinds(t *testing.T) {
 		effect bool
 		status int // in the ledger
 	}{
-		"status": {atlassim.Fault{Kind: "status"}, is(503, "UNEXPECTED_ERROR"), false, 503},
-		"status, after": {atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true},
-			is(500, `"reason":"Oops"`), true, 500},
-		"html":        {atlassim.Fault{Kind: "html"}, is(502, "<h1>502 Bad Gateway</h1>"), false, 502},
-		"html, after": {atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, is(504, "<html>"), true, 504},
-		"reset":       {atlassim.Fault{Kind: "reset"}, fails(syscall.ECONNRESET), false, 0},
-		"lost":        {atlassim.Fault{Kind: "lost"}, fails(syscall.ECONNRESET), true, 0},
-		"hang, over":  {atlassim.Fault{Kind: "hang", Hang: second / 1000}, is(201, "CREATING"), true, 201},
-		"hang after, over": {atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true}, is(201, "CREATING"), true,
-			201},
-		"truncate":         {atlassim.Fault{Kind: "truncate"}, fails(io.ErrUnexpectedEOF), true, 201},
-		"truncate, before": {atlassim.Fault{Kind: "truncate", BeforeEffect: true}, fails(io.ErrUnexpectedEOF), false, 200},
-		"oversize":         {atlassim.Fault{Kind: "oversize"}, is(200, strings.Repeat("x", 5<<20)), false, 200},
-		"garbage":          {atlassim.Fault{Kind: "garbage"}, is(200, "not JSON"), true, 200},
-		"garbage, before":  {atlassim.Fault{Kind: "garbage", BeforeEffect: true}, is(200, "not JSON"), false, 200},
+		"status": {fault: atlassim.Fault{Kind: "status"}, check: is(503, "UNEXPECTED_ERROR"), status: 503},
+		"status, after": {fault: atlassim.Fault{Kind: "status", Status: 500, Reason: "Oops", AfterEffect: true},
+			check: is(500, `"reason":"Oops"`), effect: true, status: 500},
+		"html": {fault: atlassim.Fault{Kind: "html"}, check: is(502, "<h1>502 Bad Gateway</h1>"), status: 502},
+		"html, after": {fault: atlassim.Fault{Kind: "html", Status: 504, AfterEffect: true}, check: is(504, "<html>"),
+			effect: true, status: 504},
+		"reset": {fault: atlassim.Fault{Kind: "reset"}, check: fails(syscall.ECONNRESET), status: 0},
+		"lost":  {fault: atlassim.Fault{Kind: "lost"}, check: fails(syscall.ECONNRESET), effect: true, status: 0},
+		"hang, over": {fault: atlassim.Fault{Kind: "hang", Hang: second / 1000}, check: is(201, "CREATING"), effect: true,
+			status: 201},
+		"hang after, over": {fault: atlassim.Fault{Kind: "hang", Hang: second / 1000, AfterEffect: true},
+			check: is(201, "CREATING"), effect: true,
+			status: 201},
+		"truncate": {fault: atlassim.Fault{Kind: "truncate"}, check: fails(io.ErrUnexpectedEOF), effect: true,
+			status: 201},
+		"truncate, before": {fault: atlassim.Fault{Kind: "truncate", BeforeEffect: true}, check: fails(io.ErrUnexpectedEOF),
+			status: 200},
+		"oversize": {fault: atlassim.Fault{Kind: "oversize"}, check: is(200, strings.Repeat("x", 5<<20)),
+			status: 200},
+		"garbage": {fault: atlassim.Fault{Kind: "garbage"}, check: is(200, "not JSON"), effect: true, status: 200},
+		"garbage, before": {fault: atlassim.Fault{Kind: "garbage", BeforeEffect: true}, check: is(200, "not JSON"),
+			status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,17 +230,18 @@ func TestFaultValidate(t *testing.T) {
 		fault atlassim.Fault
 		want  string
 	}{
-		{atlassim.Fault{}, `kind: "" ` + kinds},
-		{atlassim.Fault{Kind: "explode", Skip: -1}, `kind: "explode" ` + kinds +
+		{fault: atlassim.Fault{}, want: `kind: "" ` + kinds},
+		{fault: atlassim.Fault{Kind: "explode", Skip: -1}, want: `kind: "explode" ` + kinds +
 			"\nskip, times and hang must not be negative"},
-		{atlassim.Fault{Kind: "lost", Path: "("}, "path: error parsing regexp: missing closing ): `(`"},
-		{atlassim.Fault{Kind: "lost", Times: -1}, "skip, times and hang must not be negative"},
-		{atlassim.Fault{Kind: "lost", Probability: 2}, "probability: 2 is not between 0 and 1"},
-		{atlassim.Fault{Kind: "rewrite"}, "set: the kind rewrite needs the attributes to set"},
-		{atlassim.Fault{Kind: "status", Status: 99}, "status: 99 is not between 200 and 599"},
-		{atlassim.Fault{Kind: "lost", BeforeEffect: true}, "beforeEffect: contradicts afterEffect or the kind lost"},
-		{atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true},
-			"beforeEffect: contradicts afterEffect or the kind lost"},
+		{fault: atlassim.Fault{Kind: "lost", Path: "("}, want: "path: error parsing regexp: missing closing ): `(`"},
+		{fault: atlassim.Fault{Kind: "lost", Times: -1}, want: "skip, times and hang must not be negative"},
+		{fault: atlassim.Fault{Kind: "lost", Probability: 2}, want: "probability: 2 is not between 0 and 1"},
+		{fault: atlassim.Fault{Kind: "rewrite"}, want: "set: the kind rewrite needs the attributes to set"},
+		{fault: atlassim.Fault{Kind: "status", Status: 99}, want: "status: 99 is not between 200 and 599"},
+		{fault: atlassim.Fault{Kind: "lost", BeforeEffect: true},
+			want: "beforeEffect: contradicts afterEffect or the kind lost"},
+		{fault: atlassim.Fault{Kind: "html", BeforeEffect: true, AfterEffect: true},
+			want: "beforeEffect: contradicts afterEffect or the kind lost"},
 	} {
 		if err := test.fault.Validate(); err == nil || err.Error() != test.want {
 			t.Errorf("%+v: got %v, want %s", test.fault, err, test.want)

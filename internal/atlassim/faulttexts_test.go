@@ -89,11 +89,11 @@ func TestFaultsThatChangeTheBody(t *testing.T) {
 		fault atlassim.Fault
 		want  string // in the answer to a create
 	}{
-		"an empty object": {atlassim.Fault{Kind: "body", Body: "{}"}, "{}"},
-		"null":            {atlassim.Fault{Kind: "body", Body: "null"}, "null"},
-		"no createDate":   {atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": ""}}, `"createDate":""`},
-		"another timezone": {atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": "2026-09-01T12:00:00+0000"}},
-			`"createDate":"2026-09-01T12:00:00+0000"`},
+		"an empty object": {fault: atlassim.Fault{Kind: "body", Body: "{}"}, want: "{}"},
+		"null":            {fault: atlassim.Fault{Kind: "body", Body: "null"}, want: "null"},
+		"no createDate":   {fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": ""}}, want: `"createDate":""`},
+		"another timezone": {fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": "2026-09-01T12:00:00+0000"}},
+			want: `"createDate":"2026-09-01T12:00:00+0000"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

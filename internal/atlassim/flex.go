@@ -74,14 +74,15 @@ func (c *call) createFlex() (*answer, *apiError) {
 		return nil, err
 	}
 	q := FlexRequest{Name: in.Name, Tags: in.Tags, TerminationProtectionEnabled: in.Protected,
-		ProviderSettings: FlexProvider{*in.ProviderSettings.BackingProviderName, *in.ProviderSettings.RegionName}}
+		ProviderSettings: FlexProvider{BackingProviderName: *in.ProviderSettings.BackingProviderName,
+			RegionName: *in.ProviderSettings.RegionName}}
 	if err := q.check(); err != nil {
 		return nil, err
 	}
 	if err := c.s.checkNameFreeLocked(c.group, q.Name); err != nil {
 		return nil, err
 	}
-	made := c.s.addLocked(FLEX, clusterKey{c.group, q.Name}, q.settings())
+	made := c.s.addLocked(FLEX, clusterKey{group: c.group, name: q.Name}, q.settings())
 	out := c.s.viewLocked(made).flex()
 	if len(q.Tags) == 0 {
 		delete(out, "tags")

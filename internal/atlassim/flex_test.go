@@ -89,8 +89,9 @@ func TestSlowAppearances(t *testing.T) {
 		after    time.Duration
 		state    string
 		standard bool
-	}{{time.Second, "CREATING", false}, {8 * time.Second, "REPAIRING", false}, {5 * time.Second, "IDLE", false},
-		{3 * time.Second, "IDLE", true}} {
+	}{{after: time.Second, state: "CREATING"}, {after: 8 * time.Second, state: "REPAIRING"},
+		{after: 5 * time.Second, state: "IDLE"},
+		{after: 3 * time.Second, state: "IDLE", standard: true}} {
 		b.clock.Advance(step.after)
 		r := b.do("GET", flexs+"/orders", "")
 		r.want(t, 200, attrs{"stateName": step.state})
@@ -254,16 +255,16 @@ func TestTags(t *testing.T) {
 	patch(list(50)).want(t, 200, nil)
 	patch(list(51)).wantError(t, 400, "INVALID_ATTRIBUTE", "Invalid attribute tags specified.", "tags")
 	for _, test := range []struct{ key, value, refused string }{
-		{"a; @_-.+9", "Grün", ""},
-		{strings.Repeat("ü", 255), "v", ""},
-		{strings.Repeat("ü", 256), "v", "tags.key"},
-		{"k", strings.Repeat("v", 256), "tags.value"},
-		{"", "v", "tags.key"},
-		{"k", "", "tags.value"},
-		{"github:company", "v", "tags.key"},
-		{"repo", "company/repo", "tags.value"},
-		{"at", "2026-11-25T11:00:00Z", "tags.value"},
-		{"k", "tab\tstop", "tags.value"},
+		{key: "a; @_-.+9", value: "Grün"},
+		{key: strings.Repeat("ü", 255), value: "v"},
+		{key: strings.Repeat("ü", 256), value: "v", refused: "tags.key"},
+		{key: "k", value: strings.Repeat("v", 256), refused: "tags.value"},
+		{key: "", value: "v", refused: "tags.key"},
+		{key: "k", value: "", refused: "tags.value"},
+		{key: "github:company", value: "v", refused: "tags.key"},
+		{key: "repo", value: "company/repo", refused: "tags.value"},
+		{key: "at", value: "2026-11-25T11:00:00Z", refused: "tags.value"},
+		{key: "k", value: "tab\tstop", refused: "tags.value"},
 	} {
 		r := patch(fmt.Sprintf(`{"tags": [{"key": %q, "value": %q}]}`, test.key, test.value))
 		if test.refused == "" {
@@ -284,10 +285,12 @@ func TestUnknownRegions(t *testing.T) {
 		status                 int
 		params                 []any
 	}{
-		{"AWS", "INVALID_REGION", "No region MOON_1 exists for provider AWS.", 400, []any{"MOON_1", "AWS"}},
-		{"AZURE", "INVALID_ATTRIBUTE", "Invalid attribute regionName specified.", 400, []any{"regionName"}},
-		{"GCP", "UNEXPECTED_ERROR", "Unexpected error.", 500, nil},
-		{"GCP", "UNEXPECTED_ERROR", "Unexpected error.", 500, nil},
+		{provider: "AWS", code: "INVALID_REGION", detail: "No region MOON_1 exists for provider AWS.", status: 400,
+			params: []any{"MOON_1", "AWS"}},
+		{provider: "AZURE", code: "INVALID_ATTRIBUTE", detail: "Invalid attribute regionName specified.", status: 400,
+			params: []any{"regionName"}},
+		{provider: "GCP", code: "UNEXPECTED_ERROR", detail: "Unexpected error.", status: 500},
+		{provider: "GCP", code: "UNEXPECTED_ERROR", detail: "Unexpected error.", status: 500},
 	} {
 		body := strings.NewReplacer("AWS", test.provider, "US_EAST_1", "MOON_1").Replace(flexBody("orders"))
 		b.do("POST", flexs, body).wantError(t, test.status, test.code, test.detail, test.params...)

@@ -22,12 +22,14 @@ func TestVersions(t *testing.T) {
 		path, asked, served string
 		deprecation, sunset string
 	}{
-		{flex, "2024-11-13", "2024-11-13", "", ""},
-		{flex, "2025-06-01", "2024-11-13", "", ""},
-		{m0, "2024-08-05", "2024-08-05", "", ""},
-		{m0, "2026-01-01", "2024-08-05", "", ""},
-		{m0, "2023-01-31", "2023-01-01", "Mon, 5 Aug 2024 00:00:00 GMT", "Thu, 1 Jul 2027 00:00:00 GMT"},
-		{sless, "2025-03-12", "2023-01-01", "Wed, 5 Feb 2025 00:00:00 GMT", "Mon, 18 Jan 2027 00:00:00 GMT"},
+		{path: flex, asked: "2024-11-13", served: "2024-11-13"},
+		{path: flex, asked: "2025-06-01", served: "2024-11-13"},
+		{path: m0, asked: "2024-08-05", served: "2024-08-05"},
+		{path: m0, asked: "2026-01-01", served: "2024-08-05"},
+		{path: m0, asked: "2023-01-31", served: "2023-01-01", deprecation: "Mon, 5 Aug 2024 00:00:00 GMT",
+			sunset: "Thu, 1 Jul 2027 00:00:00 GMT"},
+		{path: sless, asked: "2025-03-12", served: "2023-01-01", deprecation: "Wed, 5 Feb 2025 00:00:00 GMT",
+			sunset: "Mon, 18 Jan 2027 00:00:00 GMT"},
 	} {
 		r := b.send(b.request("GET", root+c.path, c.asked, ""))
 		r.want(t, 200, nil)
@@ -88,40 +90,49 @@ func TestCreateIsValidated(t *testing.T) {
 		body, code, detail string
 		params             []any
 	}{
-		{"{", "MALFORMED_JSON", "Received JSON is malformed.", nil},
-		{"", "MALFORMED_JSON", "Received JSON is malformed.", nil},
-		{flexBody("a") + "{}", "MALFORMED_JSON", "Received JSON is malformed.", nil},
-		{`{"name": 5}`, "INVALID_JSON_ATTRIBUTE", "Received JSON for the name attribute does not match expected format.",
-			[]any{"name"}},
-		{`{"nom": "x"}`, "INVALID_ATTRIBUTE", "Invalid attribute nom specified.", []any{"nom"}},
-		{`{}`, "MISSING_ATTRIBUTE", "The required attribute name was not specified.", []any{"name"}},
-		{`{"name": "a"}`, "MISSING_ATTRIBUTE", "The required attribute providerSettings was not specified.",
-			[]any{"providerSettings"}},
-		{place(``), "MISSING_ATTRIBUTE", "The required attribute backingProviderName was not specified.",
-			[]any{"backingProviderName"}},
-		{place(`"backingProviderName": "AWS"`), "MISSING_ATTRIBUTE", "The required attribute regionName was not specified.",
-			[]any{"regionName"}},
-		{place(`"backingProviderName": "AWS", "regionName": ""`), "INVALID_REGION", "No region  exists for provider AWS.",
-			[]any{"", "AWS"}},
-		{place(`"backingProviderName": "ACME", "regionName": "US_EAST_1"`), "INVALID_PROVIDER", "No provider ACME exists.",
-			[]any{"ACME"}},
-		{flexBody("not a name"), "CLUSTER_NAME_INVALID",
-			"The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, and hyphens.",
-			[]any{"not a name"}},
-		{flexBody("-dash"), "CLUSTER_NAME_INVALID",
-			"The cluster name -dash is invalid. The name can only contain ASCII letters, numbers, and hyphens.", []any{"-dash"}},
-		{flexBody(long), "CLUSTER_NAME_TOO_LONG", "Cluster name " + long + " is limited to 64 characters.",
-			[]any{long, 64.0}},
-		{flexBody(dash), "CLUSTER_NAME_PREFIX_INVALID", `Cluster name "` + dash +
+		{body: "{", code: "MALFORMED_JSON", detail: "Received JSON is malformed."},
+		{body: "", code: "MALFORMED_JSON", detail: "Received JSON is malformed."},
+		{body: flexBody("a") + "{}", code: "MALFORMED_JSON", detail: "Received JSON is malformed."},
+		{body: `{"name": 5}`, code: "INVALID_JSON_ATTRIBUTE",
+			detail: "Received JSON for the name attribute does not match expected format.",
+			params: []any{"name"}},
+		{body: `{"nom": "x"}`, code: "INVALID_ATTRIBUTE", detail: "Invalid attribute nom specified.", params: []any{"nom"}},
+		{body: `{}`, code: "MISSING_ATTRIBUTE", detail: "The required attribute name was not specified.",
+			params: []any{"name"}},
+		{body: `{"name": "a"}`, code: "MISSING_ATTRIBUTE",
+			detail: "The required attribute providerSettings was not specified.",
+			params: []any{"providerSettings"}},
+		{body: place(``), code: "MISSING_ATTRIBUTE", detail: "The required attribute backingProviderName was not specified.",
+			params: []any{"backingProviderName"}},
+		{body: place(`"backingProviderName": "AWS"`), code: "MISSING_ATTRIBUTE",
+			detail: "The required attribute regionName was not specified.",
+			params: []any{"regionName"}},
+		{body: place(`"backingProviderName": "AWS", "regionName": ""`), code: "INVALID_REGION",
+			detail: "No region  exists for provider AWS.",
+			params: []any{"", "AWS"}},
+		{body: place(`"backingProviderName": "ACME", "regionName": "US_EAST_1"`), code: "INVALID_PROVIDER",
+			detail: "No provider ACME exists.",
+			params: []any{"ACME"}},
+		{body: flexBody("not a name"), code: "CLUSTER_NAME_INVALID",
+			detail: "The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, and hyphens.",
+			params: []any{"not a name"}},
+		{body: flexBody("-dash"), code: "CLUSTER_NAME_INVALID",
+			detail: "The cluster name -dash is invalid. The name can only contain ASCII letters, numbers, and hyphens.",
+			params: []any{"-dash"}},
+		{body: flexBody(long), code: "CLUSTER_NAME_TOO_LONG", detail: "Cluster name " + long +
+			" is limited to 64 characters.",
+			params: []any{long, 64.0}},
+		{body: flexBody(dash), code: "CLUSTER_NAME_PREFIX_INVALID", detail: `Cluster name "` + dash +
 			`" is invalid. Atlas truncates cluster names to 23 characters which results in an invalid ` +
 			`hostname due to a trailing "-" in the generated cluster name prefix "abcdefghijklmnopqrstuv-".`,
-			[]any{dash, 23.0, "abcdefghijklmnopqrstuv-"}},
-		{flexBody(twin), "DUPLICATE_CLUSTER_NAME_PREFIX", "Cluster name " + twin +
-			" cannot have same first 23 characters as another cluster name in same group.", []any{twin, 23.0}},
-		{strings.Replace(flexBody("a"), `"team"`, `""`, 1), "INVALID_ATTRIBUTE", "Invalid attribute tags.key specified.",
-			[]any{"tags.key"}},
-		{strings.Replace(flexBody("a"), `"value": "orders"`, fmt.Sprintf(`"value": %q`, strings.Repeat("v", 256)), 1),
-			"INVALID_ATTRIBUTE", "Invalid attribute tags.value specified.", []any{"tags.value"}},
+			params: []any{dash, 23.0, "abcdefghijklmnopqrstuv-"}},
+		{body: flexBody(twin), code: "DUPLICATE_CLUSTER_NAME_PREFIX", detail: "Cluster name " + twin +
+			" cannot have same first 23 characters as another cluster name in same group.", params: []any{twin, 23.0}},
+		{body: strings.Replace(flexBody("a"), `"team"`, `""`, 1), code: "INVALID_ATTRIBUTE",
+			detail: "Invalid attribute tags.key specified.",
+			params: []any{"tags.key"}},
+		{body: strings.Replace(flexBody("a"), `"value": "orders"`, fmt.Sprintf(`"value": %q`, strings.Repeat("v", 256)), 1),
+			code: "INVALID_ATTRIBUTE", detail: "Invalid attribute tags.value specified.", params: []any{"tags.value"}},
 	} {
 		r := b.request("POST", flexs, flexVersion, c.body)
 		r.Header.Set("Content-Type", "application/json")
@@ -186,11 +197,11 @@ func TestPaging(t *testing.T) {
 		query, names, rels string
 		total              any
 	}{
-		{"", "c0c1c2c3c4", "self ", 5.0},
-		{"?itemsPerPage=2", "c0c1", "self next ", 5.0},
-		{"?itemsPerPage=2&pageNum=2", "c2c3", "self previous next ", 5.0},
-		{"?itemsPerPage=2&pageNum=3&includeCount=false", "c4", "self previous ", nil},
-		{"?pageNum=9", "", "self previous ", 5.0},
+		{query: "", names: "c0c1c2c3c4", rels: "self ", total: 5.0},
+		{query: "?itemsPerPage=2", names: "c0c1", rels: "self next ", total: 5.0},
+		{query: "?itemsPerPage=2&pageNum=2", names: "c2c3", rels: "self previous next ", total: 5.0},
+		{query: "?itemsPerPage=2&pageNum=3&includeCount=false", names: "c4", rels: "self previous "},
+		{query: "?pageNum=9", names: "", rels: "self previous ", total: 5.0},
 	} {
 		names, rels, total := page(c.query)
 		equal(t, c.query, []any{names, rels, total}, []any{c.names, c.rels, c.total})

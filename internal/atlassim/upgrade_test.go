@@ -65,11 +65,11 @@ func TestUpgradeToServerless(t *testing.T) {
 		strings any
 		renewed bool
 	}{
-		{10 * time.Second, tags("old", "tag"), conn, false},
-		{5 * time.Minute, []any{}, conn, false},
-		{4 * time.Minute, []any{}, srv, false},
-		{4 * time.Minute, tags("new", "tag"), attrs{}, true},
-		{10 * time.Minute, tags("new", "tag"), conn, true},
+		{after: 10 * time.Second, tags: tags("old", "tag"), strings: conn},
+		{after: 5 * time.Minute, tags: []any{}, strings: conn},
+		{after: 4 * time.Minute, tags: []any{}, strings: srv},
+		{after: 4 * time.Minute, tags: tags("new", "tag"), strings: attrs{}, renewed: true},
+		{after: 10 * time.Minute, tags: tags("new", "tag"), strings: conn, renewed: true},
 	} {
 		b.clock.Advance(step.after)
 		r := b.shared()
@@ -132,18 +132,20 @@ func TestUpgradeIsValidated(t *testing.T) {
 		status         int
 		code           string
 	}{
-		{less, "{", 400, "MALFORMED_JSON"},
-		{less, `{"name": "orders"}`, 400, "MISSING_ATTRIBUTE"},
-		{less, named(toServerless, "nobody"), 404, "CLUSTER_NOT_FOUND"},
-		{less, named(toServerless, "flex"), 400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"},
-		{less, named(toServerless, "broken"), 400, "ATLAS_GENERAL_ERROR"},
-		{less, named(toServerless, "leaving"), 400, "ATLAS_GENERAL_ERROR"},
-		{less, strings.Replace(toServerless, `"SERVERLESS"`, `"FLEX"`, 1), 400, "INVALID_ATTRIBUTE"},
-		{less, strings.Replace(toServerless, `"US_EAST_1"`, `""`, 1), 400, "INVALID_REGION"},
-		{tenant, `{"name": "orders", "providerSettings": {}}`, 400, "MISSING_ATTRIBUTE"},
-		{tenant, strings.Replace(toFlex, `"instanceSizeName": "FLEX"`, `"instanceSizeName": "M0"`, 1), 400,
-			"INVALID_ATTRIBUTE"},
-		{tenant, named(toFlex, "five"), 400, "ATLAS_GENERAL_ERROR"},
+		{endpoint: less, body: "{", status: 400, code: "MALFORMED_JSON"},
+		{endpoint: less, body: `{"name": "orders"}`, status: 400, code: "MISSING_ATTRIBUTE"},
+		{endpoint: less, body: named(toServerless, "nobody"), status: 404, code: "CLUSTER_NOT_FOUND"},
+		{endpoint: less, body: named(toServerless, "flex"), status: 400, code: "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"},
+		{endpoint: less, body: named(toServerless, "broken"), status: 400, code: "ATLAS_GENERAL_ERROR"},
+		{endpoint: less, body: named(toServerless, "leaving"), status: 400, code: "ATLAS_GENERAL_ERROR"},
+		{endpoint: less, body: strings.Replace(toServerless, `"SERVERLESS"`, `"FLEX"`, 1), status: 400,
+			code: "INVALID_ATTRIBUTE"},
+		{endpoint: less, body: strings.Replace(toServerless, `"US_EAST_1"`, `""`, 1), status: 400, code: "INVALID_REGION"},
+		{endpoint: tenant, body: `{"name": "orders", "providerSettings": {}}`, status: 400, code: "MISSING_ATTRIBUTE"},
+		{endpoint: tenant, body: strings.Replace(toFlex, `"instanceSizeName": "FLEX"`, `"instanceSizeName": "M0"`, 1),
+			status: 400,
+			code:   "INVALID_ATTRIBUTE"},
+		{endpoint: tenant, body: named(toFlex, "five"), status: 400, code: "ATLAS_GENERAL_ERROR"},
 	} {
 		b.upgrade(c.endpoint, c.body).wantCode(t, c.status, c.code)
 	}
@@ -294,13 +296,15 @@ func TestFlexToDedicatedIsValidated(t *testing.T) {
 		name, body, code string
 		status           int
 	}{
-		{"sharded", strings.Replace(toM10, "REPLICASET", "SHARDED", 1), "INVALID_ATTRIBUTE", 400},
-		{"no size", strings.Replace(toM10, "M10", "M5", 1), "INVALID_ATTRIBUTE", 400},
-		{"no specs", `{"name": "orders"}`, "MISSING_ATTRIBUTE", 400},
-		{"unknown region", strings.Replace(toM10, "US_EAST_1", "MOON_1", 1), "INVALID_REGION", 400},
-		{"unknown attribute", strings.Replace(toM10, `"clusterType"`, `"colour": 1, "clusterType"`, 1), "INVALID_ATTRIBUTE",
-			400},
-		{"another cluster", strings.Replace(toM10, `"orders"`, `"nobody"`, 1), "CLUSTER_NOT_FOUND", 404},
+		{name: "sharded", body: strings.Replace(toM10, "REPLICASET", "SHARDED", 1), code: "INVALID_ATTRIBUTE", status: 400},
+		{name: "no size", body: strings.Replace(toM10, "M10", "M5", 1), code: "INVALID_ATTRIBUTE", status: 400},
+		{name: "no specs", body: `{"name": "orders"}`, code: "MISSING_ATTRIBUTE", status: 400},
+		{name: "unknown region", body: strings.Replace(toM10, "US_EAST_1", "MOON_1", 1), code: "INVALID_REGION", status: 400},
+		{name: "unknown attribute", body: strings.Replace(toM10, `"clusterType"`, `"colour": 1, "clusterType"`, 1),
+			code:   "INVALID_ATTRIBUTE",
+			status: 400},
+		{name: "another cluster", body: strings.Replace(toM10, `"orders"`, `"nobody"`, 1), code: "CLUSTER_NOT_FOUND",
+			status: 404},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b.do("POST", root+"/flexClusters:tenantUpgrade", test.body).wantCode(t, test.status, test.code)
