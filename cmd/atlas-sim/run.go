@@ -55,6 +55,7 @@ While it runs, and without any credential (so keep it on a loopback address):
   GET    /sim/ledger     every request so far, what it did and what it got
   GET    /sim/clusters   every cluster there is
   POST   /sim/faults     [{"method": "POST", "path": "flexClusters", "kind": "lost", "times": 1}]
+         kinds: %s
   DELETE /sim/faults     no more faults
   POST   /sim/shared     {"groupId": "…", "name": "orders"}: a shared-tier cluster to upgrade
   POST   /sim/state      {"groupId": "…", "name": "…", "state": "REPAIRING"}; "" lets go
@@ -235,5 +236,5 @@ func help(w io.Writer) {
 	fmt.Fprint(w, usage)
 	f.SetOutput(w)
 	f.PrintDefaults()
-	fmt.Fprint(w, usageEnd)
+	fmt.Fprintf(w, usageEnd, atlassim.FaultKinds())
 }

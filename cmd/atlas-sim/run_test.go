@@ -208,7 +208,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, want := range []string{"atlas-sim: a stand-in", "-addr HOST:PORT", "-upgrade-for duration", "default 20s",
 		"-seed-shared GROUP/NAME",
-		"MONGODB_ATLAS_PUBLIC_API_KEY", "/sim/ledger"} {
+		"MONGODB_ATLAS_PUBLIC_API_KEY", "/sim/ledger", "dropQuery"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is not in the help", want)
 		}

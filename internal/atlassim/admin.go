@@ -1,6 +1,7 @@
 package atlassim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,15 +21,9 @@ type SharedCluster struct {
 }
 
 func (c SharedCluster) withDefaults() SharedCluster {
-	for _, d := range []struct {
-		field *string
-		value string
-	}{{field: &c.BackingProviderName, value: "AWS"}, {field: &c.RegionName, value: "US_EAST_1"},
-		{field: &c.Tier, value: "M0"}} {
-		if *d.field == "" {
-			*d.field = d.value
-		}
-	}
+	c.BackingProviderName = cmp.Or(c.BackingProviderName, "AWS")
+	c.RegionName = cmp.Or(c.RegionName, "US_EAST_1")
+	c.Tier = cmp.Or(c.Tier, "M0")
 	return c
 }
 

@@ -55,6 +55,15 @@ const (
 var faultKinds = []FaultKind{FaultStatus, FaultHTML, FaultReset, FaultLost, FaultHang, FaultTruncate, FaultOversize,
 	FaultGarbage, FaultUnauthorized, FaultBadText, FaultLongText, FaultBody, FaultRewrite, FaultDropQuery}
 
+// FaultKinds names the kinds of fault, with commas between them.
+func FaultKinds() string {
+	names := make([]string, len(faultKinds))
+	for i, kind := range faultKinds {
+		names[i] = string(kind)
+	}
+	return strings.Join(names, ", ")
+}
+
 // Fault is something that goes wrong with requests that match it. Of several that match a request, the first one
 // added that is due strikes. Requests that fail authentication are neither hit nor counted.
 type Fault struct {
@@ -111,11 +120,7 @@ func (f Fault) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if !slices.Contains(faultKinds, f.Kind) {
-		names := make([]string, len(faultKinds))
-		for i, kind := range faultKinds {
-			names[i] = string(kind)
-		}
-		bad("kind: %q is none of %s", f.Kind, strings.Join(names, ", "))
+		bad("kind: %q is none of %s", f.Kind, FaultKinds())
 	}
 	if f.Kind == FaultRewrite && len(f.Set) == 0 {
 		bad("set: the kind rewrite needs the attributes to set")
