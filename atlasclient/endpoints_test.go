@@ -260,8 +260,8 @@ func TestPathSegments(t *testing.T) {
 // The client and the simulator were written apart. This shows that they understand each other.
 func TestSimulator(t *testing.T) {
 	t.Parallel()
+	c, _ := setupSim(t, atlassim.Config{
 		Shared: []atlassim.SharedCluster{{GroupID: group, Name: "old"}},
-		CreateFor: -1, UpgradeFor: -1, Shared: []atlassim.SharedCluster{{GroupID: group, Name: "old"}},
 	}, nil)
 	ctx := t.Context()
 
