@@ -286,9 +286,8 @@ func TestSimulator(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []atlasclient.Cluster{*found}, listed)
 	_, err = c.DeleteFlexCluster(ctx, group, "orders")
-	require.EqualError(t, err, "DELETE "+flex+"/orders: "+
-		"400 CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED: "+
-		"Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.")
+	require.EqualError(t, err, "DELETE "+flex+"/orders: 400 ATLAS_GENERAL_ERROR: "+
+		"Reason: Cannot terminate a cluster when termination protection is enabled.")
 	_, _, err = c.GetCluster(ctx, group, "orders")
 	require.True(t, atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI))
 	_, _, err = c.GetFlexCluster(ctx, group, "old")
