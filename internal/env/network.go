@@ -60,7 +60,7 @@ func validNoProxy(entry string) bool {
 // checkCertificates checks where the certificates come from that the program trusts in place of the system's.
 func (e Env) checkCertificates() error {
 	var mistakes []error
-	if file := e.Get("SSL_CERT_FILE", ""); file != "" {
+	if file := e.Get("SSL_CERT_FILE", ""); file != "" && !isPipe(file) {
 		pem, err := os.ReadFile(file)
 		switch {
 		case err != nil:
@@ -75,4 +75,10 @@ func (e Env) checkCertificates() error {
 		}
 	}
 	return errors.Join(mistakes...)
+}
+
+// isPipe tells whether a file is a pipe, which Go itself could not read after this package did.
+func isPipe(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }

@@ -34,7 +34,7 @@ func (e Env) TemporalOptions() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, errors.Join(append(mistakes, err)...)
 	}
-	mistakes = append(mistakes, e.checkProfile(&profile), e.checkTLS(profile.TLS))
+	mistakes = append(mistakes, e.checkProfile(&profile), e.loadTLS(profile.TLS))
 	if err := errors.Join(mistakes...); err != nil {
 		return client.Options{}, err
 	}
@@ -62,15 +62,15 @@ func (s setVariables) LookupEnv(name string) (string, bool) {
 
 // loadProfile reads the profile and puts the variables over it.
 func (e Env) loadProfile() (envconfig.ClientConfigProfile, error) {
+	options := envconfig.LoadClientConfigProfileOptions{EnvLookup: setVariables(e), ConfigFileStrict: true}
 	file := e.Get("TEMPORAL_CONFIG_FILE", "")
 	if file != "" {
-		if _, err := os.ReadFile(file); err != nil {
+		var err error
+		if options.ConfigFileData, err = os.ReadFile(file); err != nil {
 			return envconfig.ClientConfigProfile{}, fmt.Errorf("TEMPORAL_CONFIG_FILE cannot be read: %w", err)
 		}
 	}
-	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{
-		EnvLookup: setVariables(e), ConfigFileStrict: true,
-	})
+	profile, err := envconfig.LoadClientConfigProfile(options)
 	if err == nil {
 		return profile, nil
 	}

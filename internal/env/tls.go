@@ -87,8 +87,9 @@ func (s pemSetting) read(e Env) ([]byte, error) {
 	return s.data, nil
 }
 
-// checkTLS checks what the variables and the profile say of certificates.
-func (e Env) checkTLS(c *envconfig.ClientConfigTLS) error {
+// loadTLS checks what the variables and the profile say of certificates, and reads their files. A file is read once, so
+// that it can be a pipe.
+func (e Env) loadTLS(c *envconfig.ClientConfigTLS) error {
 	var mistakes []error
 	switch {
 	case c == nil:
@@ -101,6 +102,24 @@ func (e Env) checkTLS(c *envconfig.ClientConfigTLS) error {
 		}
 		return errors.Join(mistakes...)
 	}
+	if err := CheckName(c.ServerName); err != nil {
+		mistakes = append(mistakes, fmt.Errorf("%s %w", e.name(envServerName, "tls.server_name"), err))
+	}
+	mistakes = append(mistakes, e.loadKeyPair(c))
+	authority := pemSetting{
+		envServerCAPath, "tls.server_ca_cert_path", c.ServerCACertPath,
+		envServerCAData, "tls.server_ca_cert_data", c.ServerCACertData,
+	}
+	pem, err := authority.read(e)
+	if err == nil && authority.set() && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		err = fmt.Errorf("%s holds no certificate in PEM form", authority.name(e))
+	}
+	c.ServerCACertPath, c.ServerCACertData = "", pem
+	return errors.Join(append(mistakes, err)...)
+}
+
+// loadKeyPair reads and checks the client certificate and its key.
+func (e Env) loadKeyPair(c *envconfig.ClientConfigTLS) error {
 	certificate := pemSetting{
 		envClientCertPath, "tls.client_cert_path", c.ClientCertPath,
 		envClientCertData, "tls.client_cert_data", c.ClientCertData,
@@ -109,28 +128,13 @@ func (e Env) checkTLS(c *envconfig.ClientConfigTLS) error {
 		envClientKeyPath, "tls.client_key_path", c.ClientKeyPath,
 		envClientKeyData, "tls.client_key_data", c.ClientKeyData,
 	}
-	authority := pemSetting{
-		envServerCAPath, "tls.server_ca_cert_path", c.ServerCACertPath,
-		envServerCAData, "tls.server_ca_cert_data", c.ServerCACertData,
-	}
-	if err := CheckName(c.ServerName); err != nil {
-		mistakes = append(mistakes, fmt.Errorf("%s %w", e.name(envServerName, "tls.server_name"), err))
-	}
-	mistakes = append(mistakes, e.checkKeyPair(certificate, key))
-	pem, err := authority.read(e)
-	if err == nil && authority.set() && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		err = fmt.Errorf("%s holds no certificate in PEM form", authority.name(e))
-	}
-	return errors.Join(append(mistakes, err)...)
-}
-
-// checkKeyPair checks a client certificate and its key. envconfig takes both from files or neither.
-func (e Env) checkKeyPair(certificate, key pemSetting) error {
 	certificatePEM, certificateErr := certificate.read(e)
 	keyPEM, keyErr := key.read(e)
 	if err := errors.Join(certificateErr, keyErr); err != nil {
 		return err
 	}
+	c.ClientCertPath, c.ClientCertData = "", certificatePEM
+	c.ClientKeyPath, c.ClientKeyData = "", keyPEM
 	switch {
 	case !certificate.set() && !key.set():
 		return nil
@@ -138,8 +142,6 @@ func (e Env) checkKeyPair(certificate, key pemSetting) error {
 		return fmt.Errorf("%s is set without %s or %s", certificate.name(e), key.pathVariable, key.dataVariable)
 	case !certificate.set():
 		return fmt.Errorf("%s is set without %s or %s", key.name(e), certificate.pathVariable, certificate.dataVariable)
-	case (certificate.path == "") != (key.path == ""):
-		return fmt.Errorf("%s and %s do not go together: set both by _PATH or both by _DATA", certificate.name(e), key.name(e))
 	}
 	if _, err := tls.X509KeyPair(certificatePEM, keyPEM); err != nil {
 		return fmt.Errorf("%s and %s cannot be used: %w", certificate.name(e), key.name(e), err)
