@@ -23,7 +23,7 @@ var safeguards = []safeguard{
 	{
 		name: "untagged-age",
 		what: "ownership check without the tag: the cluster is no older than the run",
-		edit: replace("youngEnough", "true"),
+		edit: replace("madeByThisRun", "true"),
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
