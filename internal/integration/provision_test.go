@@ -157,9 +157,9 @@ func TestRequestConflict(t *testing.T) {
 		{Field: "tags.stage", Requested: `"test"`, Existing: "none"},
 	}, f.Details.Differences)
 
-	// A request that spells out the defaults is the same request.
+	// A request that spells out the defaults is the same request, and so is one with another time limit.
 	same := flex(t)
-	same.TimeoutSeconds, same.OwnershipTag = new(1800), new(true)
+	same.TimeoutSeconds, same.OwnershipTag = new(60), new(true)
 	joined, err := s.Client.Start(s.Context(), same)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: run.RunID, Joined: true}, joined)
@@ -168,6 +168,59 @@ func TestRequestConflict(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, contract.Created, cluster.Outcome)
 	require.Equal(t, "US_EAST_1", cluster.ProviderSettings.RegionName)
+}
+
+// Two operations on one cluster exclude one another: while one runs, the other is refused with REQUEST_CONFLICT, which names
+// the workflow that runs, and the run is left alone. When it has ended, the other can start.
+func TestSecondOperationConflicts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name                string
+		first, second       func(*testing.T) contract.Request
+		running, refused    string
+		wantCreate, wantAsk int
+	}{
+		{"upgrade during a provision", flexRequest, serverlessRequest, "ProvisionFlexCluster", "UpgradeToServerless", 1, 0},
+		{"provision during an upgrade", serverlessRequest, flexRequest, "UpgradeToServerless", "ProvisionFlexCluster", 0, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			config := atlassim.Config{CreateFor: slowCreate.CreateFor, UpgradeFor: slowCreate.CreateFor}
+			if test.running == "UpgradeToServerless" {
+				config = withShared(t, config)
+			}
+			s := setup(t, config)
+			run := start(s, test.first(t))
+			require.Equal(t, "atlas-cluster-"+project+"-"+testenv.ClusterName(t), run.WorkflowID)
+			awaitCreatingOrUpgrading(s, run)
+
+			_, err := s.Client.Start(s.Context(), test.second(t))
+			f := testenv.Failure(t, err)
+			require.Equal(t, contract.RequestConflict, f.Type)
+			require.Equal(t, fmt.Sprintf("a different request runs under workflow id %q (%s): workflowType is %s, requested %s. "+
+				"It was left alone: wait for its end, cancel it, or ask for the same",
+				run.WorkflowID, test.running, test.running, test.refused), f.Message)
+			require.Equal(t, provisioner.Running, f.State)
+			require.Equal(t, test.wantCreate, s.Requests("POST", "/flexClusters"))
+			require.Equal(t, test.wantAsk, s.Requests("POST", upgradePath))
+
+			require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+			_, err = s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+			require.Equal(t, "CANCELED", testenv.Failure(t, err).Type)
+			next := start(s, test.second(t))
+			require.Equal(t, run.WorkflowID, next.WorkflowID)
+			require.False(t, next.Joined)
+		})
+	}
+}
+
+// awaitCreatingOrUpgrading waits until a run waits for what Atlas does.
+func awaitCreatingOrUpgrading(s *testenv.Stack, run provisioner.Run) {
+	s.TB().Helper()
+	testenv.Eventually(s.TB(), func() bool {
+		status, err := s.Client.Status(s.Context(), run.WorkflowID, run.RunID)
+		return err == nil && status.Pending != nil && status.Pending.ClusterState != ""
+	})
 }
 
 func TestStatusQuery(t *testing.T) {
