@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/stack"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // onPostgreSQL are folders that make a campaign one on PostgreSQL.
@@ -21,7 +21,7 @@ var onPostgreSQL = stack.PostgreSQLFolders{PostgreSQL: "/usr/bin"}
 // This is the short form of `make chaos`: the same trouble, for about a minute.
 func TestShortCampaign(t *testing.T) {
 	t.Parallel()
-	cli, err := temporaltest.CLI()
+	cli, err := testenv.CLI()
 	require.NoError(t, err)
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-race", "-o", bin+"/", "./cmd/...")
