@@ -20,8 +20,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// The test runs every code block of the README, in order, in one folder and with the variables that the blocks before it
-// exported. It leaves a block out only for a reason, in a comment before the block: <!-- not run: REASON -->.
+// The test runs every code block of the README, in order, in one folder and with the variables that the blocks before
+// it exported. It leaves a block out only for a reason, in a comment before the block: <!-- not run: REASON -->.
 //
 //	sh       runs, and must succeed
 //	console  runs each command, which follows "$ "; its output must have the lines
@@ -42,7 +42,11 @@ func TestREADME(t *testing.T) {
 		t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) {
 			t.Cleanup(func() {
 				if t.Failed() {
-					t.Logf("README.md:%d:\n%s\nif it cannot run, say why in a line before it: <!-- not run: REASON -->", b.line, b.text)
+					t.Logf(
+						"README.md:%d:\n%s\nif it cannot run, say why in a line before it: <!-- not run: REASON -->",
+						b.line,
+						b.text,
+					)
 				}
 			})
 			b.try(t)
@@ -201,9 +205,16 @@ func TestBlocks(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []block{
 		{line: 3, before: "text", kind: "sh", text: "a\n\nb\n"},
-		{line: 9, before: "<!-- not run: it needs a cloud -->", kind: "yaml", text: "x:\n  y\n", skipped: "it needs a cloud"},
+		{
+			line:    9,
+			before:  "<!-- not run: it needs a cloud -->",
+			kind:    "yaml",
+			text:    "x:\n  y\n",
+			skipped: "it needs a cloud",
+		},
 		{line: 15, before: "<!-- other -->", text: "z\n"},
-	}, blocks("text\n```sh\na\n\nb\n```\n  <!-- not run: it needs a cloud -->\n  ```yaml\n  x:\n    y\n  ```\n<!-- other -->\n\n```\nz\n```\n"))
+	}, blocks("text\n```sh\na\n\nb\n```\n  <!-- not run: it needs a cloud -->\n  ```yaml\n  x:\n    y\n  ```\n<!-- "+
+		"other -->\n\n```\nz\n```\n"))
 	require.Empty(t, missing([]string{"one 12", "id 6b03e0f…"}, []string{"", "one 3", "between", "id 1f2e3d4c  "}))
 	require.Equal(t, "two", missing([]string{"two", "one"}, []string{"one", "two words"}))
 	require.Equal(t, "one", missing([]string{"two", "one"}, []string{"one", "two"}))

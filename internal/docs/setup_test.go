@@ -88,10 +88,15 @@ func (u *user) start() (stop func(), err error) {
 		<-p.Done
 		cancel()
 	}()
-	if err := process.Poll(ctx, func(context.Context) bool { return strings.Contains(out.String(), "Ctrl-C stops everything.") }); err != nil {
+	if err := process.Poll(ctx, func(context.Context) bool {
+		return strings.Contains(out.String(), "Ctrl-C stops "+
+			"everything.")
+	}); err != nil {
 		return stop, fmt.Errorf("the stack did not start: %w\n%s", err, &out)
 	}
-	address := regexp.MustCompile(`(?s)Temporal +(\S+)\n +Temporal Web UI +http://127\.0\.0\.1(:\d+)\n +Atlas simulator +(\S+)\n`).FindStringSubmatch(out.String())
+	address := regexp.MustCompile(`(?s)Temporal +(\S+)\n +Temporal Web UI +http://127\.0\.0\.1(:\d+)\n +Atlas ` +
+		`simulator +(\S+)\n`).
+		FindStringSubmatch(out.String())
 	if address == nil {
 		return stop, fmt.Errorf("bin/dev does not say where everything is:\n%s", &out)
 	}
@@ -132,7 +137,8 @@ func (u *user) prepareFolder(cli string) error {
 func (u *user) dependOnAllFiles(t *testing.T) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(u.root, func(path string, d fs.DirEntry, err error) error {
-		if name := d.Name(); err == nil && d.IsDir() && (name == ".git" || name == "bin" || name == "build" || name == "types" || name == "node_modules") {
+		if name := d.Name(); err == nil && d.IsDir() &&
+			(name == ".git" || name == "bin" || name == "build" || name == "types" || name == "node_modules") {
 			return filepath.SkipDir
 		}
 		_, _ = os.Stat(path) // go test takes note of what a test looks at
@@ -206,7 +212,11 @@ func (u *user) control(t *testing.T, path, body string) {
 func (u *user) holdState(t *testing.T, project, name, state string) {
 	t.Helper()
 	eventually(t, "there is no cluster "+name, func() bool {
-		return u.post(t, "state", fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state)) == http.StatusNoContent
+		return u.post(
+			t,
+			"state",
+			fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state),
+		) == http.StatusNoContent
 	})
 }
 

@@ -15,15 +15,16 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// A run leaves the search attribute AtlasClusterState as the state of the cluster at its end, however it ends, also where
-// the wait has not seen that state: there the pace lets it look once in an hour.
+// A run leaves the search attribute AtlasClusterState as the state of the cluster at its end, however it ends, also
+// where the wait has not seen that state: there the pace lets it look once in an hour.
 func TestStateAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		sim   atlassim.Config
 		fault atlassim.Fault
-		// during happens when the wait has seen the cluster CREATING, before the run is cancelled. nil: nothing is cancelled.
+		// during happens when the wait has seen the cluster CREATING, before the run is cancelled. nil: nothing is
+		// cancelled.
 		during    func(*testing.T, *testenv.Stack)
 		wantType  string
 		wantState string
@@ -73,8 +74,8 @@ func TestStateAtTheEnd(t *testing.T) {
 	}
 }
 
-// A run that succeeds leaves no line of level error in the log of the worker, nor does one that is cancelled or terminated
-// while it waits: the attempt of the wait ends as somebody asked for.
+// A run that succeeds leaves no line of level error in the log of the worker, nor does one that is cancelled or
+// terminated while it waits: the attempt of the wait ends as somebody asked for.
 func TestNoErrorInTheLog(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -98,7 +99,11 @@ func TestNoErrorInTheLog(t *testing.T) {
 			if test.end != nil {
 				s.AwaitRequests(2, "GET", "/"+testenv.ClusterName(t))
 				require.NoError(t, test.end(s, run))
-				testenv.Eventually(t, func() bool { return endedAttempt(w, contract.WaitUntilIdleActivity) }, "the wait's end")
+				testenv.Eventually(
+					t,
+					func() bool { return endedAttempt(w, contract.WaitUntilIdleActivity) },
+					"the wait's end",
+				)
 			}
 			_, _ = s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
 			w.Stop()

@@ -28,10 +28,11 @@ func execution(run provisioner.Run) *commonpb.WorkflowExecution {
 // reset does `temporal workflow reset --event-id`, and returns the new run.
 func reset(s *testenv.Stack, run provisioner.Run, event int64) provisioner.Run {
 	s.TB().Helper()
-	answer, err := s.Temporal.WorkflowService().ResetWorkflowExecution(s.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-		Namespace: "default", WorkflowExecution: execution(run), WorkflowTaskFinishEventId: event,
-		Reason: "test", RequestId: rand.Text(),
-	})
+	answer, err := s.Temporal.WorkflowService().
+		ResetWorkflowExecution(s.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+			Namespace: "default", WorkflowExecution: execution(run), WorkflowTaskFinishEventId: event,
+			Reason: "test", RequestId: rand.Text(),
+		})
 	require.NoError(s.TB(), err)
 	return provisioner.Run{WorkflowID: run.WorkflowID, RunID: answer.GetRunId()}
 }
@@ -159,7 +160,16 @@ func quickAttempts() testworker.Option {
 func TestPauseCreate(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	s.Sim.AddFault(atlassim.Fault{Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true, RetryAfter: "5", Times: 1})
+	s.Sim.AddFault(
+		atlassim.Fault{
+			Method:      "POST",
+			Kind:        atlassim.FaultHTML,
+			Status:      502,
+			AfterEffect: true,
+			RetryAfter:  "5",
+			Times:       1,
+		},
+	)
 	run := start(s, flex(t))
 	awaitPending(s, run, isBetweenAttempts)
 	pause(s, run, contract.CreateFlexClusterActivity)
@@ -263,7 +273,13 @@ func TestResetUpgradeActivity(t *testing.T) {
 			t.Parallel()
 			pace := testworker.Quick
 			pace.SettleFor = 3 * time.Second
-			config := withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(time.Second)})
+			config := withShared(
+				t,
+				atlassim.Config{
+					UpgradeFor:   atlassim.Duration(4 * time.Second),
+					StaleIdleFor: atlassim.Duration(time.Second),
+				},
+			)
 			s := setup(t, config, testworker.WithPace(pace))
 			s.Sim.AddFault(atlassim.Fault{
 				Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true, RetryAfter: "3", Times: 1,

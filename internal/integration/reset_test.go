@@ -40,7 +40,11 @@ func TestResetAfterTimeout(t *testing.T) {
 		_, err := s.Client.Result(s.Context(), timedOut.WorkflowID, timedOut.RunID)
 		failure := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, failure.Type)
-		require.Contains(t, failure.Message, "was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING")
+		require.Contains(
+			t,
+			failure.Message,
+			"was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING",
+		)
 		// The wait gives up early where the next look would be too late.
 		require.Greater(t, time.Since(begun), limit/2, "event %d", point)
 	}
@@ -142,7 +146,9 @@ func awaitAge(s *testenv.Stack) {
 	}
 }
 
+// addFault makes requests that change something go wrong.
 func addFault(fault atlassim.Fault) func(*testing.T, *testenv.Stack) {
+	fault.Method = http.MethodPost
 	return func(_ *testing.T, s *testenv.Stack) { s.Sim.AddFault(fault) }
 }
 
@@ -180,30 +186,53 @@ var slowCreate = atlassim.Config{CreateFor: atlassim.Duration(time.Hour), Delete
 // is not executed again unless it failed. A cancellation that was requested after the point is not there either.
 func resetCases() []resetCase {
 	return []resetCase{
-		{history: "provision-created", want: "CREATED", afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
+		{
+			history:    "provision-created",
+			want:       "CREATED",
+			afterReset: []string{"CREATED", "CREATED", "CREATED"},
+			created:    1,
+		},
 		{history: "provision-unchanged", prepare: executeBefore(flexRequest), want: "UNCHANGED",
 			afterReset: []string{"UNCHANGED", "UNCHANGED"}, created: 1},
 		{history: "provision-idle-without-standard", sim: atlassim.Config{StandardAfter: atlassim.Duration(time.Hour)},
 			want: "CREATED", afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
 		{history: "provision-conflict", prepare: executeBefore(flexRequest), request: flexInEurope,
-			sim: atlassim.Config{DeleteFor: atlassim.Duration(time.Nanosecond)}, want: "CLUSTER_CONFLICT", repair: deleteCluster,
+			sim: atlassim.Config{
+				DeleteFor: atlassim.Duration(time.Nanosecond),
+			}, want: "CLUSTER_CONFLICT", repair: deleteCluster,
 			afterReset: []string{"CREATED", "CREATED"}, created: 2},
-		{history: "provision-refused", prepare: addFault(atlassim.Fault{
-			Method: http.MethodPost, Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
-		}), want: "NO_PAYMENT_INFORMATION_FOUND", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
+		{history: "provision-refused", prepare: addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND")),
+			want: "NO_PAYMENT_INFORMATION_FOUND", repair: clearFaults,
+			afterReset: []string{"CREATED", "CREATED"}, created: 1},
 		{history: "provision-given-up", request: flexWithTimeLimit(4), prepare: addFault(atlassim.Fault{
 			Method: http.MethodPost, Kind: atlassim.FaultHTML, Status: 503,
 		}), want: "HTTP_503", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
-		{history: "provision-timeout", sim: slowCreate, request: flexWithTimeLimit(4), want: "TIMEOUT", repair: finishCluster,
-			afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
+		{
+			history:    "provision-timeout",
+			sim:        slowCreate,
+			request:    flexWithTimeLimit(4),
+			want:       "TIMEOUT",
+			repair:     finishCluster,
+			afterReset: []string{"CREATED", "CREATED", "CREATED"},
+			created:    1,
+		},
 		// Atlas carries the first request out after the run has given up, and its answer is lost.
 		{history: "provision-timeout-while-asking", request: flexWithTimeLimit(4), prepare: addFault(atlassim.Fault{
 			Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(6 * time.Second),
 		}), want: "TIMEOUT", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
 		// A wait that has never seen the cluster does not say that it is gone. The first point creates another one.
-		{history: "provision-gone", sim: atlassim.Config{CreateFor: atlassim.Duration(3 * time.Second), DeleteFor: atlassim.Duration(time.Nanosecond)},
-			request: flexWithTimeLimit(8), interfere: deleteDuringWait, want: "CLUSTER_GONE",
-			afterReset: []string{"TIMEOUT", "TIMEOUT", "CREATED"}, created: 2},
+		{
+			history: "provision-gone",
+			sim: atlassim.Config{
+				CreateFor: atlassim.Duration(3 * time.Second),
+				DeleteFor: atlassim.Duration(time.Nanosecond),
+			},
+			request:    flexWithTimeLimit(8),
+			interfere:  deleteDuringWait,
+			want:       "CLUSTER_GONE",
+			afterReset: []string{"TIMEOUT", "TIMEOUT", "CREATED"},
+			created:    2,
+		},
 		{history: "provision-canceled-while-waiting", sim: slowCreate, interfere: cancelDuringWait, want: "CANCELED",
 			repair: finishCluster, afterCanceled: "CREATED", created: 1},
 		{history: "upgrade-upgraded", request: serverlessRequest,
@@ -214,13 +243,35 @@ func resetCases() []resetCase {
 			want: "CLUSTER_CONFLICT", afterReset: []string{"CLUSTER_CONFLICT", "CLUSTER_CONFLICT"}, upgraded: 1},
 		{history: "upgrade-retired", sim: atlassim.Config{UpgradeRetired: true}, request: serverlessRequest,
 			want: "VERSION_GONE", afterReset: []string{"VERSION_GONE", "VERSION_GONE"}},
-		{history: "upgrade-timeout", sim: atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)}, request: serverlessWithTimeLimit(4),
-			want: "TIMEOUT", afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
-		{history: "upgrade-gone", sim: atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)},
-			request: serverlessWithTimeLimit(8), interfere: deleteDuringWait, want: "CLUSTER_GONE",
-			afterReset: []string{"TIMEOUT", "TIMEOUT", "CLUSTER_NOT_FOUND"}, upgraded: 1},
-		{history: "upgrade-canceled", sim: atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second)}, request: serverlessRequest,
-			interfere: cancelDuringWait, want: "CANCELED", afterCanceled: "UPGRADED", upgraded: 1},
+		{
+			history:    "upgrade-timeout",
+			sim:        atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)},
+			request:    serverlessWithTimeLimit(4),
+			want:       "TIMEOUT",
+			afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"},
+			upgraded:   1,
+		},
+		{
+			history: "upgrade-gone",
+			sim: atlassim.Config{
+				UpgradeFor: atlassim.Duration(time.Hour),
+				DeleteFor:  atlassim.Duration(time.Nanosecond),
+			},
+			request:    serverlessWithTimeLimit(8),
+			interfere:  deleteDuringWait,
+			want:       "CLUSTER_GONE",
+			afterReset: []string{"TIMEOUT", "TIMEOUT", "CLUSTER_NOT_FOUND"},
+			upgraded:   1,
+		},
+		{
+			history:       "upgrade-canceled",
+			sim:           atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second)},
+			request:       serverlessRequest,
+			interfere:     cancelDuringWait,
+			want:          "CANCELED",
+			afterCanceled: "UPGRADED",
+			upgraded:      1,
+		},
 	}
 }
 
