@@ -37,14 +37,11 @@ func TestExamples(t *testing.T) {
 				return u.run(t, example.command[0], slices.Concat(example.command[1:], args)...)
 			}
 			name := example.name + "-orders"
-			first := u.begin(
-				t,
-				example.command[0],
+			first := u.begin(t, example.command[0],
 				slices.Concat(example.command[1:], []string{project, name, "AWS", "US_EAST_1"})...)
 			u.holdState(t, project, name, "CREATING")
 			progress := "atlas-cluster-" + project + "-" + name + ": CREATING\n"
-			eventually(
-				t,
+			eventually(t,
 				"the example does not show the state of the cluster",
 				func() bool { return strings.Contains(first.stderr.String(), progress) },
 			)
@@ -65,18 +62,14 @@ func TestExamples(t *testing.T) {
 			require.Equal(t, 1, got.code, got)
 			require.Empty(t, got.stdout)
 			require.Contains(t, got.stderr, `CLUSTER_CONFLICT: cluster "`+theirs+`": the name is taken in this project`)
-			require.Contains(
-				t,
-				got.stderr,
+			require.Contains(t, got.stderr,
 				"\n  providerSettings.regionName: requested \"US_EAST_1\", there is \"EU_WEST_1\"\n",
 			)
 
 			got = run(project, example.name+"-", "AWS", "")
 			require.Equal(t, 1, got.code, got)
 			require.Contains(t, got.stderr, "INVALID_INPUT: invalid input: name must not end in a hyphen")
-			require.Contains(
-				t,
-				got.stderr,
+			require.Contains(t, got.stderr,
 				"\n  correct providerSettings.regionName: it must name a region, such as US_EAST_1\n",
 			)
 		})

@@ -212,9 +212,7 @@ func (u *user) control(t *testing.T, path, body string) {
 func (u *user) holdState(t *testing.T, project, name, state string) {
 	t.Helper()
 	eventually(t, "there is no cluster "+name, func() bool {
-		return u.post(
-			t,
-			"state",
+		return u.post(t, "state",
 			fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state),
 		) == http.StatusNoContent
 	})

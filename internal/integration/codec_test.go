@@ -262,8 +262,7 @@ func TestWorkerWithoutTheKey(t *testing.T) {
 			testenv.Eventually(t, func() bool {
 				for _, e := range s.History(run) {
 					if e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED {
-						require.Contains(
-							t,
+						require.Contains(t,
 							e.GetWorkflowTaskFailedEventAttributes().GetFailure().GetMessage(),
 							`a payload is encrypted with the key "one", which is not configured`,
 						)

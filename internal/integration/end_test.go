@@ -99,8 +99,7 @@ func TestNoErrorInTheLog(t *testing.T) {
 			if test.end != nil {
 				s.AwaitRequests(2, "GET", "/"+testenv.ClusterName(t))
 				require.NoError(t, test.end(s, run))
-				testenv.Eventually(
-					t,
+				testenv.Eventually(t,
 					func() bool { return endedAttempt(w, contract.WaitUntilIdleActivity) },
 					"the wait's end",
 				)

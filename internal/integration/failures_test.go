@@ -127,8 +127,7 @@ func TestProjectAndKey(t *testing.T) {
 		s := setup(t, atlassim.Config{Groups: []string{"111111111111111111111111"}})
 		_, err := execute(s, flex(t))
 		require.Equal(t, "GROUP_NOT_FOUND", testenv.Failure(t, err).Type)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf(
 				"cluster %q: Atlas answered 404 GROUP_NOT_FOUND (No group with ID %s exists.): correct groupId, "+
 					"then start the workflow again",
@@ -143,31 +142,27 @@ func TestProjectAndKey(t *testing.T) {
 		s := setup(t, atlassim.Config{ForeignGroups: []string{project}})
 		_, err := execute(s, flex(t))
 		require.Equal(t, "NOT_IN_GROUP", testenv.Failure(t, err).Type)
-		require.Contains(
-			t,
+		require.Contains(t,
 			testenv.Failure(t, err).Message,
 			"give the worker's key or service account the role Project Owner in this project, or correct groupId",
 		)
 	})
 	t.Run("wrong key", func(t *testing.T) {
 		t.Parallel()
-		s := setup(
-			t,
+		s := setup(t,
 			atlassim.Config{},
 			withAuth(atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: "wrong"}),
 		)
 		_, err := execute(s, flex(t))
 		require.Equal(t, 401, testenv.Failure(t, err).Details.Status)
-		require.Contains(
-			t,
+		require.Contains(t,
 			testenv.Failure(t, err).Message,
 			"check the worker's Atlas credential (MONGODB_ATLAS_…), then start the workflow again",
 		)
 	})
 	t.Run("wrong client secret", func(t *testing.T) {
 		t.Parallel()
-		s := setup(
-			t,
+		s := setup(t,
 			atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "right"},
 			withAuth(atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"}),
 		)
@@ -385,8 +380,7 @@ func TestInvalidInput(t *testing.T) {
 				_, err = result(s, run)
 				f := testenv.Failure(t, err)
 				require.Equal(t, contract.InvalidInput, f.Type)
-				require.Regexp(
-					t,
+				require.Regexp(t,
 					`^invalid input: .*\. Nothing was sent to Atlas: correct the input and start the workflow again$`,
 					f.Message,
 				)
@@ -422,8 +416,7 @@ func TestClusterConflict(t *testing.T) {
 				if !tagged {
 					why = "it is older than this run, or not as asked"
 				}
-				require.Equal(
-					t,
+				require.Equal(t,
 					fmt.Sprintf(
 						"cluster %q: the name is taken in this project by a cluster that this workflow did not "+
 							"make (%s). "+
@@ -435,9 +428,7 @@ func TestClusterConflict(t *testing.T) {
 					f.Message,
 				)
 				require.Equal(t, before[0].ID, s.Sim.Clusters()[0].ID)
-				require.Equal(
-					t,
-					0,
+				require.Equal(t, 0,
 					s.Sim.Count(atlassim.Created)+s.Sim.Count(atlassim.Deleted)+s.Sim.Count(atlassim.Updated),
 				)
 			})
@@ -452,9 +443,7 @@ func TestClusterConflict(t *testing.T) {
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Contains(
-			t,
-			f.Message,
+		require.Contains(t, f.Message,
 			`by a cluster that this workflow did not make (workflow "another-workflow" made it). It was left untouched`,
 		)
 	})
@@ -468,8 +457,7 @@ func TestClusterConflict(t *testing.T) {
 		_, err = execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf(
 				`cluster %q: this workflow made it, but it is not as asked: providerSettings.regionName is `+
 					`"US_EAST_1", requested "EU_WEST_1"; `+
@@ -489,8 +477,7 @@ func TestClusterConflict(t *testing.T) {
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf(
 				"cluster %q: the name is taken in this project by a cluster that is not a Flex cluster: choose "+
 					"another name",
@@ -513,8 +500,7 @@ func TestTimeout(t *testing.T) {
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 				"The cluster is left as it is: start the workflow again under the same id to go on waiting, or "+
 				"delete it in Atlas", in.Name),
@@ -528,8 +514,7 @@ func TestTimeout(t *testing.T) {
 		in := flex(t)
 		in.TimeoutSeconds, in.OwnershipTag = new(8), new(false)
 		_, err := execute(s, in)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 				"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it "+
 				"or delete it in Atlas", in.Name),
@@ -570,8 +555,7 @@ func TestTimeout(t *testing.T) {
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
-		require.Equal(
-			t,
+		require.Equal(t,
 			fmt.Sprintf(
 				"cluster %q was not IDLE within 2s (timeoutSeconds): no worker finished the request in that time. "+
 					"Nothing is known to have been made: start the workflow again under the same id to make sure",
@@ -598,8 +582,7 @@ func TestClusterGone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(
-				t,
+			s := setup(t,
 				atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)},
 			)
 			in := flex(t)
@@ -624,8 +607,7 @@ func TestIdleWithoutStandard(t *testing.T) {
 	require.Empty(t, cluster.ConnectionStrings.Standard)
 	require.NotEmpty(t, cluster.ConnectionStrings.StandardSrv)
 	require.Len(t, cluster.Warnings, 1)
-	require.Regexp(
-		t,
+	require.Regexp(t,
 		`^Atlas answered IDLE but gave no connection string of every kind for \d+s: read the cluster again for the `+
 			`rest$`,
 		cluster.Warnings[0],

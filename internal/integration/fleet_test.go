@@ -83,8 +83,7 @@ func TestFleet(t *testing.T) {
 // requests than the clusters that they make.
 func TestFleetOfWorkers(t *testing.T) {
 	t.Parallel()
-	s := testenv.New(
-		t,
+	s := testenv.New(t,
 		atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30},
 	)
 	for range 3 {

@@ -73,9 +73,7 @@ func TestNothingLeaks(t *testing.T) {
 		after.goroutines,
 		after.connections,
 	)
-	require.LessOrEqual(
-		t,
-		after.goroutines,
+	require.LessOrEqual(t, after.goroutines,
 		before.goroutines,
 		"goroutines:\n%v\nbefore:\n%v",
 		after.creators,

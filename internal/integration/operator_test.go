@@ -273,8 +273,7 @@ func TestResetUpgradeActivity(t *testing.T) {
 			t.Parallel()
 			pace := testworker.Quick
 			pace.SettleFor = 3 * time.Second
-			config := withShared(
-				t,
+			config := withShared(t,
 				atlassim.Config{
 					UpgradeFor:   atlassim.Duration(4 * time.Second),
 					StaleIdleFor: atlassim.Duration(time.Second),

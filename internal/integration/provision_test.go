@@ -20,8 +20,7 @@ import (
 
 func TestProvisionCreated(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
+	s := setup(t,
 		atlassim.Config{
 			HiddenFor:     atlassim.Duration(100 * time.Millisecond),
 			StandardAfter: atlassim.Duration(200 * time.Millisecond),
@@ -86,8 +85,7 @@ func TestProvisionUnchanged(t *testing.T) {
 // A run whose cluster name belongs to a cluster that is being deleted waits until the name is free.
 func TestProvisionAfterDelete(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
+	s := setup(t,
 		atlassim.Config{DeleteFor: atlassim.Duration(time.Second), NameHeldFor: atlassim.Duration(time.Second)},
 	)
 	_, err := execute(s, flex(t))
@@ -115,8 +113,7 @@ func TestLongWait(t *testing.T) {
 	status, err := s.Client.Status(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Regexp(t, `^cluster "`+flex(t).Name+`": CREATING for \d+s; next look in 0s$`, status.Pending.LastFailure)
-	require.Regexp(
-		t,
+	require.Regexp(t,
 		`^Atlas is creating Flex cluster "`+flex(t).Name+`"\.`+fmt.Sprintf(waitingDetails, "CREATING"),
 		currentDetails(s, run),
 	)
@@ -171,8 +168,7 @@ func TestRequestConflict(t *testing.T) {
 	_, err := s.Client.Start(s.Context(), other)
 	f := testenv.Failure(t, err)
 	require.Equal(t, contract.RequestConflict, f.Type)
-	require.Equal(
-		t,
+	require.Equal(t,
 		fmt.Sprintf(
 			`a different request runs under workflow id %q (ProvisionFlexCluster): providerSettings.regionName is `+
 				`"US_EAST_1", requested "EU_WEST_1"; `+
@@ -229,8 +225,7 @@ func TestSecondOperationConflicts(t *testing.T) {
 			_, err := s.Client.Start(s.Context(), test.second(t))
 			f := testenv.Failure(t, err)
 			require.Equal(t, contract.RequestConflict, f.Type)
-			require.Equal(
-				t,
+			require.Equal(t,
 				fmt.Sprintf("a different request runs under workflow id %q (%s): workflowType is %s, requested %s. "+
 					"It was left alone: wait for its end, cancel it, or ask for the same",
 					run.WorkflowID, test.running, test.running, test.refused),
@@ -297,8 +292,7 @@ func TestWebUITexts(t *testing.T) {
 	require.Equal(t, "Provision Flex cluster "+in.Name+" in AWS US_EAST_1", summary)
 	details, err := described.GetStaticDetails()
 	require.NoError(t, err)
-	require.Equal(
-		t,
+	require.Equal(t,
 		"- Project: `"+project+"`\n- Cluster: `"+in.Name+"`\n- Where: AWS US_EAST_1\n- Time limit: 30m0s",
 		details,
 	)
@@ -311,8 +305,7 @@ func TestWebUITexts(t *testing.T) {
 			summaries = append(summaries, string(e.GetUserMetadata().GetSummary().GetData()))
 		}
 	}
-	require.Equal(
-		t,
+	require.Equal(t,
 		[]string{
 			`"Create Flex cluster ` + in.Name + ` in AWS US_EAST_1"`,
 			`"Wait until cluster ` + in.Name + ` is IDLE"`,
@@ -370,8 +363,7 @@ func TestStartWithoutOurClient(t *testing.T) {
 	require.Equal(t, "CREATED", result["outcome"])
 	require.Equal(t, "FLEX", result["clusterType"])
 	require.Equal(t, []any{}, result["warnings"])
-	require.Equal(
-		t,
+	require.Equal(t,
 		[]any{map[string]any{"key": "atlas-provisioner-workflow", "value": "by-hand-" + name}},
 		result["tags"],
 	)
@@ -389,8 +381,7 @@ func TestStopLetsWaitsGoOn(t *testing.T) {
 	w.Stop()
 	status, err := s.Client.Status(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
-	require.Equal(
-		t,
+	require.Equal(t,
 		fmt.Sprintf(`cluster %q: the worker is stopping; another one goes on`, flex(t).Name),
 		status.Pending.LastFailure,
 	)
@@ -412,8 +403,7 @@ func TestCancel(t *testing.T) {
 		testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+flex(t).Name) > 1 })
 		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 		_, err := result(s, run)
-		require.Equal(
-			t,
+		require.Equal(t,
 			&provisioner.Failure{
 				State:   provisioner.Canceled,
 				Type:    "CANCELED",
@@ -469,9 +459,7 @@ func TestServerWithoutSearchAttributes(t *testing.T) {
 	for _, e := range s.History(latestRun(s)) {
 		require.NotEqual(t, enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, e.GetEventType())
 	}
-	require.Contains(
-		t,
-		w.Logs.String(),
+	require.Contains(t, w.Logs.String(),
 		"temporal operator search-attribute create --type Keyword --name AtlasProjectId",
 	)
 }

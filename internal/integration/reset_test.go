@@ -40,9 +40,7 @@ func TestResetAfterTimeout(t *testing.T) {
 		_, err := s.Client.Result(s.Context(), timedOut.WorkflowID, timedOut.RunID)
 		failure := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, failure.Type)
-		require.Contains(
-			t,
-			failure.Message,
+		require.Contains(t, failure.Message,
 			"was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING",
 		)
 		// The wait gives up early where the next look would be too late.

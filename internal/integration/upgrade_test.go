@@ -26,10 +26,8 @@ func withShared(t *testing.T, config atlassim.Config) atlassim.Config {
 
 func TestUpgraded(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
-		withShared(
-			t,
+	s := setup(t,
+		withShared(t,
 			atlassim.Config{
 				UpgradeFor:   atlassim.Duration(time.Second),
 				StaleIdleFor: atlassim.Duration(200 * time.Millisecond),
@@ -51,9 +49,7 @@ func TestUpgraded(t *testing.T) {
 	require.Empty(t, cluster.ConnectionStrings.Standard, "serverless has none")
 	require.Regexp(t, `^mongodb\+srv://`, cluster.ConnectionStrings.StandardSrv)
 	require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
-	require.Contains(
-		t,
-		cluster.Warnings,
+	require.Contains(t, cluster.Warnings,
 		fmt.Sprintf("Atlas says of GET /api/atlas/v2/groups/%s/serverless/%s (version 2023-01-01): "+
 			"Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT", project, in.Name),
 	)
@@ -82,8 +78,7 @@ func TestUpgradeConflict(t *testing.T) {
 	f := testenv.Failure(t, err)
 	require.Equal(t, contract.ClusterConflict, f.Type)
 	record(s, "upgrade-conflict")
-	require.Equal(
-		t,
+	require.Equal(t,
 		fmt.Sprintf(
 			`cluster %q: it is serverless already, but not as asked: providerSettings.regionName is "US_EAST_1", `+
 				`requested "EU_WEST_1". `+
@@ -159,9 +154,7 @@ func TestUpgradeRetired(t *testing.T) {
 	require.Equal(t, "VERSION_GONE", f.Type)
 	require.Equal(t, 410, f.Details.Status)
 	record(s, "upgrade-retired")
-	require.Contains(
-		t,
-		f.Message,
+	require.Contains(t, f.Message,
 		"Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
 			"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
 	)
@@ -181,19 +174,15 @@ func TestUpgradeNoSuchCluster(t *testing.T) {
 
 func TestUpgradeGone(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
-		withShared(
-			t,
+	s := setup(t,
+		withShared(t,
 			atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)},
 		),
 	)
 	run := start(s, serverless(t))
 	testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+testenv.ClusterName(t)) > 4 })
-	require.Regexp(
-		t,
-		`^Atlas is upgrading cluster "`+testenv.ClusterName(
-			t,
+	require.Regexp(t,
+		`^Atlas is upgrading cluster "`+testenv.ClusterName(t,
 		)+`" to serverless\.`+fmt.Sprintf(
 			waitingDetails,
 			"UPDATING",
