@@ -182,8 +182,7 @@ func TestUpgradeGone(t *testing.T) {
 	run := start(s, serverless(t))
 	testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+testenv.ClusterName(t)) > 4 })
 	require.Regexp(t,
-		`^Atlas is upgrading cluster "`+testenv.ClusterName(t,
-		)+`" to serverless\.`+fmt.Sprintf(
+		`^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to serverless\.`+fmt.Sprintf(
 			waitingDetails,
 			"UPDATING",
 		),
