@@ -28,7 +28,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 const (
@@ -401,7 +401,7 @@ func (w *world) brokenPromises(outcome string, cluster contract.Cluster, earlier
 // environment runs the activities as attempts whose info is edited first.
 func environment(a *activities.Activities, edit func(*activity.Info)) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(temporaltest.Quiet())
+	suite.SetLogger(testenv.Quiet())
 	env := suite.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&attemptInfo{edit: edit}}})
 	env.RegisterActivity(a)

@@ -16,7 +16,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 const group = "32b6e34b3d91647abb20e7b8"
@@ -258,7 +258,7 @@ func setup(t *testing.T, sim atlassim.Config, pace Pace) (*atlassim.Server, *Act
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(temporaltest.Quiet())
+	suite.SetLogger(testenv.Quiet())
 	env := suite.NewTestActivityEnvironment()
 	a := New(atlas, reads.New(atlas), pace)
 	env.RegisterActivity(a)

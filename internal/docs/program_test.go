@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// packages are those that a piece of a Go program may use without an import.
+// packages may be used by a piece of a Go program without an import.
 var packages = map[string]string{
 	"errors": "errors", "log": "log", "json": "encoding/json", "slog": "log/slog",
 	"contract":    "github.com/atlas-provisioner/atlas-provisioner/contract",
@@ -75,8 +75,8 @@ func (b block) program(t *testing.T) {
 	require.Zero(t, got.code, got)
 }
 
-// framed is the program that a piece becomes. A variable that the piece leaves
-// unused is used, and its error is the program's.
+// framed makes a program of a piece. It uses the variables that the piece leaves unused, and returns the piece's
+// error.
 func (b block) framed(t *testing.T) string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "", fmt.Sprintf("package p\nfunc _() error {\n%s\n}", b.text), 0)

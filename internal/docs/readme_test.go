@@ -20,21 +20,20 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Every code block of the README is run, in order, in one folder and with the
-// variables that the blocks before it exported. A block is left out only with a
-// reason, in a comment before it: <!-- not run: REASON -->.
+// The test runs every code block of the README, in order, in one folder and with the variables that the blocks before
+// it exported. It leaves a block out only for a reason, in a comment before the block: <!-- not run: REASON -->.
 //
 //	sh       runs, and must succeed
-//	console  runs what follows each "$ "; the lines after it must come out, in
-//	         that order, whatever comes between; "…" stands for anything, and a
-//	         run of hexadecimal digits with a digit in it for any other
+//	console  runs each command, which follows "$ "; its output must have the lines
+//	         that follow, in that order, with others between them. "…" stands for
+//	         anything, and a number or an id for any other
 //	go       runs, as a program or in a function that has ctx, temporalClient and
-//	         the options it was made of
+//	         the options of that client
 //	yaml     parses; a document that is an input must be a valid one. Where the
 //	json     line before ends in `NAME.yaml`: it is saved under that name
 func TestREADME(t *testing.T) {
 	t.Parallel()
-	u.everything(t)
+	u.dependOnAllFiles(t)
 	data, err := os.ReadFile(filepath.Join(u.root, "README.md"))
 	require.NoError(t, err)
 	all := blocks(string(data))
@@ -43,7 +42,11 @@ func TestREADME(t *testing.T) {
 		t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) {
 			t.Cleanup(func() {
 				if t.Failed() {
-					t.Logf("README.md:%d:\n%s\nif it cannot run, say why in a line before it: <!-- not run: REASON -->", b.line, b.text)
+					t.Logf(
+						"README.md:%d:\n%s\nif it cannot run, say why in a line before it: <!-- not run: REASON -->",
+						b.line,
+						b.text,
+					)
 				}
 			})
 			b.try(t)
@@ -65,8 +68,7 @@ var (
 	reason = regexp.MustCompile(`^<!-- not run: (.+) -->$`)
 )
 
-// blocks finds the code blocks of a text in Markdown, without their
-// indentation.
+// blocks finds the code blocks of a text in Markdown, without their indentation.
 func blocks(markdown string) []block {
 	var all []block
 	var in *block
@@ -111,15 +113,14 @@ func (b block) try(t *testing.T) {
 	}
 }
 
-// shell runs a script that goes on where the last one ended: what that exported
-// is there.
+// shell runs a script with the variables that the scripts before it exported.
 func (u *user) shell(t *testing.T, script string) result {
 	t.Helper()
 	const before, after = `[ ! -e .exported ] || . ./.exported`, `trap 'export -p >.exported' EXIT`
 	return u.run(t, "bash", "-c", before+"\nset -euo pipefail\n"+after+"\n"+script)
 }
 
-// console runs each command, and looks for the lines that are shown after it.
+// console runs each command, and looks for the lines that the block shows after it in its output.
 func (b block) console(t *testing.T) {
 	t.Helper()
 	for command := range strings.SplitSeq("\n"+b.text, "\n$ ") {
@@ -142,8 +143,7 @@ func (b block) console(t *testing.T) {
 	}
 }
 
-// missing is the first line that is shown but did not come out after those
-// before it.
+// missing returns the first line that the block shows and that is not in the output after the lines before it.
 func missing(shown, got []string) string {
 	for _, line := range shown {
 		pattern := strings.ReplaceAll(regexp.QuoteMeta(varying.ReplaceAllString(line, "#")), "…", ".*")
@@ -162,7 +162,7 @@ func missing(shown, got []string) string {
 	return ""
 }
 
-// varying is what differs from run to run: a number, or an id.
+// varying finds what differs from run to run: a number, or an id.
 var varying = regexp.MustCompile(`[0-9a-f]*[0-9][0-9a-f]*`)
 
 // document checks YAML or JSON, and saves it where it has a name.
@@ -200,14 +200,21 @@ func (b block) document(t *testing.T) {
 
 var named = regexp.MustCompile("`([\\w-]+\\.(?:ya?ml|json))`:$")
 
-// What is run depends on how blocks are found.
+// The blocks of a text, and the lines that an output lacks, are found as the test of the README needs it.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []block{
 		{line: 3, before: "text", kind: "sh", text: "a\n\nb\n"},
-		{line: 9, before: "<!-- not run: it needs a cloud -->", kind: "yaml", text: "x:\n  y\n", skipped: "it needs a cloud"},
+		{
+			line:    9,
+			before:  "<!-- not run: it needs a cloud -->",
+			kind:    "yaml",
+			text:    "x:\n  y\n",
+			skipped: "it needs a cloud",
+		},
 		{line: 15, before: "<!-- other -->", text: "z\n"},
-	}, blocks("text\n```sh\na\n\nb\n```\n  <!-- not run: it needs a cloud -->\n  ```yaml\n  x:\n    y\n  ```\n<!-- other -->\n\n```\nz\n```\n"))
+	}, blocks("text\n```sh\na\n\nb\n```\n  <!-- not run: it needs a cloud -->\n  ```yaml\n  x:\n    y\n  ```\n<!-- "+
+		"other -->\n\n```\nz\n```\n"))
 	require.Empty(t, missing([]string{"one 12", "id 6b03e0f…"}, []string{"", "one 3", "between", "id 1f2e3d4c  "}))
 	require.Equal(t, "two", missing([]string{"two", "one"}, []string{"one", "two words"}))
 	require.Equal(t, "one", missing([]string{"two", "one"}, []string{"one", "two"}))

@@ -1,8 +1,7 @@
 //go:build unix
 
-// Package docs holds no code: its tests do what the documentation tells a new
-// user to do, with the programs themselves on a stack that they start, and look
-// at it as an operator does, in a browser.
+// Package docs holds no code. Its tests do what the documentation tells a new user to do, with the programs on a
+// stack that the tests start, and they look at the Web UI in a browser as an operator does.
 package docs
 
 import (
@@ -22,20 +21,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 var pictures = flag.Bool("pictures", false, "write the pictures of the Web UI to docs")
 
-const (
-	group = "32b6e34b3d91647abb20e7b8"
-	// patience bounds what a test waits for. It is far beyond what is needed:
-	// no test passes or fails by speed.
-	patience = 3 * time.Minute
-)
+const project = testenv.Project
 
-// user is who does what the documentation says: in a folder that looks like the
-// repository, with bin/ as make leaves it, while `dev up` runs.
+// user does what the documentation says, in a folder that looks like the repository, with bin/ as make leaves it,
+// while `dev up` runs.
 type user struct {
 	root  string // of the repository
 	home  string
@@ -62,7 +56,7 @@ func TestMain(m *testing.M) {
 // start makes the folder and starts the stack; stop undoes both.
 func (u *user) start() (stop func(), err error) {
 	stop = func() {}
-	cli, err := temporaltest.CLI()
+	cli, err := testenv.CLI()
 	if err != nil {
 		return stop, err
 	}
@@ -73,11 +67,11 @@ func (u *user) start() (stop func(), err error) {
 		return stop, err
 	}
 	stop = func() { _ = os.RemoveAll(u.home) }
-	if err := u.furnish(cli); err != nil {
+	if err := u.prepareFolder(cli); err != nil {
 		return stop, err
 	}
 
-	var out temporaltest.Buffer
+	var out testenv.Buffer
 	cmd := exec.Command("bin/dev", "up")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = u.home, &out, &out
 	p, err := process.Start(cmd)
@@ -88,16 +82,21 @@ func (u *user) start() (stop func(), err error) {
 		p.Stop(time.Minute)
 		_ = os.RemoveAll(u.home)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	go func() {
 		<-p.Done
 		cancel()
 	}()
-	if err := process.Poll(ctx, func(context.Context) bool { return strings.Contains(out.String(), "Ctrl-C stops everything.") }); err != nil {
+	if err := process.Poll(ctx, func(context.Context) bool {
+		return strings.Contains(out.String(), "Ctrl-C stops "+
+			"everything.")
+	}); err != nil {
 		return stop, fmt.Errorf("the stack did not start: %w\n%s", err, &out)
 	}
-	address := regexp.MustCompile(`(?s)Temporal +(\S+)\n +Temporal Web UI +http://127\.0\.0\.1(:\d+)\n +Atlas simulator +(\S+)\n`).FindStringSubmatch(out.String())
+	address := regexp.MustCompile(`(?s)Temporal +(\S+)\n +Temporal Web UI +http://127\.0\.0\.1(:\d+)\n +Atlas ` +
+		`simulator +(\S+)\n`).
+		FindStringSubmatch(out.String())
 	if address == nil {
 		return stop, fmt.Errorf("bin/dev does not say where everything is:\n%s", &out)
 	}
@@ -108,8 +107,8 @@ func (u *user) start() (stop func(), err error) {
 	return stop, nil
 }
 
-// furnish builds the programs, and links to what else is in the repository.
-func (u *user) furnish(cli string) error {
+// prepareFolder builds the programs, and links to what else is in the repository.
+func (u *user) prepareFolder(cli string) error {
 	bin := filepath.Join(u.home, "bin")
 	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/...", "./internal/dev")
 	build.Dir = u.root
@@ -133,20 +132,21 @@ func (u *user) furnish(cli string) error {
 	return nil
 }
 
-// everything notes that a test depends on every file of the repository: the
-// result that go test keeps of it is good only while none changes.
-func (u *user) everything(t *testing.T) {
+// dependOnAllFiles makes a test depend on every file of the repository, so that go test runs it again when one
+// changes.
+func (u *user) dependOnAllFiles(t *testing.T) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(u.root, func(path string, d fs.DirEntry, err error) error {
-		if name := d.Name(); err == nil && d.IsDir() && (name == ".git" || name == "bin" || name == "build" || name == "types" || name == "node_modules") {
+		if name := d.Name(); err == nil && d.IsDir() &&
+			(name == ".git" || name == "bin" || name == "build" || name == "types" || name == "node_modules") {
 			return filepath.SkipDir
 		}
-		_, _ = os.Stat(path) // go test sees it
+		_, _ = os.Stat(path) // go test takes note of what a test looks at
 		return err
 	}))
 }
 
-// result is what a program left.
+// result is how a program ended.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -156,11 +156,11 @@ func (r result) String() string {
 	return fmt.Sprintf("exit code %d\n--- standard output\n%s\n--- standard error\n%s", r.code, r.stdout, r.stderr)
 }
 
-// running is a program that was begun.
+// running is a program that was started.
 type running struct {
 	t              *testing.T
 	process        *process.Process
-	stdout, stderr temporaltest.Buffer
+	stdout, stderr testenv.Buffer
 }
 
 // begin starts a program in the user's folder.
@@ -181,9 +181,9 @@ func (r *running) end() result {
 	r.t.Helper()
 	select {
 	case <-r.process.Done:
-	case <-time.After(patience):
+	case <-time.After(testenv.Patience):
 		r.process.Stop(0)
-		require.Fail(r.t, "it does not end", "%s\n%s\n%s", r.process.Cmd, &r.stdout, &r.stderr)
+		require.Fail(r.t, "the program does not end", "%s\n%s\n%s", r.process.Cmd, &r.stdout, &r.stderr)
 	}
 	return result{r.process.Cmd.ProcessState.ExitCode(), r.stdout.String(), r.stderr.String()}
 }
@@ -194,25 +194,27 @@ func (u *user) run(t *testing.T, name string, args ...string) result {
 	return u.begin(t, name, args...).end()
 }
 
-// eventually waits until ready says yes.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
 	defer cancel()
 	require.NoError(t, process.Poll(ctx, func(context.Context) bool { return ready() }), what)
 }
 
-// sim tells the simulator something; see `atlas-sim -help`.
-func (u *user) sim(t *testing.T, path, body string) {
+// control posts to the control interface of the simulator; see `atlas-sim -help`.
+func (u *user) control(t *testing.T, path, body string) {
 	t.Helper()
 	require.Equal(t, http.StatusNoContent, u.post(t, path, body))
 }
 
-// hold keeps a cluster in a state as soon as it is there; "" lets it go.
-func (u *user) hold(t *testing.T, project, name, state string) {
+// holdState keeps a cluster in a state as soon as the cluster is there. The state "" ends that.
+func (u *user) holdState(t *testing.T, project, name, state string) {
 	t.Helper()
 	eventually(t, "there is no cluster "+name, func() bool {
-		return u.post(t, "state", fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state)) == http.StatusNoContent
+		return u.post(t, "state",
+			fmt.Sprintf(`{"groupId": %q, "name": %q, "state": %q}`, project, name, state),
+		) == http.StatusNoContent
 	})
 }
 

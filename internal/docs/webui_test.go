@@ -11,29 +11,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The Web UI tells the story of a run that waits, one that failed and one that
-// is done without a payload being opened; tools/webui/look.mjs says what each
-// page must show. With -pictures what the browser saw goes to docs.
+// The Web UI shows what became of a run that waits, one that failed and one that is done, without a payload being
+// opened. tools/webui/look.mjs says what each page must show. With -pictures the test writes what the browser showed
+// to docs.
 func TestWebUI(t *testing.T) {
 	t.Parallel()
-	u.everything(t)
+	u.dependOnAllFiles(t)
 	webui := filepath.Join(u.root, "tools", "webui")
 	_, err := os.Stat(filepath.Join(webui, "node_modules"))
 	require.NoError(t, err, "the browser's driver is missing: run make browser")
 
-	const project = "5f2b9c1e7a3d48069be1c2d4" // of its own: the list shows all of it
+	const project = "5f2b9c1e7a3d48069be1c2d4" // no other test uses it, so the list shows these runs only
 	provision := func(name string, more ...string) *running {
 		return u.begin(t, "bin/starter", append([]string{"provision-flex", "--project-id", project,
 			"--name", name, "--provider", "AWS", "--region", "US_EAST_1"}, more...)...)
 	}
 	starting := provision("payments")
-	u.hold(t, project, "payments", "CREATING")
+	u.holdState(t, project, "payments", "CREATING")
 	started := starting.end()
 	require.Zero(t, started.code, started)
 	done := provision("orders", "--wait").end()
 	require.Zero(t, done.code, done)
-	u.sim(t, "faults", fmt.Sprintf(`[{"method": "POST", "path": "groups/%s/flexClusters", "kind": "status", "times": 1, "status": 402,
-		"errorCode": "NO_PAYMENT_INFORMATION_FOUND", "reason": "Payment Required", "detail": "No payment information was found for group."}]`, project))
+	u.control(t, "faults", fmt.Sprintf(`[{"method": "POST", "path": "groups/%s/flexClusters", "kind": "status",
+		"times": 1, "status": 402, "errorCode": "NO_PAYMENT_INFORMATION_FOUND", "reason": "Payment Required",
+		"detail": "No payment information was found for group."}]`, project))
 	failed := provision("billing", "--wait").end()
 	require.Equal(t, 1, failed.code, failed)
 
@@ -42,5 +43,5 @@ func TestWebUI(t *testing.T) {
 		folder = filepath.Join(u.root, "docs")
 	}
 	looked := u.run(t, "node", filepath.Join(webui, "look.mjs"), u.ui, project, folder)
-	require.Zero(t, looked.code, "%s\nwhat it saw is in %s, which go test -artifacts keeps", looked, folder)
+	require.Zero(t, looked.code, "%s\nwhat the browser showed is in %s, which go test -artifacts keeps", looked, folder)
 }

@@ -147,7 +147,8 @@ func TestEncrypted(t *testing.T) {
 	require.NotContains(t, w.Logs.String(), "confidential-owner")
 
 	// The error of a caller without the key names the key.
-	const lacks = `a payload is encrypted with the key "one", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`
+	const lacks = `a payload is encrypted with the key "one", which is not configured: add it to ` +
+		`TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`
 	_, err = clientWithCodec(s, codec.Codec{}).Result(s.Context(), run.WorkflowID, run.RunID)
 	require.EqualError(t, err, lacks)
 	_, err = clientWithCodec(s, codecWithKeys(t, "two")).Result(s.Context(), run.WorkflowID, run.RunID)
@@ -175,7 +176,15 @@ func TestEncryptedUpgrade(t *testing.T) {
 func TestEncryptedFailure(t *testing.T) {
 	t.Parallel()
 	s := testenv.New(t, atlassim.Config{})
-	s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Reason: "Payment Required", Method: "POST"})
+	s.Sim.AddFault(
+		atlassim.Fault{
+			Kind:      atlassim.FaultStatus,
+			Status:    402,
+			ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
+			Reason:    "Payment Required",
+			Method:    "POST",
+		},
+	)
 	testworker.Start(s, withCodec(codecWithKeys(t, "one")))
 	c := clientWithCodec(s, codecWithKeys(t, "one"))
 	run, err := c.Start(s.Context(), flex(t))
@@ -253,7 +262,10 @@ func TestWorkerWithoutTheKey(t *testing.T) {
 			testenv.Eventually(t, func() bool {
 				for _, e := range s.History(run) {
 					if e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED {
-						require.Contains(t, e.GetWorkflowTaskFailedEventAttributes().GetFailure().GetMessage(), `a payload is encrypted with the key "one", which is not configured`)
+						require.Contains(t,
+							e.GetWorkflowTaskFailedEventAttributes().GetFailure().GetMessage(),
+							`a payload is encrypted with the key "one", which is not configured`,
+						)
 						return true
 					}
 				}

@@ -63,9 +63,12 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	)
 	killed := make(chan struct{})
 	config := atlassim.Config{
-		CreateFor: atlassim.Duration(2 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
+		CreateFor: atlassim.Duration(
+			2 * time.Second,
+		), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
-			if stage != m.stage || !e.Authenticated || e.Method != m.method || !strings.HasSuffix(e.Path, withName(m.path, name)) {
+			if stage != m.stage || !e.Authenticated || e.Method != m.method ||
+				!strings.HasSuffix(e.Path, withName(m.path, name)) {
 				return
 			}
 			mu.Lock()

@@ -33,26 +33,40 @@ func TestFinal4xx(t *testing.T) {
 		wantType, want string // want follows `cluster "name": Atlas answered `
 	}{
 		{
-			name:     "402",
-			fault:    atlassim.Fault{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Detail: "No payment information was found.", Reason: "Payment Required", Parameters: []any{"6a79"}},
+			name: "402",
+			fault: atlassim.Fault{
+				Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
+				Detail: "No payment information was found.", Reason: "Payment Required", Parameters: []any{"6a79"},
+			},
 			wantType: "NO_PAYMENT_INFORMATION_FOUND",
-			want:     "402 NO_PAYMENT_INFORMATION_FOUND (No payment information was found.): add a payment method to the organization, then start the workflow again",
+			want: "402 NO_PAYMENT_INFORMATION_FOUND (No payment information was found.): add a payment method " +
+				"to the organization, then start the workflow again",
 		},
 		{
-			name:     "400",
-			fault:    atlassim.Fault{Kind: atlassim.FaultStatus, Status: 400, ErrorCode: "VALIDATION_ERROR", Detail: "Invalid.", Reason: "Bad Request"},
+			name: "400",
+			fault: atlassim.Fault{
+				Kind: atlassim.FaultStatus, Status: 400, ErrorCode: "VALIDATION_ERROR",
+				Detail: "Invalid.", Reason: "Bad Request",
+			},
 			wantType: "VALIDATION_ERROR",
 			want:     "400 VALIDATION_ERROR (Invalid.): correct the request, then start the workflow again",
 		},
 		{
-			name:     "403",
-			fault:    atlassim.Fault{Kind: atlassim.FaultStatus, Status: 403, ErrorCode: "IP_ADDRESS_NOT_ON_ACCESS_LIST", Detail: "IP address 10.0.0.1 is not allowed to access this resource.", Reason: "Forbidden"},
+			name: "403",
+			fault: atlassim.Fault{
+				Kind: atlassim.FaultStatus, Status: 403, ErrorCode: "IP_ADDRESS_NOT_ON_ACCESS_LIST",
+				Reason: "Forbidden", Detail: "IP address 10.0.0.1 is not allowed to access this resource.",
+			},
 			wantType: "IP_ADDRESS_NOT_ON_ACCESS_LIST",
-			want:     "403 IP_ADDRESS_NOT_ON_ACCESS_LIST (IP address 10.0.0.1 is not allowed to access this resource.): add the worker's address to the API access list of its key or service account, then start the workflow again",
+			want: "403 IP_ADDRESS_NOT_ON_ACCESS_LIST (IP address 10.0.0.1 is not allowed to access this " +
+				"resource.): add the worker's address to the API access list of its key or service account, then " +
+				"start the workflow again",
 		},
 		{
-			name:     "409",
-			fault:    atlassim.Fault{Kind: atlassim.FaultStatus, Status: 409, ErrorCode: "OUT_OF_CAPACITY", Reason: "Conflict"},
+			name: "409",
+			fault: atlassim.Fault{
+				Kind: atlassim.FaultStatus, Status: 409, ErrorCode: "OUT_OF_CAPACITY", Reason: "Conflict",
+			},
 			wantType: "OUT_OF_CAPACITY",
 			want:     "409 OUT_OF_CAPACITY: choose another region, or wait, then start the workflow again",
 		},
@@ -60,7 +74,8 @@ func TestFinal4xx(t *testing.T) {
 			name:     "HTML",
 			fault:    atlassim.Fault{Kind: atlassim.FaultHTML, Status: 403},
 			wantType: "HTTP_403",
-			want:     "403 Forbidden: give the worker's key or service account the role Project Owner in this project, then start the workflow again",
+			want: "403 Forbidden: give the worker's key or service account the role Project Owner in this " +
+				"project, then start the workflow again",
 		},
 		{
 			name:     "no such status",
@@ -112,25 +127,45 @@ func TestProjectAndKey(t *testing.T) {
 		s := setup(t, atlassim.Config{Groups: []string{"111111111111111111111111"}})
 		_, err := execute(s, flex(t))
 		require.Equal(t, "GROUP_NOT_FOUND", testenv.Failure(t, err).Type)
-		require.Equal(t, fmt.Sprintf("cluster %q: Atlas answered 404 GROUP_NOT_FOUND (No group with ID %s exists.): correct groupId, then start the workflow again", flex(t).Name, project), testenv.Failure(t, err).Message)
+		require.Equal(t,
+			fmt.Sprintf(
+				"cluster %q: Atlas answered 404 GROUP_NOT_FOUND (No group with ID %s exists.): correct groupId, "+
+					"then start the workflow again",
+				flex(t).Name,
+				project,
+			),
+			testenv.Failure(t, err).Message,
+		)
 	})
 	t.Run("not the key's project", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{ForeignGroups: []string{project}})
 		_, err := execute(s, flex(t))
 		require.Equal(t, "NOT_IN_GROUP", testenv.Failure(t, err).Type)
-		require.Contains(t, testenv.Failure(t, err).Message, "give the worker's key or service account the role Project Owner in this project, or correct groupId")
+		require.Contains(t,
+			testenv.Failure(t, err).Message,
+			"give the worker's key or service account the role Project Owner in this project, or correct groupId",
+		)
 	})
 	t.Run("wrong key", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{}, withAuth(atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: "wrong"}))
+		s := setup(t,
+			atlassim.Config{},
+			withAuth(atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: "wrong"}),
+		)
 		_, err := execute(s, flex(t))
 		require.Equal(t, 401, testenv.Failure(t, err).Details.Status)
-		require.Contains(t, testenv.Failure(t, err).Message, "check the worker's Atlas credential (MONGODB_ATLAS_…), then start the workflow again")
+		require.Contains(t,
+			testenv.Failure(t, err).Message,
+			"check the worker's Atlas credential (MONGODB_ATLAS_…), then start the workflow again",
+		)
 	})
 	t.Run("wrong client secret", func(t *testing.T) {
 		t.Parallel()
-		s := setup(t, atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "right"}, withAuth(atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"}))
+		s := setup(t,
+			atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "right"},
+			withAuth(atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"}),
+		)
 		_, err := execute(s, flex(t))
 		f := testenv.Failure(t, err)
 		require.Equal(t, 401, f.Details.Status)
@@ -142,36 +177,41 @@ func TestProjectAndKey(t *testing.T) {
 // Rows 2, 3 and 4: what passes by itself is asked again until it has passed, and makes one cluster.
 func TestRetried(t *testing.T) {
 	t.Parallel()
-	status := func(status int, code string) atlassim.Fault {
-		return atlassim.Fault{Kind: atlassim.FaultStatus, Status: status, ErrorCode: code}
-	}
 	for _, test := range []struct {
-		name  string
-		fault atlassim.Fault
-		// retried is the failure type that the activity shows meanwhile.
-		retried string
+		name    string
+		retried string // the failure type that the activity shows meanwhile
+		fault   atlassim.Fault
 	}{
-		{"408", status(408, "REQUEST_TIMEOUT"), "REQUEST_TIMEOUT"},
-		{"425", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 425}, "HTTP_425"},
-		{"429", status(429, "RATE_LIMITED"), "RATE_LIMITED"},
-		{"429 Retry-After 0", atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED_TOKEN_BUCKET", RetryAfter: "0"}, "RATE_LIMITED_TOKEN_BUCKET"},
-		{"429 Retry-After 2", atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "2"}, "RATE_LIMITED"},
-		{"name held", status(400, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"), "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"},
-		{"app upgrade", status(405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"), "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"},
-		{"config limit", status(400, "DEFAULT_CONFIG_LIMIT_EXCEPTION"), "DEFAULT_CONFIG_LIMIT_EXCEPTION"},
-		{"500", status(500, "UNEXPECTED_ERROR"), "UNEXPECTED_ERROR"},
-		{"500 after the effect", atlassim.Fault{Kind: atlassim.FaultStatus, Status: 500, ErrorCode: "UNEXPECTED_ERROR", AfterEffect: true}, "UNEXPECTED_ERROR"},
-		{"502 HTML", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 502}, "HTTP_502"},
-		{"503 Retry-After", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "2"}, "HTTP_503"},
-		{"504", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 504}, "HTTP_504"},
-		{"599", atlassim.Fault{Kind: atlassim.FaultHTML, Status: 599}, "HTTP_599"},
-		{"reset before", atlassim.Fault{Kind: atlassim.FaultReset}, "ATLAS_UNREACHABLE"},
-		{"lost answer", atlassim.Fault{Kind: atlassim.FaultLost}, "ATLAS_UNREACHABLE"},
-		{"hang before", atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)}, "ATLAS_UNREACHABLE"},
-		{"hang after", atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute), AfterEffect: true}, "ATLAS_UNREACHABLE"},
-		{"truncated", atlassim.Fault{Kind: atlassim.FaultTruncate}, "ATLAS_BAD_RESPONSE"},
-		{"oversize", atlassim.Fault{Kind: atlassim.FaultOversize, AfterEffect: true}, "ATLAS_BAD_RESPONSE"},
-		{"garbage", atlassim.Fault{Kind: atlassim.FaultGarbage}, "ATLAS_BAD_RESPONSE"},
+		{name: "408", retried: "REQUEST_TIMEOUT", fault: statusFault(408, "REQUEST_TIMEOUT")},
+		{name: "425", retried: "HTTP_425", fault: htmlFault(425)},
+		{name: "429", retried: "RATE_LIMITED", fault: statusFault(429, "RATE_LIMITED")},
+		{name: "429 Retry-After 0", retried: "RATE_LIMITED_TOKEN_BUCKET",
+			fault: withRetryAfter(statusFault(429, "RATE_LIMITED_TOKEN_BUCKET"), "0")},
+		{name: "429 Retry-After 2", retried: "RATE_LIMITED",
+			fault: withRetryAfter(statusFault(429, "RATE_LIMITED"), "2")},
+		{name: "name held", retried: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP",
+			fault: statusFault(400, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP")},
+		{name: "app upgrade", retried: "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES",
+			fault: statusFault(405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES")},
+		{name: "config limit", retried: "DEFAULT_CONFIG_LIMIT_EXCEPTION",
+			fault: statusFault(400, "DEFAULT_CONFIG_LIMIT_EXCEPTION")},
+		{name: "500", retried: "UNEXPECTED_ERROR", fault: statusFault(500, "UNEXPECTED_ERROR")},
+		{name: "500 after the effect", retried: "UNEXPECTED_ERROR",
+			fault: afterEffect(statusFault(500, "UNEXPECTED_ERROR"))},
+		{name: "502 HTML", retried: "HTTP_502", fault: htmlFault(502)},
+		{name: "503 Retry-After", retried: "HTTP_503", fault: withRetryAfter(htmlFault(503), "2")},
+		{name: "504", retried: "HTTP_504", fault: htmlFault(504)},
+		{name: "599", retried: "HTTP_599", fault: htmlFault(599)},
+		{name: "reset before", retried: "ATLAS_UNREACHABLE",
+			fault: atlassim.Fault{Kind: atlassim.FaultReset}},
+		{name: "lost answer", retried: "ATLAS_UNREACHABLE", fault: atlassim.Fault{Kind: atlassim.FaultLost}},
+		{name: "hang before", retried: "ATLAS_UNREACHABLE", fault: hangFault()},
+		{name: "hang after", retried: "ATLAS_UNREACHABLE", fault: afterEffect(hangFault())},
+		{name: "truncated", retried: "ATLAS_BAD_RESPONSE",
+			fault: atlassim.Fault{Kind: atlassim.FaultTruncate}},
+		{name: "oversize", retried: "ATLAS_BAD_RESPONSE",
+			fault: atlassim.Fault{Kind: atlassim.FaultOversize, AfterEffect: true}},
+		{name: "garbage", retried: "ATLAS_BAD_RESPONSE", fault: atlassim.Fault{Kind: atlassim.FaultGarbage}},
 	} {
 		for _, tagged := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/tag %t", test.name, tagged), func(t *testing.T) {
@@ -260,15 +300,22 @@ func TestRetriedUntilTheTimeLimit(t *testing.T) {
 		want     string
 	}{
 		{name: "503", fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503}, wantType: "HTTP_503",
-			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again, for which no time was left within 8s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
-		{name: "429", fault: atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "60"}, wantType: "RATE_LIMITED",
-			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks, for which no time was left within 8s`},
+			want: `^cluster "NAME": Atlas answered 503 Service Unavailable: trying again, for which no time was ` +
+				`left within 8s \(timeoutSeconds\): start the workflow again once Atlas answers$`},
+		{name: "429", fault: withRetryAfter(statusFault(429, "RATE_LIMITED"), "60"), wantType: "RATE_LIMITED",
+			want: `^cluster "NAME": Atlas answered 429 RATE_LIMITED: trying again after 1m0s, as Atlas asks, for ` +
+				`which no time was left within 8s`},
 		{name: "refused", url: refused, wantType: "ATLAS_UNREACHABLE",
-			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: connect: connection refused\): trying again, for which no time was left within 8s`},
-		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS client\): trying again, for which no time was left within 8s`},
-		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown authority\): trying again, for which no time was left within 8s`},
-		{name: "garbage", fault: atlassim.Fault{Kind: atlassim.FaultGarbage, BeforeEffect: true}, wantType: "ATLAS_BAD_RESPONSE",
-			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON expected: .*: trying again, for which no time was left within 8s`},
+			want: `^cluster "NAME": no answer from Atlas to POST ` + createPath + ` \(dial tcp 127.0.0.1:\d+: ` +
+				`connect: connection refused\): trying again, for which no time was left within 8s`},
+		{name: "no TLS", url: plain, wantType: "ATLAS_UNREACHABLE", want: `server gave HTTP response to HTTPS ` +
+			`client\): trying again, for which no time was left within 8s`},
+		{name: "untrusted", url: untrusted, wantType: "ATLAS_UNREACHABLE", want: `certificate signed by unknown ` +
+			`authority\): trying again, for which no time was left within 8s`},
+		{name: "garbage", fault: atlassim.Fault{Kind: atlassim.FaultGarbage, BeforeEffect: true},
+			wantType: "ATLAS_BAD_RESPONSE",
+			want: `^cluster "NAME": Atlas answered POST ` + createPath + ` with 200, but the body is not the JSON ` +
+				`expected: .*: trying again, for which no time was left within 8s`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -307,15 +354,17 @@ func TestInvalidInput(t *testing.T) {
 		{"no input", nil, []contract.Violation{
 			{Field: "input", Problem: "must be one JSON object"},
 			{Field: "groupId", Problem: `must be the project's id of 24 hexadecimal digits (0-9, a-f), got ""`},
-			{Field: "name", Problem: `must begin with a letter or digit and hold only letters, digits and hyphens, got ""`},
+			{Field: "name", Problem: `must begin with a letter or digit and hold only letters, digits and hyphens, ` +
+				`got ""`},
 			{Field: "providerSettings.backingProviderName", Problem: `must be AWS, AZURE or GCP, got ""`},
 			{Field: "providerSettings.regionName", Problem: "must name a region, such as US_EAST_1"},
 		}},
 		{"not an object", []any{"orders"}, nil},
 		{"not JSON", []any{[]byte("\x00\x01")}, nil},
 		{"mistyped", []any{map[string]any{
-			"groupId": project, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
-			"timeoutSeconds": "30m", "tag": map[string]any{},
+			"groupId": project, "name": 7,
+			"providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
+			"timeoutSeconds":   "30m", "tag": map[string]any{},
 		}}, []contract.Violation{
 			{Field: "name", Problem: "must be a string, got a JSON number"},
 			{Field: "tag", Problem: "is not a known field"},
@@ -331,7 +380,10 @@ func TestInvalidInput(t *testing.T) {
 				_, err = result(s, run)
 				f := testenv.Failure(t, err)
 				require.Equal(t, contract.InvalidInput, f.Type)
-				require.Regexp(t, `^invalid input: .*\. Nothing was sent to Atlas: correct the input and start the workflow again$`, f.Message)
+				require.Regexp(t,
+					`^invalid input: .*\. Nothing was sent to Atlas: correct the input and start the workflow again$`,
+					f.Message,
+				)
 				if test.name == "mistyped" {
 					recordRun(s, run, "invalid-input-"+workflow)
 				}
@@ -364,10 +416,21 @@ func TestClusterConflict(t *testing.T) {
 				if !tagged {
 					why = "it is older than this run, or not as asked"
 				}
-				require.Equal(t, fmt.Sprintf("cluster %q: the name is taken in this project by a cluster that this workflow did not make (%s). "+
-					"It was left untouched: choose another name, or delete that cluster, then start the workflow again", in.Name, why), f.Message)
+				require.Equal(t,
+					fmt.Sprintf(
+						"cluster %q: the name is taken in this project by a cluster that this workflow did not "+
+							"make (%s). "+
+							"It was left untouched: choose another name, or delete that cluster, then start the "+
+							"workflow again",
+						in.Name,
+						why,
+					),
+					f.Message,
+				)
 				require.Equal(t, before[0].ID, s.Sim.Clusters()[0].ID)
-				require.Equal(t, 0, s.Sim.Count(atlassim.Created)+s.Sim.Count(atlassim.Deleted)+s.Sim.Count(atlassim.Updated))
+				require.Equal(t, 0,
+					s.Sim.Count(atlassim.Created)+s.Sim.Count(atlassim.Deleted)+s.Sim.Count(atlassim.Updated),
+				)
 			})
 		}
 	})
@@ -380,7 +443,9 @@ func TestClusterConflict(t *testing.T) {
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Contains(t, f.Message, `by a cluster that this workflow did not make (workflow "another-workflow" made it). It was left untouched`)
+		require.Contains(t, f.Message,
+			`by a cluster that this workflow did not make (workflow "another-workflow" made it). It was left untouched`,
+		)
 	})
 	t.Run("ours but otherwise", func(t *testing.T) {
 		t.Parallel()
@@ -392,8 +457,16 @@ func TestClusterConflict(t *testing.T) {
 		_, err = execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Equal(t, fmt.Sprintf(`cluster %q: this workflow made it, but it is not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1"; `+
-			`tags.team is "orders", requested none; terminationProtectionEnabled is "false", requested "true". Change the cluster in Atlas or the request, then start the workflow again`, in.Name), f.Message)
+		require.Equal(t,
+			fmt.Sprintf(
+				`cluster %q: this workflow made it, but it is not as asked: providerSettings.regionName is `+
+					`"US_EAST_1", requested "EU_WEST_1"; `+
+					`tags.team is "orders", requested none; terminationProtectionEnabled is "false", requested `+
+					`"true". Change the cluster in Atlas or the request, then start the workflow again`,
+				in.Name,
+			),
+			f.Message,
+		)
 		require.Len(t, f.Details.Differences, 3)
 		record(s, "provision-conflict")
 	})
@@ -404,7 +477,14 @@ func TestClusterConflict(t *testing.T) {
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.ClusterConflict, f.Type)
-		require.Equal(t, fmt.Sprintf("cluster %q: the name is taken in this project by a cluster that is not a Flex cluster: choose another name", in.Name), f.Message)
+		require.Equal(t,
+			fmt.Sprintf(
+				"cluster %q: the name is taken in this project by a cluster that is not a Flex cluster: choose "+
+					"another name",
+				in.Name,
+			),
+			f.Message,
+		)
 	})
 }
 
@@ -420,8 +500,12 @@ func TestTimeout(t *testing.T) {
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
-		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
-			"The cluster is left as it is: start the workflow again under the same id to go on waiting, or delete it in Atlas", in.Name), f.Message)
+		require.Equal(t,
+			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
+				"The cluster is left as it is: start the workflow again under the same id to go on waiting, or "+
+				"delete it in Atlas", in.Name),
+			f.Message,
+		)
 		record(s, "provision-timeout")
 	})
 	t.Run("without the ownership tag", func(t *testing.T) {
@@ -430,8 +514,12 @@ func TestTimeout(t *testing.T) {
 		in := flex(t)
 		in.TimeoutSeconds, in.OwnershipTag = new(8), new(false)
 		_, err := execute(s, in)
-		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
-			"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it or delete it in Atlas", in.Name), testenv.Failure(t, err).Message)
+		require.Equal(t,
+			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
+				"The cluster is left as it is: without the ownership tag no later run takes it up, so wait for it "+
+				"or delete it in Atlas", in.Name),
+			testenv.Failure(t, err).Message,
+		)
 	})
 	t.Run("while Atlas fails", func(t *testing.T) {
 		t.Parallel()
@@ -450,21 +538,31 @@ func TestTimeout(t *testing.T) {
 	t.Run("asks to wait too long", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
-		s.Sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Skip: 1})
+		s.Sim.AddFault(
+			atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Skip: 1},
+		)
 		_, err := execute(s, flex(t))
 		require.Equal(t, contract.Timeout, testenv.Failure(t, err).Type)
 	})
 	t.Run("no worker", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t, atlassim.Config{})
-		s.Sim.AddFault(atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)})
+		s.Sim.AddFault(
+			atlassim.Fault{Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)},
+		)
 		in := flex(t)
 		in.TimeoutSeconds = new(2)
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)
-		require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 2s (timeoutSeconds): no worker finished the request in that time. "+
-			"Nothing is known to have been made: start the workflow again under the same id to make sure", in.Name), f.Message)
+		require.Equal(t,
+			fmt.Sprintf(
+				"cluster %q was not IDLE within 2s (timeoutSeconds): no worker finished the request in that time. "+
+					"Nothing is known to have been made: start the workflow again under the same id to make sure",
+				in.Name,
+			),
+			f.Message,
+		)
 		record(s, "provision-timeout-while-asking")
 	})
 }
@@ -477,12 +575,16 @@ func TestClusterGone(t *testing.T) {
 		deleteFor time.Duration
 		want      string
 	}{
-		{"being deleted", time.Hour, `^cluster "NAME": it is being deleted: start the workflow again to make a new one$`},
-		{"deleted", time.Nanosecond, `^cluster "NAME": it was deleted: Atlas has known no such cluster for \d+s \(last state CREATING\): start the workflow again to make a new one$`},
+		{"being deleted", time.Hour, `^cluster "NAME": it is being deleted: start the workflow again to make a new ` +
+			`one$`},
+		{"deleted", time.Nanosecond, `^cluster "NAME": it was deleted: Atlas has known no such cluster for \d+s ` +
+			`\(last state CREATING\): start the workflow again to make a new one$`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)})
+			s := setup(t,
+				atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(test.deleteFor)},
+			)
 			in := flex(t)
 			run := start(s, in)
 			testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+in.Name) > 1 })
@@ -505,6 +607,10 @@ func TestIdleWithoutStandard(t *testing.T) {
 	require.Empty(t, cluster.ConnectionStrings.Standard)
 	require.NotEmpty(t, cluster.ConnectionStrings.StandardSrv)
 	require.Len(t, cluster.Warnings, 1)
-	require.Regexp(t, `^Atlas answered IDLE but gave no connection string of every kind for \d+s: read the cluster again for the rest$`, cluster.Warnings[0])
+	require.Regexp(t,
+		`^Atlas answered IDLE but gave no connection string of every kind for \d+s: read the cluster again for the `+
+			`rest$`,
+		cluster.Warnings[0],
+	)
 	record(s, "provision-idle-without-standard")
 }

@@ -66,7 +66,9 @@ func TestFleet(t *testing.T) {
 		t.Run(fmt.Sprint(test.clusters), func(t *testing.T) {
 			t.Parallel()
 			config := atlassim.Config{
-				CreateFor: atlassim.Duration(test.createFor), RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
+				CreateFor: atlassim.Duration(
+					test.createFor,
+				), RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
 			}
 			s := setup(t, config, testworker.WithPace(activities.Pace{}))
 			provisionAll(s, test.clusters)
@@ -81,7 +83,9 @@ func TestFleet(t *testing.T) {
 // requests than the clusters that they make.
 func TestFleetOfWorkers(t *testing.T) {
 	t.Parallel()
-	s := testenv.New(t, atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30})
+	s := testenv.New(t,
+		atlassim.Config{CreateFor: atlassim.Duration(8 * time.Second), RateLimit: 30, RefillPerMinute: 30},
+	)
 	for range 3 {
 		testworker.Start(s, testworker.WithPace(activities.Pace{}))
 	}

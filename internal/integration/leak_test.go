@@ -62,9 +62,23 @@ func TestNothingLeaks(t *testing.T) {
 	before := measure(func(usage) bool { return true })
 	runMany(t, runs, sim, warmUp, campaign)
 	after := measure(func(u usage) bool { return u.goroutines <= before.goroutines && u.heap <= before.heap*12/10 })
-	t.Logf("after %d runs %d bytes, %d goroutines, %d connections; after %d more %d bytes, %d goroutines, %d connections", warmUp,
-		before.heap, before.goroutines, before.connections, campaign, after.heap, after.goroutines, after.connections)
-	require.LessOrEqual(t, after.goroutines, before.goroutines, "goroutines:\n%v\nbefore:\n%v", after.creators, before.creators)
+	t.Logf(
+		"after %d runs %d bytes, %d goroutines, %d connections; after %d more %d bytes, %d goroutines, %d connections",
+		warmUp,
+		before.heap,
+		before.goroutines,
+		before.connections,
+		campaign,
+		after.heap,
+		after.goroutines,
+		after.connections,
+	)
+	require.LessOrEqual(t, after.goroutines,
+		before.goroutines,
+		"goroutines:\n%v\nbefore:\n%v",
+		after.creators,
+		before.creators,
+	)
 	require.LessOrEqual(t, after.heap, before.heap*12/10, "live heap in bytes")
 	require.LessOrEqual(t, after.connections, concurrent, "connections")
 }
@@ -77,9 +91,9 @@ func startSimulator(t *testing.T) (url string) {
 	require.NoError(t, err, string(out))
 	var faults []atlassim.Fault
 	for i, f := range []atlassim.Fault{
-		{Kind: atlassim.FaultHTML, Status: 502}, {Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: "0"},
-		{Kind: atlassim.FaultReset}, {Kind: atlassim.FaultLost}, {Kind: atlassim.FaultTruncate}, {Kind: atlassim.FaultGarbage},
-		{Kind: atlassim.FaultOversize}, {Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)},
+		htmlFault(502), withRetryAfter(statusFault(429, "RATE_LIMITED"), "0"), hangFault(),
+		{Kind: atlassim.FaultReset}, {Kind: atlassim.FaultLost}, {Kind: atlassim.FaultTruncate},
+		{Kind: atlassim.FaultGarbage}, {Kind: atlassim.FaultOversize},
 	} {
 		f.Path, f.Probability, f.Seed = "/api/atlas/v2/", 0.027, uint64(i)+1
 		faults = append(faults, f)
@@ -119,14 +133,14 @@ func runMany(t *testing.T, runs *provisioner.Client, sim string, first, n int) {
 			if i%100 == 50 {
 				control(t, sim, "revoke-tokens", nil)
 			}
-			var run provisioner.Run
-			var err error
+			var request contract.Request = contract.ProvisionFlexClusterInput{
+				GroupID: project, Name: name, ProviderSettings: place,
+			}
 			if i%5 == 0 {
 				control(t, sim, "shared", map[string]any{"groupId": project, "name": name})
-				run, err = runs.Start(ctx, contract.UpgradeToServerlessInput{GroupID: project, Name: name, ProviderSettings: place})
-			} else {
-				run, err = runs.Start(ctx, contract.ProvisionFlexClusterInput{GroupID: project, Name: name, ProviderSettings: place})
+				request = contract.UpgradeToServerlessInput{GroupID: project, Name: name, ProviderSettings: place}
 			}
+			run, err := runs.Start(ctx, request)
 			if !assert.NoError(t, err) {
 				return
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -39,15 +40,17 @@ func TestResetAfterTimeout(t *testing.T) {
 		_, err := s.Client.Result(s.Context(), timedOut.WorkflowID, timedOut.RunID)
 		failure := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, failure.Type)
-		require.Contains(t, failure.Message, "was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING")
-		// The wait gives up a moment early, where the next look would be too late.
-		require.Greater(t, time.Since(begun), limit-time.Second, "event %d", point)
+		require.Contains(t, failure.Message,
+			"was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING",
+		)
+		// The wait gives up early where the next look would be too late.
+		require.Greater(t, time.Since(begun), limit/2, "event %d", point)
 	}
 	begun := time.Now()
 	timedOut = reset(s, timedOut, finishedTasks(s, timedOut)[0])
 	_, err = s.Client.Result(s.Context(), timedOut.WorkflowID, timedOut.RunID)
 	require.Equal(t, contract.Timeout, testenv.Failure(t, err).Type)
-	require.Greater(t, time.Since(begun), limit-time.Second, "a reset of a run that was reset")
+	require.Greater(t, time.Since(begun), limit/2, "a reset of a run that was reset")
 
 	makeIdle(s)
 	requireOneCluster(s, reset(s, timedOut, finishedTasks(s, timedOut)[0]))
@@ -85,6 +88,9 @@ type resetCase struct {
 	repair func(*testing.T, *testenv.Stack)
 	// afterReset is how the run ends that was reset, for the last point of the history, the one before, and so on.
 	afterReset []string
+	// afterCanceled is, for a run that was cancelled, how the run ends that was reset to a point before the
+	// cancellation. One that was reset to a point after it is cancelled again.
+	afterCanceled string
 	// created and upgraded count what the simulator has carried out in the end.
 	created, upgraded int
 }
@@ -138,7 +144,9 @@ func awaitAge(s *testenv.Stack) {
 	}
 }
 
+// addFault makes requests that change something go wrong.
 func addFault(fault atlassim.Fault) func(*testing.T, *testenv.Stack) {
+	fault.Method = http.MethodPost
 	return func(_ *testing.T, s *testenv.Stack) { s.Sim.AddFault(fault) }
 }
 
@@ -176,31 +184,55 @@ var slowCreate = atlassim.Config{CreateFor: atlassim.Duration(time.Hour), Delete
 // is not executed again unless it failed. A cancellation that was requested after the point is not there either.
 func resetCases() []resetCase {
 	return []resetCase{
-		{history: "provision-created", want: "CREATED", afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
+		{
+			history:    "provision-created",
+			want:       "CREATED",
+			afterReset: []string{"CREATED", "CREATED", "CREATED"},
+			created:    1,
+		},
 		{history: "provision-unchanged", prepare: executeBefore(flexRequest), want: "UNCHANGED",
 			afterReset: []string{"UNCHANGED", "UNCHANGED"}, created: 1},
 		{history: "provision-idle-without-standard", sim: atlassim.Config{StandardAfter: atlassim.Duration(time.Hour)},
 			want: "CREATED", afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
 		{history: "provision-conflict", prepare: executeBefore(flexRequest), request: flexInEurope,
-			sim: atlassim.Config{DeleteFor: atlassim.Duration(time.Nanosecond)}, want: "CLUSTER_CONFLICT", repair: deleteCluster,
+			sim: atlassim.Config{
+				DeleteFor: atlassim.Duration(time.Nanosecond),
+			}, want: "CLUSTER_CONFLICT", repair: deleteCluster,
 			afterReset: []string{"CREATED", "CREATED"}, created: 2},
-		{history: "provision-refused", prepare: addFault(atlassim.Fault{
-			Method: http.MethodPost, Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
-		}), want: "NO_PAYMENT_INFORMATION_FOUND", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
+		{history: "provision-refused", prepare: addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND")),
+			want: "NO_PAYMENT_INFORMATION_FOUND", repair: clearFaults,
+			afterReset: []string{"CREATED", "CREATED"}, created: 1},
 		{history: "provision-given-up", request: flexWithTimeLimit(4), prepare: addFault(atlassim.Fault{
 			Method: http.MethodPost, Kind: atlassim.FaultHTML, Status: 503,
 		}), want: "HTTP_503", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
-		{history: "provision-timeout", sim: slowCreate, request: flexWithTimeLimit(4), want: "TIMEOUT", repair: finishCluster,
-			afterReset: []string{"CREATED", "CREATED", "CREATED"}, created: 1},
-		{history: "provision-timeout-while-asking", request: flexWithTimeLimit(2), prepare: addFault(atlassim.Fault{
-			Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute),
+		{
+			history:    "provision-timeout",
+			sim:        slowCreate,
+			request:    flexWithTimeLimit(4),
+			want:       "TIMEOUT",
+			repair:     finishCluster,
+			afterReset: []string{"CREATED", "CREATED", "CREATED"},
+			created:    1,
+		},
+		// Atlas carries the first request out after the run has given up, and its answer is lost.
+		{history: "provision-timeout-while-asking", request: flexWithTimeLimit(4), prepare: addFault(atlassim.Fault{
+			Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(6 * time.Second),
 		}), want: "TIMEOUT", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
 		// A wait that has never seen the cluster does not say that it is gone. The first point creates another one.
-		{history: "provision-gone", sim: atlassim.Config{CreateFor: atlassim.Duration(3 * time.Second), DeleteFor: atlassim.Duration(time.Nanosecond)},
-			request: flexWithTimeLimit(8), interfere: deleteDuringWait, want: "CLUSTER_GONE",
-			afterReset: []string{"TIMEOUT", "TIMEOUT", "CREATED"}, created: 2},
+		{
+			history: "provision-gone",
+			sim: atlassim.Config{
+				CreateFor: atlassim.Duration(3 * time.Second),
+				DeleteFor: atlassim.Duration(time.Nanosecond),
+			},
+			request:    flexWithTimeLimit(8),
+			interfere:  deleteDuringWait,
+			want:       "CLUSTER_GONE",
+			afterReset: []string{"TIMEOUT", "TIMEOUT", "CREATED"},
+			created:    2,
+		},
 		{history: "provision-canceled-while-waiting", sim: slowCreate, interfere: cancelDuringWait, want: "CANCELED",
-			repair: finishCluster, afterReset: []string{"CANCELED", "CREATED", "CREATED"}, created: 1},
+			repair: finishCluster, afterCanceled: "CREATED", created: 1},
 		{history: "upgrade-upgraded", request: serverlessRequest,
 			want: "UPGRADED", afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
 		{history: "upgrade-unchanged", prepare: executeBefore(serverlessRequest), request: serverlessRequest,
@@ -209,13 +241,35 @@ func resetCases() []resetCase {
 			want: "CLUSTER_CONFLICT", afterReset: []string{"CLUSTER_CONFLICT", "CLUSTER_CONFLICT"}, upgraded: 1},
 		{history: "upgrade-retired", sim: atlassim.Config{UpgradeRetired: true}, request: serverlessRequest,
 			want: "VERSION_GONE", afterReset: []string{"VERSION_GONE", "VERSION_GONE"}},
-		{history: "upgrade-timeout", sim: atlassim.Config{UpgradeFor: atlassim.Duration(6 * time.Second)}, request: serverlessWithTimeLimit(4),
-			want: "TIMEOUT", afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
-		{history: "upgrade-gone", sim: atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)},
-			request: serverlessWithTimeLimit(8), interfere: deleteDuringWait, want: "CLUSTER_GONE",
-			afterReset: []string{"TIMEOUT", "TIMEOUT", "CLUSTER_NOT_FOUND"}, upgraded: 1},
-		{history: "upgrade-canceled", sim: atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second)}, request: serverlessRequest,
-			interfere: cancelDuringWait, want: "CANCELED", afterReset: []string{"CANCELED", "UPGRADED", "UPGRADED"}, upgraded: 1},
+		{
+			history:    "upgrade-timeout",
+			sim:        atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)},
+			request:    serverlessWithTimeLimit(4),
+			want:       "TIMEOUT",
+			afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"},
+			upgraded:   1,
+		},
+		{
+			history: "upgrade-gone",
+			sim: atlassim.Config{
+				UpgradeFor: atlassim.Duration(time.Hour),
+				DeleteFor:  atlassim.Duration(time.Nanosecond),
+			},
+			request:    serverlessWithTimeLimit(8),
+			interfere:  deleteDuringWait,
+			want:       "CLUSTER_GONE",
+			afterReset: []string{"TIMEOUT", "TIMEOUT", "CLUSTER_NOT_FOUND"},
+			upgraded:   1,
+		},
+		{
+			history:       "upgrade-canceled",
+			sim:           atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second)},
+			request:       serverlessRequest,
+			interfere:     cancelDuringWait,
+			want:          "CANCELED",
+			afterCanceled: "UPGRADED",
+			upgraded:      1,
+		},
 	}
 }
 
@@ -243,6 +297,9 @@ func TestResetToEveryPoint(t *testing.T) {
 			require.Equal(t, c.want, ending(s, run))
 			if c.repair != nil {
 				c.repair(t, s)
+			}
+			if c.afterCanceled != "" {
+				c.afterReset = afterCanceled(s, run, c.afterCanceled)
 			}
 			requireAfterReset(s, run, c.afterReset)
 			require.Equal(t, c.created, s.Sim.Count(atlassim.Created), "creates")
@@ -273,6 +330,21 @@ func requireAfterReset(s *testenv.Stack, run provisioner.Run, want []string) {
 	require.Equal(s.TB(), want, got)
 }
 
+// afterCanceled says how a cancelled run ends that is reset, for each point: it is cancelled again where the
+// cancellation was requested before the point.
+func afterCanceled(s *testenv.Stack, run provisioner.Run, otherwise string) (want []string) {
+	end := otherwise
+	for _, e := range s.History(run) {
+		switch e.GetEventType() {
+		case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+			end = "CANCELED"
+		case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+			want = append([]string{end}, want...)
+		}
+	}
+	return want
+}
+
 // An invalid input stays invalid after a reset, and Atlas is not asked.
 func TestResetInvalidInput(t *testing.T) {
 	t.Parallel()
@@ -288,8 +360,9 @@ func TestResetInvalidInput(t *testing.T) {
 	require.Empty(t, s.Sim.Ledger())
 }
 
-// A run is cancelled while Atlas is asked, and reset. Where the cancellation is before the point, the run is
-// cancelled again; the first point creates no second cluster.
+// A run is cancelled while Atlas is asked, and reset. A reset to the first point goes on as if it had not been
+// cancelled. A reset to a later one is cancelled again, or done if Atlas says first that the cluster is there. There
+// is one cluster.
 func TestResetCanceledWhileAsking(t *testing.T) {
 	t.Parallel()
 	arrived, proceed := make(chan struct{}, 10), make(chan struct{})
@@ -304,7 +377,12 @@ func TestResetCanceledWhileAsking(t *testing.T) {
 	require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 	close(proceed)
 	require.Equal(t, "CANCELED", ending(s, run))
-	requireAfterReset(s, run, []string{"CANCELED", "CANCELED", "CREATED"})
+	end := ""
+	for _, point := range finishedTasks(s, run) {
+		end = ending(s, reset(s, run, point))
+		require.Contains(t, []string{"CANCELED", "CREATED"}, end)
+	}
+	require.Equal(t, "CREATED", end, "the first point")
 	require.Equal(t, 1, s.Sim.Count(atlassim.Created))
 }
 

@@ -73,7 +73,8 @@ func TestSecretsStayIn(t *testing.T) {
 		auth   atlasclient.Auth
 		secret string
 	}{
-		{"digest", atlassim.Config{}, atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: testenv.PrivateKey}, testenv.PrivateKey},
+		{"digest", atlassim.Config{},
+			atlasclient.APIKey{PublicKey: testenv.PublicKey, PrivateKey: testenv.PrivateKey}, testenv.PrivateKey},
 		{"service account", atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret},
 			atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}, clientSecret},
 		{"access token", atlassim.Config{AccessToken: accessToken}, atlasclient.AccessToken(accessToken), accessToken},

@@ -121,4 +121,31 @@ func createByOthers(s *testenv.Stack, in contract.ProvisionFlexClusterInput, tag
 // withName puts the name of a cluster in place of NAME.
 func withName(pattern, name string) string { return strings.ReplaceAll(pattern, "NAME", name) }
 
+// statusFault makes the simulator answer an error of Atlas.
+func statusFault(status int, errorCode string) atlassim.Fault {
+	return atlassim.Fault{Kind: atlassim.FaultStatus, Status: status, ErrorCode: errorCode}
+}
+
+// htmlFault makes it answer a proxy's HTML page.
+func htmlFault(status int) atlassim.Fault {
+	return atlassim.Fault{Kind: atlassim.FaultHTML, Status: status}
+}
+
+// hangFault makes it hold the answer back until the client gives up.
+func hangFault() atlassim.Fault {
+	return atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Minute)}
+}
+
+// afterEffect lets a request take effect before a fault.
+func afterEffect(fault atlassim.Fault) atlassim.Fault {
+	fault.AfterEffect = true
+	return fault
+}
+
+// withRetryAfter adds the header Retry-After to the answer of a fault.
+func withRetryAfter(fault atlassim.Fault, seconds string) atlassim.Fault {
+	fault.RetryAfter = seconds
+	return fault
+}
+
 var discardLog = log.New(io.Discard, "", 0)

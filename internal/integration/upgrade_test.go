@@ -26,7 +26,14 @@ func withShared(t *testing.T, config atlassim.Config) atlassim.Config {
 
 func TestUpgraded(t *testing.T) {
 	t.Parallel()
-	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Second), StaleIdleFor: atlassim.Duration(200 * time.Millisecond)}))
+	s := setup(t,
+		withShared(t,
+			atlassim.Config{
+				UpgradeFor:   atlassim.Duration(time.Second),
+				StaleIdleFor: atlassim.Duration(200 * time.Millisecond),
+			},
+		),
+	)
 	before := s.Sim.Clusters()[0]
 	in := serverless(t)
 	in.Tags = []contract.Tag{{Key: "team", Value: "orders"}}
@@ -42,8 +49,10 @@ func TestUpgraded(t *testing.T) {
 	require.Empty(t, cluster.ConnectionStrings.Standard, "serverless has none")
 	require.Regexp(t, `^mongodb\+srv://`, cluster.ConnectionStrings.StandardSrv)
 	require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
-	require.Contains(t, cluster.Warnings, fmt.Sprintf("Atlas says of GET /api/atlas/v2/groups/%s/serverless/%s (version 2023-01-01): "+
-		"Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT", project, in.Name))
+	require.Contains(t, cluster.Warnings,
+		fmt.Sprintf("Atlas says of GET /api/atlas/v2/groups/%s/serverless/%s (version 2023-01-01): "+
+			"Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT", project, in.Name),
+	)
 }
 
 func TestUpgradeUnchanged(t *testing.T) {
@@ -69,27 +78,39 @@ func TestUpgradeConflict(t *testing.T) {
 	f := testenv.Failure(t, err)
 	require.Equal(t, contract.ClusterConflict, f.Type)
 	record(s, "upgrade-conflict")
-	require.Equal(t, fmt.Sprintf(`cluster %q: it is serverless already, but not as asked: providerSettings.regionName is "US_EAST_1", requested "EU_WEST_1". `+
-		`Change the instance in Atlas or the request, then start the workflow again`, in.Name), f.Message)
+	require.Equal(t,
+		fmt.Sprintf(
+			`cluster %q: it is serverless already, but not as asked: providerSettings.regionName is "US_EAST_1", `+
+				`requested "EU_WEST_1". `+
+				`Change the instance in Atlas or the request, then start the workflow again`,
+			in.Name,
+		),
+		f.Message,
+	)
 	require.Equal(t, 1, s.Requests("POST", upgradePath))
 }
 
 // Whatever happens to the answer to the request, a cluster is upgraded once.
 func TestUpgradeOnce(t *testing.T) {
 	t.Parallel()
+	lost := atlassim.Fault{Kind: atlassim.FaultLost}
+	upgradeFor := func(d time.Duration) atlassim.Config { return atlassim.Config{UpgradeFor: atlassim.Duration(d)} }
 	for _, test := range []struct {
 		name  string
 		sim   atlassim.Config
 		fault atlassim.Fault
 		posts int
 	}{
-		{"lost answer", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
-		{"lost answer and IDLE as before", atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(1500 * time.Millisecond)}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
-		{"lost answer and done by then", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultLost}, 1},
-		{"502 after the effect", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true}, 1},
-		{"truncated", atlassim.Config{UpgradeFor: atlassim.Duration(3 * time.Second)}, atlassim.Fault{Kind: atlassim.FaultTruncate}, 1},
-		{"never arrived", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultReset}, 2},
-		{"refused for now", atlassim.Config{}, atlassim.Fault{Kind: atlassim.FaultStatus, Status: 429, ErrorCode: "RATE_LIMITED"}, 2},
+		{name: "lost answer", posts: 1, sim: upgradeFor(3 * time.Second), fault: lost},
+		{name: "lost answer and IDLE as before", posts: 1, fault: lost, sim: atlassim.Config{
+			UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(1500 * time.Millisecond),
+		}},
+		{name: "lost answer and upgraded before the next look", posts: 1, fault: lost},
+		{name: "502 after the effect", posts: 1, sim: upgradeFor(3 * time.Second), fault: afterEffect(htmlFault(502))},
+		{name: "truncated", posts: 1, sim: upgradeFor(3 * time.Second),
+			fault: atlassim.Fault{Kind: atlassim.FaultTruncate}},
+		{name: "connection reset before the effect", posts: 2, fault: atlassim.Fault{Kind: atlassim.FaultReset}},
+		{name: "refused for the rate", posts: 2, fault: statusFault(429, "RATE_LIMITED")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -133,8 +154,10 @@ func TestUpgradeRetired(t *testing.T) {
 	require.Equal(t, "VERSION_GONE", f.Type)
 	require.Equal(t, 410, f.Details.Status)
 	record(s, "upgrade-retired")
-	require.Contains(t, f.Message, "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
-		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX")
+	require.Contains(t, f.Message,
+		"Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
+			"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
+	)
 	require.Equal(t, 1, s.Requests("POST", upgradePath))
 	require.Equal(t, atlassim.Kind("SHARED"), s.Sim.Clusters()[0].Kind)
 }
@@ -151,10 +174,20 @@ func TestUpgradeNoSuchCluster(t *testing.T) {
 
 func TestUpgradeGone(t *testing.T) {
 	t.Parallel()
-	s := setup(t, withShared(t, atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)}))
+	s := setup(t,
+		withShared(t,
+			atlassim.Config{UpgradeFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)},
+		),
+	)
 	run := start(s, serverless(t))
 	testenv.Eventually(t, func() bool { return s.Requests("GET", "/"+testenv.ClusterName(t)) > 4 })
-	require.Regexp(t, `^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to serverless\.`+fmt.Sprintf(waitingDetails, "UPDATING"), currentDetails(s, run))
+	require.Regexp(t,
+		`^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to serverless\.`+fmt.Sprintf(
+			waitingDetails,
+			"UPDATING",
+		),
+		currentDetails(s, run),
+	)
 	require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
 	_, err := result(s, run)
 	require.Equal(t, contract.ClusterGone, testenv.Failure(t, err).Type)

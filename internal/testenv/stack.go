@@ -90,7 +90,11 @@ func (s *Stack) WorkerEnv() []string {
 	case s.config.AccessToken != "":
 		return append(env, "MONGODB_ATLAS_ACCESS_TOKEN="+s.config.AccessToken)
 	case s.config.ClientID != "":
-		return append(env, "MONGODB_ATLAS_CLIENT_ID="+s.config.ClientID, "MONGODB_ATLAS_CLIENT_SECRET="+s.config.ClientSecret)
+		return append(
+			env,
+			"MONGODB_ATLAS_CLIENT_ID="+s.config.ClientID,
+			"MONGODB_ATLAS_CLIENT_SECRET="+s.config.ClientSecret,
+		)
 	default:
 		return append(env,
 			"MONGODB_ATLAS_PUBLIC_API_KEY="+s.config.PublicKey, "MONGODB_ATLAS_PRIVATE_API_KEY="+s.config.PrivateKey)
@@ -111,14 +115,27 @@ func (s *Stack) Requests(method, suffix string) int {
 // AwaitRequests waits until there have been n such requests.
 func (s *Stack) AwaitRequests(n int, method, suffix string) {
 	s.t.Helper()
-	Eventually(s.t, func() bool { return s.Requests(method, suffix) >= n }, "there are no %d requests %s …%s", n, method, suffix)
+	Eventually(
+		s.t,
+		func() bool { return s.Requests(method, suffix) >= n },
+		"there are no %d requests %s …%s",
+		n,
+		method,
+		suffix,
+	)
 }
 
 // History returns the events of a run.
 func (s *Stack) History(run provisioner.Run) []*historypb.HistoryEvent {
 	s.t.Helper()
 	var out []*historypb.HistoryEvent
-	events := s.Temporal.GetWorkflowHistory(s.Context(), run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := s.Temporal.GetWorkflowHistory(
+		s.Context(),
+		run.WorkflowID,
+		run.RunID,
+		false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
+	)
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(s.t, err)
