@@ -47,9 +47,6 @@ func setup(t *testing.T, sim atlassim.Config, more ...string) *stack {
 
 func setupOn(t *testing.T, on *testenv.Server, sim atlassim.Config, more ...string) *stack {
 	t.Helper()
-	if sim.TokenTTL == 0 {
-		sim.TokenTTL = atlassim.Duration(time.Hour)
-	}
 	if sim.ClientID == "" && sim.PublicKey == "" && sim.AccessToken == "" {
 		sim.AccessToken = "token-of-the-tests"
 	}
