@@ -143,7 +143,7 @@ func TestEncrypted(t *testing.T) {
 			require.NotContains(t, string(b), secret)
 		}
 	}
-	require.Len(t, s.History(run), 20)
+	require.Len(t, s.History(run), maxEvents)
 	require.NotContains(t, w.Logs.String(), "confidential-owner")
 
 	// The error of a caller without the key names the key.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -373,7 +374,8 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		for _, workflow := range []string{contract.ProvisionFlexCluster, contract.UpgradeToServerless} {
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
-				options := client.StartWorkflowOptions{ID: t.Name(), TaskQueue: s.TaskQueue}
+				id := strings.NewReplacer("/", ".", " ", "-").Replace(t.Name()) // the ownership tag must be able to hold it
+				options := client.StartWorkflowOptions{ID: id, TaskQueue: s.TaskQueue}
 				started, err := s.Temporal.ExecuteWorkflow(s.Context(), options, workflow, test.args...)
 				require.NoError(t, err)
 				run := provisioner.Run{WorkflowID: started.GetID(), RunID: started.GetRunID()}

@@ -136,7 +136,7 @@ func TestPauseWait(t *testing.T) {
 			makeIdle(s)
 			unpause(s, run, contract.WaitUntilIdleActivity)
 			requireOneCluster(s, run)
-			require.LessOrEqual(t, len(s.History(run)), 20)
+			require.LessOrEqual(t, len(s.History(run)), maxEvents)
 		})
 	}
 }
@@ -303,7 +303,7 @@ func TestTerminateDuringCreate(t *testing.T) {
 		stage atlassim.Stage
 		want  contract.Outcome
 	}{
-		// The create that is under way takes its course, and the second run finds the cluster.
+		// The first create does not reach Atlas before the second.
 		{atlassim.Arrived, contract.Created},
 		{atlassim.Applied, contract.Unchanged},
 		{atlassim.Answered, contract.Unchanged},
@@ -319,7 +319,7 @@ func TestTerminateDuringCreate(t *testing.T) {
 						<-proceed
 					}
 				}
-			}})
+			}}, withRequestTimeout(2*time.Second))
 			first := start(s, flex(t))
 			<-reached
 			require.NoError(t, s.Temporal.TerminateWorkflow(s.Context(), first.WorkflowID, first.RunID, "test"))

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"log"
@@ -74,13 +75,22 @@ func execute(s *testenv.Stack, request contract.Request) (contract.Cluster, erro
 	return result(s, start(s, request))
 }
 
-// result waits for the end of a run, whose history has 20 events at most, whatever happened.
+// maxEvents and maxEventsCanceled bound the history of a run, whatever happened. A run that is cancelled reads the state
+// of its cluster before it ends.
+const maxEvents, maxEventsCanceled = 20, 30
+
+// result waits for the end of a run, and checks the length of its history.
 func result(s *testenv.Stack, run provisioner.Run) (contract.Cluster, error) {
 	s.TB().Helper()
 	ctx := s.Context()
 	cluster, err := s.Client.Result(ctx, run.WorkflowID, run.RunID)
 	require.NoError(s.TB(), ctx.Err())
-	require.LessOrEqual(s.TB(), len(s.History(run)), 20, "history events")
+	limit := maxEvents
+	var failure *provisioner.Failure
+	if errors.As(err, &failure) && failure.State == provisioner.Canceled {
+		limit = maxEventsCanceled
+	}
+	require.LessOrEqual(s.TB(), len(s.History(run)), limit, "history events")
 	return cluster, err
 }
 

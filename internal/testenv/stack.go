@@ -44,7 +44,8 @@ type Stack struct {
 	t      TB
 }
 
-// New starts a simulator whose creates and upgrades are quick unless its configuration says how long they take.
+// New starts a simulator whose creates and upgrades are quick unless its configuration says how long they take, and that
+// knows one credential.
 func New(t TB, sim atlassim.Config) *Stack {
 	t.Helper()
 	return NewOn(t, Shared(), t.Name(), sim)
@@ -58,6 +59,9 @@ func NewOn(t TB, server *Server, taskQueue string, sim atlassim.Config) *Stack {
 	}
 	if sim.UpgradeFor == 0 {
 		sim.UpgradeFor = atlassim.Duration(200 * time.Millisecond)
+	}
+	if sim.TokenTTL == 0 {
+		sim.TokenTTL = atlassim.Duration(time.Hour)
 	}
 	if sim.ClientID == "" && sim.AccessToken == "" && sim.PublicKey == "" {
 		sim.PublicKey, sim.PrivateKey = PublicKey, PrivateKey

@@ -27,7 +27,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
@@ -45,7 +45,7 @@ func (notAnOperator) CheckCallAllowed(_ context.Context, method string, _, _ any
 func checked(t *testing.T, options client.Options) (usable []string, logs *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	options.HostPort, options.Logger = server.FrontendHostPort(), temporaltest.Quiet()
+	options.HostPort, options.Logger = testenv.Shared().Address(), testenv.Quiet()
 	c, err := client.Dial(options)
 	require.NoError(t, err)
 	defer c.Close()
@@ -74,9 +74,9 @@ func TestSearchAttributesUnknown(t *testing.T) {
 
 // attributesServer is a Temporal of its own with the search attributes of the given types; one that is missing here is
 // missing there.
-func attributesServer(t *testing.T, types map[string]enumspb.IndexedValueType) *temporaltest.Server {
+func attributesServer(t *testing.T, types map[string]enumspb.IndexedValueType) *testenv.Server {
 	t.Helper()
-	s, err := temporaltest.Start(false)
+	s, err := testenv.StartBareServer()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Stop() })
 	_, err = s.Client().OperatorService().AddSearchAttributes(t.Context(),
@@ -93,7 +93,7 @@ func attributesServer(t *testing.T, types map[string]enumspb.IndexedValueType) *
 			}
 		}
 		return true
-	}, patience, 100*time.Millisecond)
+	}, testenv.Patience, 100*time.Millisecond)
 	return s
 }
 
@@ -116,7 +116,7 @@ func (s *stack) history(workflowID string) (events *historypb.History, refused i
 	flows := &workflows.Workflows{}
 	replayer.RegisterWorkflowWithOptions(flows.ProvisionFlexCluster,
 		workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
-	require.NoError(s.t, replayer.ReplayWorkflowHistory(temporaltest.Quiet(), events))
+	require.NoError(s.t, replayer.ReplayWorkflowHistory(testenv.Quiet(), events))
 	return events, refused
 }
 
@@ -223,7 +223,7 @@ func TestSearchAttributeOfAnUnknownType(t *testing.T) {
 // A search attribute that is removed while a run waits holds up neither that run nor one that starts later.
 func TestSearchAttributeRemoved(t *testing.T) {
 	t.Parallel()
-	on, err := temporaltest.Start(true)
+	on, err := testenv.StartServer()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = on.Stop() })
 	s := setupOn(t, on, atlassim.Config{})
@@ -243,7 +243,7 @@ func TestSearchAttributeRemoved(t *testing.T) {
 				err := on.Client().CountWorkflow(s.ctx(),
 				&workflowservice.CountWorkflowExecutionsRequest{Query: "AtlasClusterState = ''"})
 			return err != nil
-		}, patience, 100*time.Millisecond)
+		}, testenv.Patience, 100*time.Millisecond)
 	}
 	remove()
 	s.sim.ClearFaults()

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // The real program ends with code 0 and within the bound on SIGTERM and on SIGINT, whatever it is doing. A second
@@ -88,7 +89,7 @@ func TestSignals(t *testing.T) {
 			default:
 				return false
 			}
-		}, patience, 5*time.Millisecond)
+		}, testenv.Patience, 5*time.Millisecond)
 		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 		require.True(t, status.Signaled(), "%s", cmd.ProcessState)
 		require.NotContains(t, l.String(), "The worker has stopped")

@@ -32,7 +32,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -64,7 +64,7 @@ func payloadsJSON(t *testing.T, payloads ...*commonpb.Payload) string {
 // encrypting is a client that encrypts with a codec.
 func (s *stack) encrypting(c codec.Codec) *provisioner.Client {
 	s.t.Helper()
-	o := client.Options{HostPort: s.on.FrontendHostPort(), Logger: temporaltest.Quiet()}
+	o := client.Options{HostPort: s.on.Address(), Logger: testenv.Quiet()}
 	c.Configure(&o)
 	temporal, err := client.DialContext(s.ctx(), o)
 	require.NoError(s.t, err)
@@ -169,7 +169,7 @@ func TestCodecEndpointWithToken(t *testing.T) {
 	_, err := s.encrypting(withKey(t, "one")).Start(s.ctx(), s.request())
 	require.NoError(t, err)
 	var cluster map[string]any
-	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.FrontendHostPort(),
+	out, err := exec.Command(s.on.CLI, "workflow", "result", "--address", s.on.Address(),
 		"--workflow-id", contract.ClusterWorkflowID(group, s.name),
 		"--output", "json", "--codec-endpoint", p.url+"/codec", "--codec-auth", "Bearer token-hush").Output()
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestCodecEndpointOff(t *testing.T) {
 func authorizingTemporal(t *testing.T, open bool, options ...grpc.ServerOption) (address string, stop func()) {
 	t.Helper()
 	forward,
-		err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: server.Client().WorkflowService()})
+		err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: testenv.Shared().Client().WorkflowService()})
 	require.NoError(t, err)
 	g := grpc.NewServer(append(options, grpc.UnaryInterceptor(
 		func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

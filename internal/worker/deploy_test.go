@@ -11,6 +11,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // A run ends on the build that it started on, while new runs start on the next one. The test follows the steps of
@@ -22,7 +23,7 @@ func TestRollingDeploy(t *testing.T) {
 	temporal := func(args ...string) (string, error) {
 		out,
 			err := exec.CommandContext(s.ctx(), s.on.CLI,
-			append(args, "--address", s.on.FrontendHostPort())...).CombinedOutput()
+			append(args, "--address", s.on.Address())...).CombinedOutput()
 		return string(out), err
 	}
 	build := func(id string) *program {
@@ -38,7 +39,7 @@ func TestRollingDeploy(t *testing.T) {
 			var err error
 			out, err = temporal(args...)
 			return err == nil && strings.Contains(out, want)
-		}, patience, 100*time.Millisecond, "%s: %s", args, &out)
+		}, testenv.Patience, 100*time.Millisecond, "%s: %s", args, &out)
 	}
 	start := func(name string) (workflowID string) {
 		s.name = name
@@ -107,5 +108,5 @@ func (p *program) waits(workflowID string) {
 			}
 		}
 		return false
-	}, patience, 20*time.Millisecond, "%s is not waited for", workflowID)
+	}, testenv.Patience, 20*time.Millisecond, "%s is not waited for", workflowID)
 }

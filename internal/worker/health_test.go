@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // A worker that has not started yet is alive and not ready.
 func TestHealthBeforeTheStart(t *testing.T) {
 	t.Parallel()
-	handler := (&health{temporal: server.Client()}).handler()
+	handler := (&health{temporal: testenv.Shared().Client()}).handler()
 	for _, test := range []struct {
 		method, path string
 		status       int
@@ -70,7 +70,7 @@ func TestHealthWhileStopping(t *testing.T) {
 // attributes, which the log tells.
 func TestHealthWithoutTemporal(t *testing.T) {
 	t.Parallel()
-	bare, err := temporaltest.Start(false)
+	bare, err := testenv.StartBareServer()
 	require.NoError(t, err)
 	stopped := false
 	t.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -43,7 +44,7 @@ func TestLog(t *testing.T) {
 				"WorkerID": lines[1]["WorkerID"]}, // the SDK's
 			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue,
 				"namespace": "default",
-				"temporal":  s.on.FrontendHostPort(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
+				"temporal":  s.on.Address(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
 			{"level": "info", "msg": "The worker stops: it takes no more work, and lets waits go on elsewhere"},
 			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue,
 				"WorkerID": lines[1]["WorkerID"]},
@@ -96,7 +97,7 @@ func (s *stack) runUntil(message string) string {
 	s.t.Helper()
 	p := s.begin()
 	s.start()
-	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, patience,
+	require.Eventually(s.t, func() bool { return strings.Contains(p.logs.String(), message) }, testenv.Patience,
 		5*time.Millisecond)
 	code, _ := p.end()
 	require.Equal(s.t, 0, code)

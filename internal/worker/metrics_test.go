@@ -18,6 +18,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -113,7 +114,7 @@ func TestMetrics(t *testing.T) {
 	states := func(want map[string]float64) {
 		t.Helper()
 		require.Eventually(t,
-			func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) }, patience,
+			func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) }, testenv.Patience,
 			20*time.Millisecond)
 	}
 	states(map[string]float64{"CREATING": 1})
@@ -137,7 +138,7 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.on.Client().TerminateWorkflow(context.Background(), unknown.GetID(), "", "") })
 	for _, name := range []string{"temporal_request_failure_total", "temporal_workflow_task_execution_failed_total"} {
-		require.Eventually(t, func() bool { return now()[name] != nil }, patience, 50*time.Millisecond, name)
+		require.Eventually(t, func() bool { return now()[name] != nil }, testenv.Patience, 50*time.Millisecond, name)
 	}
 	states(map[string]float64{})
 	maps.Copy(all, now())

@@ -5,10 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"flag"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,26 +17,14 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// update rewrites the golden files: go test ./internal/worker -run Help -update
-var update = flag.Bool("update", false, "write testdata")
-
-var server *temporaltest.Server
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	temporaltest.Main(m, &server)
-}
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 const (
-	group = "32b6e34b3d91647abb20e7b8"
-	// patience bounds how long a test waits for something. It is far more than is needed, so that a slow machine fails
-	// no test.
-	patience = 2 * time.Minute
+	group = testenv.Project
 	// stopBound is how long a worker may take to stop, by the contract.
 	stopBound = 10 * time.Second
 )
@@ -49,7 +34,7 @@ type stack struct {
 	t      *testing.T
 	sim    *atlassim.Server
 	env    []string
-	on     *temporaltest.Server
+	on     *testenv.Server
 	client *provisioner.Client
 	name   string // of the cluster
 	queue  string
@@ -57,29 +42,20 @@ type stack struct {
 
 func setup(t *testing.T, sim atlassim.Config, more ...string) *stack {
 	t.Helper()
-	return setupOn(t, server, sim, more...)
+	return setupOn(t, testenv.Shared(), sim, more...)
 }
 
-func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config, more ...string) *stack {
+func setupOn(t *testing.T, on *testenv.Server, sim atlassim.Config, more ...string) *stack {
 	t.Helper()
-	if sim.CreateFor == 0 {
-		sim.CreateFor = atlassim.Duration(100 * time.Millisecond)
+	if sim.ClientID == "" && sim.PublicKey == "" && sim.AccessToken == "" {
+		sim.AccessToken = "token-of-the-tests"
 	}
-	if sim.TokenTTL == 0 {
-		sim.TokenTTL = atlassim.Duration(time.Hour)
+	name := "t-" + strings.ToLower(rand.Text()[:10])
+	e := testenv.NewOn(t, on, t.Name()+"-"+name, sim)
+	return &stack{
+		t: t, sim: e.Sim, on: on, client: e.Client, name: name, queue: e.TaskQueue,
+		env: slices.Concat(e.WorkerEnv(), []string{"WORKER_HTTP_ADDRESS=127.0.0.1:0"}, more),
 	}
-	s := &stack{t: t, on: on, name: "t-" + strings.ToLower(rand.Text()[:10])}
-	s.queue = t.Name() + "-" + s.name
-	s.client = provisioner.New(on.Client(), provisioner.Options{TaskQueue: s.queue})
-	var url string
-	s.sim, url = atlassimtest.Start(t, sim)
-	s.env = append([]string{
-		"TEMPORAL_ADDRESS=" + on.FrontendHostPort(), "TEMPORAL_CONFIG_FILE=" + os.DevNull,
-		"TEMPORAL_TASK_QUEUE=" + s.queue,
-		"MONGODB_ATLAS_BASE_URL=" + url, "MONGODB_ATLAS_ACCESS_TOKEN=token-of-the-tests",
-		"WORKER_HTTP_ADDRESS=127.0.0.1:0",
-	}, more...)
-	return s
 }
 
 // start starts a provision of a cluster whose name no other test uses.
@@ -90,18 +66,9 @@ func (s *stack) start() provisioner.Run {
 	return run
 }
 
-func (s *stack) request() contract.ProvisionFlexClusterInput {
-	return contract.ProvisionFlexClusterInput{
-		GroupID: group, Name: s.name,
-		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
-	}
-}
+func (s *stack) request() contract.ProvisionFlexClusterInput { return testenv.Flex(s.name) }
 
-func (s *stack) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	return ctx
-}
+func (s *stack) ctx() context.Context { return testenv.Context(s.t) }
 
 // asked waits until the simulator has got a request of the method.
 func (s *stack) asked(method string) {
@@ -113,7 +80,7 @@ func (s *stack) asked(method string) {
 			}
 		}
 		return false
-	}, patience, 5*time.Millisecond, "Atlas is not asked: %s", method)
+	}, testenv.Patience, 5*time.Millisecond, "Atlas is not asked: %s", method)
 }
 
 // program is a run of the whole worker.
@@ -175,7 +142,7 @@ func (p *program) get(path string) (int, string) {
 }
 
 // logs collects what a worker logs.
-type logs struct{ temporaltest.Buffer }
+type logs struct{ testenv.Buffer }
 
 // lines returns the lines so far, without their times.
 func (l *logs) lines(t *testing.T) (out []map[string]any) {
@@ -198,7 +165,7 @@ func (l *logs) lines(t *testing.T) (out []map[string]any) {
 func (l *logs) line(t *testing.T, message string) map[string]any {
 	t.Helper()
 	full := regexp.MustCompile(`"msg":"` + regexp.QuoteMeta(message) + `.*\n`)
-	if !assert.Eventually(t, func() bool { return full.MatchString(l.String()) }, patience, 5*time.Millisecond) {
+	if !assert.Eventually(t, func() bool { return full.MatchString(l.String()) }, testenv.Patience, 5*time.Millisecond) {
 		t.Fatalf("no line %q in the log:\n%s", message, l)
 	}
 	lines := l.lines(t)
@@ -206,17 +173,4 @@ func (l *logs) line(t *testing.T, message string) map[string]any {
 		func(line map[string]any) bool { return strings.HasPrefix(line["msg"].(string), message) })
 	require.NotEqual(t, -1, i)
 	return lines[i]
-}
-
-// golden compares a text with a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(want), got)
 }

@@ -13,6 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -34,7 +35,7 @@ func TestHelp(t *testing.T) {
 	out := run(t, nil, "--help")
 	require.Equal(t, 0, out.code)
 	require.Empty(t, out.stderr)
-	golden(t, "worker.txt", out.stdout)
+	testenv.Golden(t, "worker.txt", out.stdout)
 	require.Equal(t, out, run(t, nil, "-h"))
 	require.Equal(t, out, run(t, nil, "help"))
 	require.Equal(t, output{stdout: "worker " + version.Version + "\n"}, run(t, nil, "--version"))
@@ -175,7 +176,7 @@ func TestStopWhileTemporalIsSilent(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t, test.sim)
-			proxy := newSilentProxy(t, s.on.FrontendHostPort())
+			proxy := newSilentProxy(t, s.on.Address())
 			s.env = append(s.env, "TEMPORAL_ADDRESS="+proxy.address)
 			p := s.run()
 			if test.asked != "" {

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
@@ -17,7 +17,7 @@ func TestTemporalDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	_, err := codecserver.New(t.Context(), codecserver.Options{
 		Config:   codecserver.Config{Origins: []string{"https://temporal.example.com"}},
-		Temporal: client.Options{HostPort: "127.0.0.1:1", Namespace: "default", Logger: temporaltest.Quiet()},
+		Temporal: client.Options{HostPort: "127.0.0.1:1", Namespace: "default", Logger: testenv.Quiet()},
 		Codec:    codec.Codec{}, Logger: zap.NewNop(),
 	})
 	require.ErrorContains(t, err, "the codec endpoint cannot ask Temporal who may read: "+
