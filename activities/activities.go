@@ -27,16 +27,28 @@ func New(atlas *atlasclient.Client, shared *reads.Reads, pace Pace) *Activities 
 	return &Activities{atlas: atlas, reads: shared, pace: pace.withDefaults()}
 }
 
-// madeByThisRun reports whether a cluster was made by the run, which began at a time by Temporal's clock. Atlas's times
-// are in whole seconds, so the age alone does not tell of a cluster that is about as old as the run: then the run must
-// have asked for one before. The number of the attempt does not tell that alone, since an operator can reset it.
-func (a *Activities) madeByThisRun(at *attempt, saw observation, started time.Time) bool {
-	now := at.clock.now()
-	askedBefore := at.info.Attempt > 1 || a.asked.has(at.info.WorkflowExecution.RunID)
-	return saw.youngerThan(now.Sub(started)-time.Second, now) || askedBefore && saw.youngerThan(now.Sub(started)+time.Second, now)
+// RunInfo is what an activity must know of its run to tell what the run made.
+type RunInfo struct {
+	// WorkflowStarted is when the run began, by Temporal's clock.
+	WorkflowStarted time.Time `json:"workflowStarted"`
+	// WorkflowReset says that an operator has reset the run, which goes on with what it asked for before.
+	WorkflowReset bool `json:"workflowReset,omitempty"`
 }
 
-// askedRuns are the runs for which this worker has asked Atlas for something, without knowing whether it took effect.
+// askedBefore reports whether the run has asked Atlas before this attempt, as far as this worker can tell. The number of
+// the attempt does not tell it alone, since an operator can reset it.
+func (a *Activities) askedBefore(at *attempt, run RunInfo) bool {
+	return at.info.Attempt > 1 || run.WorkflowReset || a.asked.has(at.info.WorkflowExecution.RunID)
+}
+
+// madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone does
+// not tell of a cluster that is about as old as the run: then the run must have asked for one before.
+func madeByThisRun(saw observation, run RunInfo, now time.Time, askedBefore bool) bool {
+	age := now.Sub(run.WorkflowStarted)
+	return saw.youngerThan(age-time.Second, now) || askedBefore && saw.youngerThan(age+time.Second, now)
+}
+
+// askedRuns are the runs under way for which this worker has asked Atlas for something.
 type askedRuns struct {
 	mu   sync.Mutex
 	runs map[string]bool
@@ -60,14 +72,17 @@ func (r *askedRuns) has(runID string) bool {
 	return r.runs[runID]
 }
 
-// settle forgets a run whose activity has ended.
-func (r *askedRuns) settle(runID string, err error) {
-	if comesBackAfter(err) > 0 {
-		return
-	}
+func (r *askedRuns) remove(runID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.runs, runID)
+}
+
+// settle forgets a run whose activity has ended with err and does not come back.
+func (r *askedRuns) settle(runID string, err error) {
+	if comesBackAfter(err) == 0 {
+		r.remove(runID)
+	}
 }
 
 // resultOf is the cluster as the contract has it.

@@ -57,10 +57,10 @@ func TestBusyCluster(t *testing.T) {
 				env := environment(a, func(i *activity.Info) { i.Attempt = n })
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
-					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{WorkflowStarted: started,
+					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{Run: activities.RunInfo{WorkflowStarted: started},
 						Request: contract.UpgradeToServerlessInput{GroupID: projectID, Name: "orders", ProviderSettings: request.ProviderSettings}})
 				} else {
-					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: request, WorkflowStarted: started})
+					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}})
 				}
 				return err
 			}

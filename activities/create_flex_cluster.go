@@ -13,8 +13,7 @@ import (
 // CreateInput is the input of CreateFlexCluster.
 type CreateInput struct {
 	Request contract.ProvisionFlexClusterInput `json:"request"`
-	// WorkflowStarted is when the run began, by Temporal's clock.
-	WorkflowStarted time.Time `json:"workflowStarted"`
+	Run     RunInfo                            `json:"run"`
 }
 
 // CreateFlexCluster asks Atlas for a Flex cluster, once in effect: when an earlier attempt's answer was lost, the name is
@@ -31,7 +30,8 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 	// The delay grows with the attempts, since each of them failed or was lost.
 	delay := backoff(int(attempt.info.Attempt), a.pace.SlowMax)
 
-	sending, cancel := attempt.sending(func() {})
+	askedBefore := a.askedBefore(attempt, in.Run)
+	sending, cancel := attempt.sending(func() { a.asked.add(runID) })
 	defer cancel()
 	made, response, err := a.atlas.CreateFlexCluster(sending, request.GroupID, flexClusterRequest(request, workflowID))
 	switch {
@@ -43,9 +43,6 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 		return contract.Cluster{}, attempt.interrupted(request.Name, "")
 	//mutate:adopt
 	case !atlasclient.IsError(err, atlasclient.CodeDuplicateClusterName):
-		if !hadNoEffect(err) {
-			a.asked.add(runID)
-		}
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
 
@@ -64,7 +61,8 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 	case err != nil:
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
-	return decideCreate(request, workflowID, existing.result(), a.madeByThisRun(attempt, existing, in.WorkflowStarted))
+	return decideCreate(request, workflowID, existing.result(),
+		madeByThisRun(existing, in.Run, attempt.clock.now(), askedBefore))
 }
 
 func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID string) atlasclient.FlexClusterRequest {

@@ -231,7 +231,7 @@ func (w *world) runAttempts(t *testing.T, wire http.RoundTripper) (contract.Clus
 		env := environment(a, func(i *activity.Info) {
 			i.Attempt, i.StartedTime, i.ScheduledTime, i.WorkflowExecution.ID = number, temporalNow(), started, workflowID
 		})
-		in := activities.CreateInput{Request: request, WorkflowStarted: started}
+		in := activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}}
 		in.Request.OwnershipTag = &w.scenario.ownershipTag
 		value, err := env.ExecuteActivity(a.CreateFlexCluster, in)
 		delay := min(time.Second<<min(number-1, 6), time.Minute)

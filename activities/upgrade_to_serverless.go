@@ -16,8 +16,7 @@ import (
 // UpgradeInput is the input of UpgradeClusterToServerless.
 type UpgradeInput struct {
 	Request contract.UpgradeToServerlessInput `json:"request"`
-	// WorkflowStarted is when the run began, by Temporal's clock.
-	WorkflowStarted time.Time `json:"workflowStarted"`
+	Run     RunInfo                           `json:"run"`
 }
 
 // upgradeProgress is the heartbeat of an upgrade, for the next attempt.
@@ -35,7 +34,7 @@ type upgradeProgress struct {
 // It fails with CLUSTER_CONFLICT when an instance of the name is not as asked, and otherwise as Atlas answers; 410
 // VERSION_GONE is an Atlas that has retired the endpoint.
 func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeInput) (contract.Cluster, error) {
-	u := &upgrade{activities: a, request: in.Request, workflowStarted: in.WorkflowStarted}
+	u := &upgrade{activities: a, request: in.Request, runInfo: in.Run}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Without them a request could be sent twice. Another worker may have the key that this one lacks.
 		if err := activity.GetHeartbeatDetails(ctx, &u.progress); err != nil {
@@ -44,34 +43,37 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	}
 	u.attempt = newAttempt(ctx)
 	defer u.attempt.close()
+	u.askedBefore = a.askedBefore(u.attempt, in.Run)
+	if u.progress.SentAt.IsZero() && a.asked.has(u.attempt.info.WorkflowExecution.RunID) {
+		// An operator has reset the heartbeats. A request may still be about to take effect.
+		u.progress.SentAt = u.attempt.clock.now()
+	}
 	u.attempt.note(u.progress)
 
 	cluster, err := u.run()
-	before := u.progress.Errors
+	before := u.progress
 	var answer *atlasclient.Error
 	if errors.As(err, &answer) {
 		u.progress.Errors++
 	} else {
 		u.progress.Errors = 0
 	}
-	runID := u.attempt.info.WorkflowExecution.RunID
-	if !u.progress.SentAt.IsZero() {
-		a.asked.add(runID)
-	}
-	a.asked.settle(runID, err)
-	if err != nil && u.progress.Errors != before {
+	if err != nil && u.progress != before {
 		u.attempt.leave(u.progress)
 	}
 	//mutate:backoff
-	return cluster, failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
+	err = failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
+	a.asked.settle(u.attempt.info.WorkflowExecution.RunID, err)
+	return cluster, err
 }
 
 type upgrade struct {
-	activities      *Activities
-	attempt         *attempt
-	request         contract.UpgradeToServerlessInput
-	workflowStarted time.Time
-	progress        upgradeProgress
+	activities  *Activities
+	attempt     *attempt
+	request     contract.UpgradeToServerlessInput
+	runInfo     RunInfo
+	askedBefore bool // the run has asked before this attempt
+	progress    upgradeProgress
 }
 
 // run looks, decides, and asks.
@@ -123,7 +125,7 @@ func (u *upgrade) look() (upgradeFound, error) {
 		return found, err
 	}
 	found.instance = &instance
-	found.madeByThisRun = u.activities.madeByThisRun(u.attempt, instance, u.workflowStarted)
+	found.madeByThisRun = madeByThisRun(instance, u.runInfo, u.attempt.clock.now(), u.askedBefore)
 	return found, nil
 }
 
@@ -192,6 +194,7 @@ func (u *upgrade) send() (contract.Cluster, error) {
 	r.ProviderSettings.ProviderName = contract.ClusterTypeServerless
 	unsent := u.progress
 	sending, cancel := u.attempt.sending(func() {
+		u.activities.asked.add(u.attempt.info.WorkflowExecution.RunID)
 		u.progress.SentAt = u.attempt.clock.now()
 		//mutate:upgrade-on-record
 		u.attempt.record(u.progress)
@@ -213,6 +216,7 @@ func (u *upgrade) send() (contract.Cluster, error) {
 		return contract.Cluster{}, u.attempt.interrupted(r.Name, "")
 	case hadNoEffect(err):
 		u.progress.SentAt = time.Time{}
+		u.activities.asked.remove(u.attempt.info.WorkflowExecution.RunID)
 	}
 	return contract.Cluster{}, err
 }

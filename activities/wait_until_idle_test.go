@@ -361,21 +361,56 @@ func TestMadeByThisRun(t *testing.T) {
 				saw := observation{
 					&atlasclient.Cluster{CreateDate: atlasNow.Add(-age)}, &atlasclient.Response{Date: atlasNow}, flex,
 				}
-				a := New(nil, reads.New(nil), Pace{})
-				first := &attempt{info: activity.Info{Attempt: 1}}
-				first.info.WorkflowExecution.RunID = "a run"
-				require.Equal(t, want == "yes", a.madeByThisRun(first, saw, started), age)
-				second := &attempt{info: activity.Info{Attempt: 2}}
-				require.Equal(t, want != "no", a.madeByThisRun(second, saw, started), age)
-				a.asked.add("a run")
-				require.Equal(t, want != "no", a.madeByThisRun(first, saw, started), "the attempts were reset")
-				a.asked.settle("a run", nil)
-				require.Equal(t, want == "yes", a.madeByThisRun(first, saw, started), age)
+				run := RunInfo{WorkflowStarted: started}
+				require.Equal(t, want == "yes", madeByThisRun(saw, run, temporalNow, false), age)
+				require.Equal(t, want != "no", madeByThisRun(saw, run, temporalNow, true), age)
 			}
 		}
 		old := observation{&atlasclient.Cluster{CreateDate: started.Add(-time.Minute)}, &atlasclient.Response{}, flex}
 		require.False(t, old.youngerThan(time.Minute, temporalNow), "an answer without a Date")
 	})
+}
+
+// An operator can reset the number of an activity's attempts, and the run.
+func TestAskedBefore(t *testing.T) {
+	t.Parallel()
+	a := New(nil, reads.New(nil), Pace{})
+	first := &attempt{info: activity.Info{Attempt: 1}}
+	first.info.WorkflowExecution.RunID = "a run"
+	second := &attempt{info: activity.Info{Attempt: 2}}
+	require.False(t, a.askedBefore(first, RunInfo{}))
+	require.True(t, a.askedBefore(second, RunInfo{}))
+	require.True(t, a.askedBefore(first, RunInfo{WorkflowReset: true}))
+	a.asked.add("a run")
+	require.True(t, a.askedBefore(first, RunInfo{}), "the attempts were reset")
+	a.asked.settle("a run", notYet("orders", "later", "", time.Second))
+	require.True(t, a.askedBefore(first, RunInfo{}))
+	a.asked.settle("a run", nil)
+	require.False(t, a.askedBefore(first, RunInfo{}))
+}
+
+// An upgrade that was sent a moment ago is not sent again, though an operator has reset attempts and heartbeats.
+func TestUpgradeAfterAReset(t *testing.T) {
+	t.Parallel()
+	config := atlassim.DefaultConfig()
+	config.Shared = []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}
+	config.StaleIdleFor = atlassim.Duration(time.Hour)
+	sim, a, env := setup(t, config, Pace{})
+	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
+	in := UpgradeInput{Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy",
+		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}}
+	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, in)
+	requireFailureType(t, err, contract.AtlasUnreachable)
+	_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, in) // attempt 1, without details
+	requireFailureType(t, err, contract.NotYet)
+	require.Equal(t, 1, sim.Count(atlassim.Upgraded))
+}
+
+func requireFailureType(t *testing.T, err error, want string) {
+	t.Helper()
+	var f *temporal.ApplicationError
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, want, f.Type())
 }
 
 // An upgrade that watched for long, too, retries a real failure in a second.

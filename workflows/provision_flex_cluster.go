@@ -17,7 +17,7 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 		where := in.ProviderSettings.Place()
 		return plan{
 			activity:    activityMethods.CreateFlexCluster,
-			input:       activities.CreateInput{Request: in, WorkflowStarted: info.WorkflowStartTime},
+			input:       activities.CreateInput{Request: in, Run: runInfo(info)},
 			summary:     "Create Flex cluster " + in.Name + " in " + where,
 			asking:      "Asking Atlas for Flex cluster " + quote(in.Name) + " in " + where,
 			accepted:    "Atlas is creating Flex cluster " + quote(in.Name),

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/atlas-provisioner/atlas-provisioner/activities"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
@@ -39,6 +40,15 @@ func (r *run) look() surroundings {
 		workflow.GetLogger(r.ctx).Warn("What was recorded cannot be read", "error", err)
 	}
 	return s
+}
+
+// runInfo is what the activities must know of the run. The first run id stays through a reset, and the time at which the
+// first run began.
+func runInfo(info *workflow.Info) activities.RunInfo {
+	return activities.RunInfo{
+		WorkflowStarted: info.WorkflowStartTime,
+		WorkflowReset:   info.OriginalRunID != info.WorkflowExecution.RunID,
+	}
 }
 
 // begin counts the time limit from here.

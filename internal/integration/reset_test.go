@@ -216,7 +216,7 @@ func resetCases() []resetCase {
 		},
 		// Atlas carries the first request out after the run has given up, and its answer is lost.
 		{history: "provision-timeout-while-asking", request: flexWithTimeLimit(4), prepare: addFault(atlassim.Fault{
-			Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(6 * time.Second),
+			Method: http.MethodPost, Kind: atlassim.FaultHang, Hang: atlassim.Duration(4500 * time.Millisecond),
 		}), want: "TIMEOUT", repair: clearFaults, afterReset: []string{"CREATED", "CREATED"}, created: 1},
 		// A wait that has never seen the cluster does not say that it is gone. The first point creates another one.
 		{
