@@ -31,14 +31,16 @@ func New(atlas *atlasclient.Client, shared *reads.Reads, pace Pace) *Activities 
 type RunInfo struct {
 	// WorkflowStarted is when the run began, by Temporal's clock.
 	WorkflowStarted time.Time `json:"workflowStarted"`
-	// WorkflowReset says that an operator has reset the run, which goes on with what it asked for before.
-	WorkflowReset bool `json:"workflowReset,omitempty"`
+	// FirstRunID is the id of the run before any reset by an operator. A run that was reset has another id, and goes on
+	// with what the first one asked for.
+	FirstRunID string `json:"firstRunId,omitempty"`
 }
 
 // askedBefore reports whether the run has asked Atlas before this attempt, as far as this worker can tell. The number of
 // the attempt does not tell it alone, since an operator can reset it.
 func (a *Activities) askedBefore(at *attempt, run RunInfo) bool {
-	return at.info.Attempt > 1 || run.WorkflowReset || a.asked.has(at.info.WorkflowExecution.RunID)
+	runID := at.info.WorkflowExecution.RunID
+	return at.info.Attempt > 1 || run.FirstRunID != "" && run.FirstRunID != runID || a.asked.has(runID)
 }
 
 // madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone does

@@ -379,8 +379,9 @@ func TestAskedBefore(t *testing.T) {
 	first.info.WorkflowExecution.RunID = "a run"
 	second := &attempt{info: activity.Info{Attempt: 2}}
 	require.False(t, a.askedBefore(first, RunInfo{}))
+	require.False(t, a.askedBefore(first, RunInfo{FirstRunID: "a run"}))
 	require.True(t, a.askedBefore(second, RunInfo{}))
-	require.True(t, a.askedBefore(first, RunInfo{WorkflowReset: true}))
+	require.True(t, a.askedBefore(first, RunInfo{FirstRunID: "the run before the reset"}))
 	a.asked.add("a run")
 	require.True(t, a.askedBefore(first, RunInfo{}), "the attempts were reset")
 	a.asked.settle("a run", notYet("orders", "later", "", time.Second))

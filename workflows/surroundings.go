@@ -42,13 +42,9 @@ func (r *run) look() surroundings {
 	return s
 }
 
-// runInfo is what the activities must know of the run. The first run id stays through a reset, and the time at which the
-// first run began.
+// runInfo is what the activities must know of the run. All of it stays as it is through a reset.
 func runInfo(info *workflow.Info) activities.RunInfo {
-	return activities.RunInfo{
-		WorkflowStarted: info.WorkflowStartTime,
-		WorkflowReset:   info.OriginalRunID != info.WorkflowExecution.RunID,
-	}
+	return activities.RunInfo{WorkflowStarted: info.WorkflowStartTime, FirstRunID: info.OriginalRunID}
 }
 
 // begin counts the time limit from here.
