@@ -7,15 +7,15 @@ COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS  = -X $(MODULE)/internal/version.Version=$(VERSION) -X $(MODULE)/internal/version.Commit=$(COMMIT)
 PROGRAMS = ./cmd/worker ./cmd/starter ./cmd/atlas-sim
 
-# The race detector needs a C compiler on most systems; go itself sets
-# CGO_ENABLED=0 where there is none. `make test RACE=` leaves it out.
+# The race detector needs a C compiler on most systems. Where there is none, go
+# sets CGO_ENABLED=0. `make test RACE=` tests without it.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compiler: testing without -race))
 
 LINT_BIN := $(CURDIR)/bin/lint
 
 # The modules beside the main one: the benchmarks, the checks of deploy/ and of a
-# release, and the generator of the schemas. Their dependencies are none of the
-# programs'.
+# release, and the generator of the schemas. Their dependencies must not become
+# the programs'.
 MODULES = internal/dev/bench tools/checks contract/schema/generate
 
 # $(call timed,NAME,COMMAND) runs a command and prints how long it took.
@@ -33,7 +33,7 @@ build: programs bin/temporal ## Build worker, starter, atlas-sim and temporal in
 programs:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
-# A temporal on PATH is used as it is; one inside this folder is our own.
+# A temporal program on the PATH is used as it is, unless it is the one in bin/.
 bin/temporal: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	@found=$$(command -v temporal || true); case "$$found" in \
@@ -43,8 +43,8 @@ bin/temporal: tools/go.mod tools/go.sum
 	echo "Building the Temporal CLI into bin/temporal: takes minutes the first time, seconds after that."; \
 	cd tools && rm -f ../$@ && exec go build -o ../$@ github.com/temporalio/cli/cmd/temporal
 
-# Built, not `go run`: go run dies of a SIGTERM without passing it on, and
-# would leave the stack running.
+# The program is built, since `go run` ends at a SIGTERM without passing it on,
+# and would leave the stack running.
 bin/dev:
 	@go build -o $@ ./internal/dev
 
@@ -66,8 +66,8 @@ test: bin/temporal examples browser ## Run every test, and fuzz for half a minut
 	$(call timed,go test tools/lint,go test -C tools/lint ./...)
 	$(call timed,fuzz,$(MAKE) --no-print-directory fuzz)
 
-# What the tests of the documentation need; programs from Debian where they are
-# missing, and of npm's packages what package-lock.json names.
+# These targets install what the tests of the documentation need: programs that
+# are missing come from Debian, npm's packages are those of package-lock.json.
 examples: examples/typescript/node_modules
 	@tools/debian.sh jq
 
@@ -97,8 +97,8 @@ fuzz: ## Fuzz every target there is for FUZZTIME=3s each
 mutate: bin/temporal ## Take out each safeguard and see its test fail
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/dev/mutate
 
-# Archives are the same, byte for byte, for the same commit and compiler. Needs
-# GNU tar and sha256sum.
+# The archives are the same, byte for byte, for the same commit and compiler.
+# This target needs GNU tar and sha256sum.
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 DIST      = dist
 
@@ -140,7 +140,7 @@ bin/temporal-server: tools/go.mod tools/go.sum
 	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../$@.new/ && \
 	mv ../$@.new ../$@ && touch ../$@
 
-# ONLY names scenarios, by comma; SCALE makes trials of fewer clusters.
+# ONLY names scenarios, separated by commas. SCALE makes trials of fewer clusters.
 ONLY  =
 SCALE = 1
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: tools/debian.sh PACKAGE...
-# Does nothing for one whose program is on the PATH, however it came there. On
-# another system than Debian it says what to install.
+# A package whose program is on the PATH is not installed, wherever the program
+# came from. On another system than Debian it says what to install.
 set -eu
 
 missing=

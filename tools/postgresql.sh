@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the folder of PostgreSQL's server programs (initdb, postgres, pg_isready),
-# for `make chaos-postgres`. Where there is none, it installs Debian's package
-# postgresql, as root only, and without the cluster that the package would start.
+# for `make chaos-postgres`. Where there is none, and only as root, it installs
+# Debian's package postgresql, without the server that the package would start.
 set -eu
 
 find_postgres() {

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts promtool at bin/promtool: the one on the PATH, or else the one in
-# Debian's package prometheus, which is unpacked and not installed, since that
-# would start a Prometheus here.
+# Puts promtool at bin/promtool: the one on the PATH, or else the one of Debian's
+# package prometheus. The package is unpacked and not installed, since its
+# installation would start a Prometheus here.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p bin
@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (
 	cd "$work"
-	# Root's own folder is closed to apt's user.
+	# Without this, apt downloads as a user that cannot write to the folder.
 	get() { apt-get download -qq -o APT::Sandbox::User=root prometheus; }
 	get || { apt-get update -qq && get; }
 	dpkg -x prometheus_*.deb .

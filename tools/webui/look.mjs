@@ -1,9 +1,9 @@
-// Looks at the Web UI as an operator does, in a real browser: requires that
-// each page says what it should, and takes a picture of it.
+// Looks at the Web UI as an operator does, in a real browser. It fails unless
+// each page says what it should, and takes a picture of each.
 //
 //   node look.mjs WEB_UI_URL PROJECT_ID FOLDER
 //
-// playwright-core 1.61 is the last that runs on Debian's Node.js (18).
+// playwright-core 1.61 is the last version that runs on Debian's Node.js (18).
 //
 // In the project the cluster "orders" is done, "payments" is CREATING and has
 // been looked at more than once, and "billing" was refused for want of a
