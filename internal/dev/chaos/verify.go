@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -123,7 +124,8 @@ func (c *campaign) verifyLedger(ctx context.Context, r *report) error {
 	return nil
 }
 
-// verifyHistory counts the events of a run and looks for secrets in them.
+// verifyHistory counts the events of a run and looks for secrets in them. It keeps the types of a history that is too
+// long beside the logs.
 func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job) error {
 	if j.workflowID == "" {
 		return nil
@@ -132,7 +134,8 @@ func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job) error {
 	if err != nil {
 		return err
 	}
-	events, lostTasks := 0, 0
+	var types []string
+	lostTasks := 0
 	const allEvents = enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT
 	history := temporal.GetWorkflowHistory(ctx, j.workflowID, j.runID, false, allEvents)
 	for history.HasNext() {
@@ -140,7 +143,7 @@ func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job) error {
 		if err != nil {
 			return err
 		}
-		events++
+		types = append(types, fmt.Sprintf("%d %s", e.GetEventId(), e.GetEventType()))
 		switch e.GetEventType() {
 		case enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT, enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED:
 			lostTasks++
@@ -150,11 +153,15 @@ func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job) error {
 		}
 	}
 	const eventsOfALostTask = 3 // at most: scheduled, started, lost
-	if own := events - eventsOfALostTask*lostTasks; own > maxEvents {
-		r.lose("%s: %d events of history", j.workflowID, own)
+	if own := len(types) - eventsOfALostTask*lostTasks; own > maxEvents {
+		file := c.stack.Path(j.workflowID + ".history")
+		if err := os.WriteFile(file, []byte(strings.Join(types, "\n")+"\n"), 0o600); err != nil {
+			return err
+		}
+		r.lose("%s: %d events of history that are not those of a lost task: %s", j.workflowID, own, file)
 	}
 	r.lostTasks += lostTasks
-	r.mostEvents = max(r.mostEvents, events)
+	r.mostEvents = max(r.mostEvents, len(types))
 	return nil
 }
 
