@@ -24,9 +24,8 @@ type attempt struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the background heartbeats have ended
 
-	mu       sync.Mutex
-	details  any       // of the next heartbeat
-	lastBeat time.Time // when the last heartbeat was sent; zero for none
+	mu      sync.Mutex
+	details any // of the next heartbeat
 }
 
 // heartbeatEvery leaves time for two heartbeats within the workflows' heartbeat timeout. The first comes after it, so
@@ -62,7 +61,7 @@ func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFu
 			workerStop = nil
 		case <-t.C:
 			a.mu.Lock()
-			a.beatLocked()
+			activity.RecordHeartbeat(a.ctx, a.details)
 			a.mu.Unlock()
 		}
 	}
@@ -71,11 +70,6 @@ func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFu
 func (a *attempt) close() {
 	a.cancel()
 	<-a.done
-}
-
-func (a *attempt) beatLocked() {
-	a.lastBeat = time.Now()
-	activity.RecordHeartbeat(a.ctx, a.details)
 }
 
 // note sets the details of the heartbeats from now on.
@@ -91,20 +85,7 @@ func (a *attempt) leave(details any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.details = details
-	a.beatLocked()
-}
-
-// record puts details on record with Temporal before it returns. The SDK holds a heartbeat back that follows another
-// within its throttle interval, so that interval must be over first.
-func (a *attempt) record(details any) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.lastBeat.IsZero() {
-		const margin = 200 * time.Millisecond
-		sleep(a.ctx, time.Until(a.lastBeat.Add(heartbeatEvery+margin)))
-	}
-	a.details = details
-	a.beatLocked()
+	activity.RecordHeartbeat(a.ctx, details)
 }
 
 // sending is a context for a request that changes something. The wait for the request budget ends with the worker's stop

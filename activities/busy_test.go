@@ -54,7 +54,10 @@ func TestBusyCluster(t *testing.T) {
 			require.NoError(t, err)
 			a := activities.New(atlas, reads.New(atlas), activities.Pace{})
 			attempt := func(n int32) error {
-				env := environment(a, func(i *activity.Info) { i.Attempt = n })
+				env := activities.AttemptEnvironment(a, func(i *activity.Info) { i.Attempt = n })
+				if test.upgrade {
+					env.SetHeartbeatDetails(map[string]any{"intentBy": n - 1}) // by the attempt before
+				}
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
 					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{Run: activities.RunInfo{WorkflowStarted: started},
@@ -65,7 +68,7 @@ func TestBusyCluster(t *testing.T) {
 				return err
 			}
 			if test.first {
-				require.NoError(t, attempt(1))
+				require.NoError(t, attempt(2))
 			}
 			require.NoError(t, test.busy(sim))
 			var failure *temporal.ApplicationError

@@ -2,7 +2,6 @@ package activities_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +15,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/worker"
 	"pgregory.net/rapid"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
@@ -28,7 +24,6 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 const (
@@ -228,7 +223,7 @@ func (w *world) runAttempts(t *testing.T, wire http.RoundTripper) (contract.Clus
 			t.Fatal(err)
 		}
 		a := activities.New(atlas, reads.New(atlas), activities.Pace{})
-		env := environment(a, func(i *activity.Info) {
+		env := activities.AttemptEnvironment(a, func(i *activity.Info) {
 			i.Attempt, i.StartedTime, i.ScheduledTime, i.WorkflowExecution.ID = number, temporalNow(), started, workflowID
 		})
 		in := activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}}
@@ -396,44 +391,4 @@ func (w *world) brokenPromises(outcome string, cluster contract.Cluster, earlier
 		require(false, "that is no end of a create")
 	}
 	return broken
-}
-
-// environment runs the activities as attempts whose info is edited first.
-func environment(a *activities.Activities, edit func(*activity.Info)) *testsuite.TestActivityEnvironment {
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(testenv.Quiet())
-	env := suite.NewTestActivityEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&attemptInfo{edit: edit}}})
-	env.RegisterActivity(a)
-	return env
-}
-
-// attemptInfo lets a test say which attempt it is, and of what: the SDK's own environment knows the first only.
-type attemptInfo struct {
-	interceptor.WorkerInterceptorBase
-	edit func(*activity.Info)
-}
-
-func (a *attemptInfo) InterceptActivity(ctx context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &inbound{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, edit: a.edit}
-}
-
-type inbound struct {
-	interceptor.ActivityInboundInterceptorBase
-	edit func(*activity.Info)
-}
-
-func (i *inbound) Init(next interceptor.ActivityOutboundInterceptor) error {
-	return i.Next.Init(&outbound{ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: next}, edit: i.edit})
-}
-
-type outbound struct {
-	interceptor.ActivityOutboundInterceptorBase
-	edit func(*activity.Info)
-}
-
-func (o *outbound) GetInfo(ctx context.Context) activity.Info {
-	info := o.Next.GetInfo(ctx)
-	o.edit(&info)
-	return info
 }

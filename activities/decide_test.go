@@ -166,17 +166,17 @@ func TestDecideUpgrade(t *testing.T) {
 		},
 		{
 			name:  "the lost request took effect",
-			found: upgradeFound{cluster: found(shared, "UPDATING"), sent: true, sentAgo: time.Hour}, outcome: contract.Upgraded,
+			found: upgradeFound{cluster: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour}, outcome: contract.Upgraded,
 		},
 		{
 			name:        "IDLE soon after the lost request: it may be IDLE as before",
-			found:       upgradeFound{cluster: found(shared, "IDLE"), sent: true, sentAgo: 29 * time.Second},
+			found:       upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 29 * time.Second},
 			failureType: contract.NotYet,
-			message:     `cluster "orders": the answer to the upgrade was lost 29s ago; looking whether it took effect`,
+			message:     `cluster "orders": the answer to the upgrade was lost; looking for 29s whether it took effect`,
 		},
 		{
 			name:  "IDLE long after the lost request: it had no effect",
-			found: upgradeFound{cluster: found(shared, "IDLE"), sent: true, sentAgo: 30 * time.Second}, send: true,
+			found: upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second}, send: true,
 		},
 		{name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")}, outcome: contract.Unchanged},
 		{name: "an instance of this run", found: upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true}, outcome: contract.Upgraded},

@@ -2,8 +2,6 @@ package activities
 
 import (
 	"context"
-	"net/http"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,8 +10,11 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 )
 
 // A cancellation does not abort a request whose effect would then be unknown.
@@ -39,30 +40,45 @@ func TestCancelledCreateTakesItsCourse(t *testing.T) {
 	require.Len(t, sim.Ledger(), 1)
 }
 
-// That an upgrade was asked for is on record with Temporal before the request
-// goes: a worker killed at that moment leaves the next one the knowledge.
+// An upgrade is sent by an attempt that was given the intent by Temporal, and by no other: the attempt before put it on
+// record. So a worker that is killed at any moment leaves the next one the knowledge.
 func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 	t.Parallel()
-	var recorded, known atomic.Bool
-	sim, a, env := setup(t, atlassim.Config{
-		Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}},
-		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
-			if stage == atlassim.Arrived && e.Method == http.MethodPost {
-				known.Store(recorded.Load())
-			}
-		},
-	}, Pace{})
-	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var progress upgradeProgress
-		if details.Get(&progress) == nil && !progress.SentAt.IsZero() {
-			recorded.Store(true)
+	sim, url := atlassimtest.Start(t, atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}})
+	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
+	require.NoError(t, err)
+	a := New(atlas, reads.New(atlas), Pace{})
+	attempt := func(number int32, details any) (upgradeProgress, error) {
+		var left upgradeProgress
+		env := AttemptEnvironment(a, func(i *activity.Info) { i.Attempt = number })
+		if details != nil {
+			env.SetHeartbeatDetails(details)
 		}
-	})
-	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
-		Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy",
-			ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}},
-	})
+		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+			_ = details.Get(&left)
+		})
+		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place},
+		})
+		return left, err
+	}
+	left, err := attempt(1, nil)
+	requireFailureType(t, err, contract.NotYet)
+	require.Equal(t, upgradeProgress{IntentBy: 1}, left)
+	require.Zero(t, sim.Count(atlassim.Upgraded))
+
+	left, err = attempt(3, upgradeProgress{IntentBy: 1}) // attempt 2 was lost: it may have sent the request
+	requireFailureType(t, err, contract.NotYet)
+	require.NotZero(t, left.WatchedSince)
+	require.Zero(t, left.IntentBy)
+	require.Zero(t, sim.Count(atlassim.Upgraded))
+
+	left, err = attempt(4, upgradeProgress{WatchedSince: time.Now().Add(-DefaultPace.SettleFor)}) // it had no effect
+	requireFailureType(t, err, contract.NotYet)
+	require.Equal(t, upgradeProgress{IntentBy: 4}, left)
+	require.Zero(t, sim.Count(atlassim.Upgraded))
+
+	_, err = attempt(5, upgradeProgress{IntentBy: 4})
 	require.NoError(t, err)
 	require.Equal(t, 1, sim.Count(atlassim.Upgraded))
-	require.True(t, known.Load(), "the heartbeat came before the request")
 }

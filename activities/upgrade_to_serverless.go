@@ -20,9 +20,15 @@ type UpgradeInput struct {
 }
 
 // upgradeProgress is the heartbeat of an upgrade, for the next attempt.
+//
+// An attempt can be lost with its worker, and a heartbeat with the connection to Temporal. So the attempt that sends the
+// request is the one that was given the intent by Temporal: the attempt before has put it on record, and has ended.
 type upgradeProgress struct {
-	// SentAt is when a request was sent whose effect is unknown; zero for none.
-	SentAt time.Time `json:"at,omitzero"`
+	// IntentBy is the number of the attempt that put on record that the next one sends the request; 0 for none.
+	IntentBy int32 `json:"intentBy,omitempty"`
+	// WatchedSince is since when the cluster is watched for the effect of a request that may have been sent; zero for
+	// none.
+	WatchedSince time.Time `json:"watchedSince,omitzero"`
 	// Errors counts the attempts in a row that failed.
 	Errors int `json:"errors,omitempty"`
 }
@@ -43,15 +49,20 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	}
 	u.attempt = newAttempt(ctx)
 	defer u.attempt.close()
-	u.askedBefore = a.askedBefore(u.attempt, in.Run)
-	if u.progress.SentAt.IsZero() && a.asked.has(u.attempt.info.WorkflowExecution.RunID) {
-		// An operator has reset the heartbeats. A request may still be about to take effect.
-		u.progress.SentAt = u.attempt.clock.now()
-	}
+	// Until it is known how this attempt ends, the next one must see what this one saw.
 	u.attempt.note(u.progress)
 
+	before, runID := u.progress, u.attempt.info.WorkflowExecution.RunID
+	u.askedBefore = a.askedBefore(u.attempt, in.Run)
+	//mutate:upgrade-on-record
+	u.maySend = u.progress.IntentBy != 0 && u.attempt.info.Attempt == u.progress.IntentBy+1
+	// The attempt that might send was lost, or an operator has reset the heartbeats.
+	if mayHaveSent := u.progress.IntentBy != 0 || a.asked.has(runID); mayHaveSent && !u.maySend && u.progress.WatchedSince.IsZero() {
+		u.progress.WatchedSince = u.attempt.clock.now()
+	}
+	u.progress.IntentBy = 0
+
 	cluster, err := u.run()
-	before := u.progress
 	var answer *atlasclient.Error
 	if errors.As(err, &answer) {
 		u.progress.Errors++
@@ -63,7 +74,7 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	}
 	//mutate:backoff
 	err = failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
-	a.asked.settle(u.attempt.info.WorkflowExecution.RunID, err)
+	a.asked.settle(runID, err)
 	return cluster, err
 }
 
@@ -73,6 +84,7 @@ type upgrade struct {
 	request     contract.UpgradeToServerlessInput
 	runInfo     RunInfo
 	askedBefore bool // the run has asked before this attempt
+	maySend     bool // this attempt is the one that was given the intent
 	progress    upgradeProgress
 }
 
@@ -83,10 +95,14 @@ func (u *upgrade) run() (contract.Cluster, error) {
 		return contract.Cluster{}, err
 	}
 	decision := decideUpgrade(u.request, found, u.activities.pace)
-	if decision.send {
+	switch {
+	case !decision.send:
+		return decision.cluster, decision.err
+	case u.maySend:
 		return u.send()
 	}
-	return decision.cluster, decision.err
+	u.progress = upgradeProgress{IntentBy: u.attempt.info.Attempt}
+	return contract.Cluster{}, notYet(u.request.Name, "the upgrade is asked for next; that is put on record first", "", 0)
 }
 
 // upgradeFound is what an upgrade found before it asks.
@@ -97,14 +113,18 @@ type upgradeFound struct {
 	madeByThisRun bool
 	// cluster is the cluster of the name, where there is no instance; nil where Atlas refuses to show it.
 	cluster *observation
-	// sent says that an earlier attempt sent a request whose effect is unknown, sentAgo before now.
-	sent    bool
-	sentAgo time.Duration
+	// mayHaveSent says that an earlier attempt may have sent a request whose effect is unknown. The cluster is watched for
+	// it since watchedFor.
+	mayHaveSent bool
+	watchedFor  time.Duration
 }
 
 // look reads the instance, and where there is none the cluster that is to become one.
 func (u *upgrade) look() (upgradeFound, error) {
-	found := upgradeFound{sent: !u.progress.SentAt.IsZero(), sentAgo: u.attempt.clock.now().Sub(u.progress.SentAt)}
+	found := upgradeFound{
+		mayHaveSent: !u.progress.WatchedSince.IsZero(),
+		watchedFor:  u.attempt.clock.now().Sub(u.progress.WatchedSince),
+	}
 	ctx := u.attempt.ctx
 	instance, err := u.activities.observe(ctx, serverless, u.request.GroupID, u.request.Name)
 	if serverless.isAbsent(err) {
@@ -147,7 +167,7 @@ func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound
 	}
 	state := found.cluster.cluster.StateName
 	switch {
-	case state == contract.StateUpdating && found.sent:
+	case state == contract.StateUpdating && found.mayHaveSent:
 		cluster := resultOf(found.cluster.cluster, contract.ClusterTypeServerless, found.cluster.response)
 		cluster.Outcome = contract.Upgraded
 		return upgradeDecision{cluster: cluster}
@@ -155,9 +175,9 @@ func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound
 		return upgradeDecision{err: notYet(request.Name,
 			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state, pace.SlowMin)}
 	//mutate:upgrade-watches-first
-	case found.sent && found.sentAgo < pace.SettleFor:
+	case found.mayHaveSent && found.watchedFor < pace.SettleFor:
 		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
-			"the answer to the upgrade was lost %s ago; looking whether it took effect", found.sentAgo.Round(time.Second)),
+			"the answer to the upgrade was lost; looking for %s whether it took effect", found.watchedFor.Round(time.Second)),
 			state, 2*pace.FastEvery)}
 	}
 	return upgradeDecision{send: true}
@@ -187,17 +207,13 @@ func decideInstance(request contract.UpgradeToServerlessInput, found upgradeFoun
 	return instance, nil
 }
 
-// send asks for the upgrade. That it was sent is on record with Temporal before it goes, and taken back if Atlas says
-// that it had no effect.
+// send asks for the upgrade.
 func (u *upgrade) send() (contract.Cluster, error) {
-	r := u.request
+	r, runID, sent := u.request, u.attempt.info.WorkflowExecution.RunID, false
 	r.ProviderSettings.ProviderName = contract.ClusterTypeServerless
-	unsent := u.progress
 	sending, cancel := u.attempt.sending(func() {
-		u.activities.asked.add(u.attempt.info.WorkflowExecution.RunID)
-		u.progress.SentAt = u.attempt.clock.now()
-		//mutate:upgrade-on-record
-		u.attempt.record(u.progress)
+		sent = true
+		u.activities.asked.add(runID)
 	})
 	defer cancel()
 	cluster, response, err := u.activities.atlas.UpgradeToServerless(sending, r.GroupID, atlasclient.ServerlessUpgradeRequest{
@@ -212,11 +228,12 @@ func (u *upgrade) send() (contract.Cluster, error) {
 		upgrading := resultOf(cluster, contract.ClusterTypeServerless, response)
 		upgrading.Outcome = contract.Upgraded
 		return upgrading, nil
-	case u.progress == unsent && u.attempt.untilStop.Err() != nil:
+	case !sent && u.attempt.untilStop.Err() != nil:
 		return contract.Cluster{}, u.attempt.interrupted(r.Name, "")
-	case hadNoEffect(err):
-		u.progress.SentAt = time.Time{}
-		u.activities.asked.remove(u.attempt.info.WorkflowExecution.RunID)
+	case sent && hadNoEffect(err):
+		u.activities.asked.remove(runID)
+	case sent:
+		u.progress.WatchedSince = u.attempt.clock.now()
 	}
 	return contract.Cluster{}, err
 }

@@ -398,12 +398,16 @@ func TestUpgradeAfterAReset(t *testing.T) {
 	config.StaleIdleFor = atlassim.Duration(time.Hour)
 	sim, a, env := setup(t, config, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
-	in := UpgradeInput{Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy",
-		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}}
+	in := UpgradeInput{Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place}}
 	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, in)
-	requireFailureType(t, err, contract.AtlasUnreachable)
-	_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, in) // attempt 1, without details
 	requireFailureType(t, err, contract.NotYet)
+	second := AttemptEnvironment(a, func(i *activity.Info) { i.Attempt = 2 })
+	second.SetHeartbeatDetails(upgradeProgress{IntentBy: 1})
+	_, err = second.ExecuteActivity(a.UpgradeClusterToServerless, in)
+	requireFailureType(t, err, contract.AtlasUnreachable)
+	_, err = AttemptEnvironment(a, func(*activity.Info) {}).ExecuteActivity(a.UpgradeClusterToServerless, in)
+	requireFailureType(t, err, contract.NotYet)
+	require.ErrorContains(t, err, "looking for 0s whether it took effect")
 	require.Equal(t, 1, sim.Count(atlassim.Upgraded))
 }
 
@@ -420,7 +424,7 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
 	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
-		env.SetHeartbeatDetails(upgradeProgress{SentAt: time.Now(), Errors: failures})
+		env.SetHeartbeatDetails(upgradeProgress{WatchedSince: time.Now(), Errors: failures})
 		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 		})

@@ -18,11 +18,14 @@ type surroundings struct {
 	SearchAttributes []string `json:"searchAttributes,omitempty"`
 }
 
-func (s surroundings) equal(t surroundings) bool {
-	return s.RunID == t.RunID && slices.Equal(s.SearchAttributes, t.SearchAttributes)
+// stillHold reports whether what was recorded before can be relied on now. Search attributes that have come since are
+// left out, so that a restart of the worker adds nothing to the history.
+func (s surroundings) stillHold(now surroundings) bool {
+	lacks := func(name string) bool { return !slices.Contains(now.SearchAttributes, name) }
+	return s.RunID == now.RunID && !slices.ContainsFunc(s.SearchAttributes, lacks)
 }
 
-// look records the surroundings, if they have changed, and answers them. A workflow task that sets a search attribute
+// look records the surroundings, if what was recorded before does not hold any more, and answers them. A workflow task that sets a search attribute
 // which the server refuses is given out again: by then the worker knows better, and the answer is recorded anew.
 func (r *run) look() surroundings {
 	var s surroundings
@@ -35,7 +38,7 @@ func (r *run) look() surroundings {
 			}
 			return now
 		},
-		func(a, b any) bool { return a.(surroundings).equal(b.(surroundings)) })
+		func(now, recorded any) bool { return recorded.(surroundings).stillHold(now.(surroundings)) })
 	if err := recorded.Get(&s); err != nil {
 		workflow.GetLogger(r.ctx).Warn("What was recorded cannot be read", "error", err)
 	}

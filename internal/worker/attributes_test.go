@@ -62,13 +62,13 @@ func TestSearchAttributesWithoutOperator(t *testing.T) {
 	require.Empty(t, logs.All())
 }
 
-// Search attributes that cannot be asked for are not set, and the log says why.
+// Search attributes that cannot be asked for are set until Temporal refuses them, and the log says why.
 func TestSearchAttributesUnknown(t *testing.T) {
 	t.Parallel()
 	usable, logs := checked(t, client.Options{Namespace: "no-such-namespace"})
-	require.Empty(t, usable)
+	require.Equal(t, searchAttributeNames, usable)
 	require.Len(t, logs.All(), 1)
-	require.Equal(t, "The namespace's search attributes cannot be read, so none are set", logs.All()[0].Message)
+	require.Equal(t, "The namespace's search attributes cannot be read, so they are set until Temporal refuses them", logs.All()[0].Message)
 	require.Contains(t, logs.All()[0].ContextMap()["error"], "no-such-namespace is not found")
 }
 

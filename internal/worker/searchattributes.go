@@ -68,8 +68,13 @@ func (s *searchAttributes) check(ctx context.Context, c client.Client, namespace
 	defer cancel()
 	types, err := searchAttributeTypes(ctx, c, namespace)
 	if err != nil {
-		s.logger.Warn("The namespace's search attributes cannot be read, so none are set", zap.Error(err))
-		return
+		s.logger.Warn("The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
+			zap.Error(err))
+		// Runs that began with them keep them: a Temporal that is slow at the start of a worker changes no history.
+		types = map[string]enumspb.IndexedValueType{}
+		for _, name := range searchAttributeNames {
+			types[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+		}
 	}
 	usable := map[string]usability{}
 	add := "temporal operator search-attribute create --type Keyword"
