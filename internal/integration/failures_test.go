@@ -377,7 +377,8 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		for _, workflow := range []string{contract.ProvisionFlexCluster, contract.UpgradeToServerless} {
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
-				id := strings.NewReplacer("/", ".", " ", "-").Replace(t.Name()) // the ownership tag must be able to hold it
+				// The ownership tag must be able to hold the id.
+				id := strings.NewReplacer("/", ".", " ", "-").Replace(t.Name())
 				options := client.StartWorkflowOptions{ID: id, TaskQueue: s.TaskQueue}
 				started, err := s.Temporal.ExecuteWorkflow(s.Context(), options, workflow, test.args...)
 				require.NoError(t, err)
@@ -507,7 +508,7 @@ func TestTimeout(t *testing.T) {
 		require.Equal(t, contract.FailureDetails{StateName: "CREATING"}, f.Details)
 		require.Equal(t,
 			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
-				"The cluster is left as it is (CREATING): start the workflow again under the same id to go on " +
+				"The cluster is left as it is (CREATING): start the workflow again under the same id to go on "+
 				"waiting, or "+
 				"delete it in Atlas", in.Name),
 			f.Message,
@@ -522,7 +523,7 @@ func TestTimeout(t *testing.T) {
 		_, err := execute(s, in)
 		require.Equal(t,
 			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
-				"The cluster is left as it is (CREATING): without the ownership tag no later run takes it up, so " +
+				"The cluster is left as it is (CREATING): without the ownership tag no later run takes it up, so "+
 				"wait for it "+
 				"or delete it in Atlas", in.Name),
 			testenv.Failure(t, err).Message,
