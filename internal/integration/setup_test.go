@@ -75,8 +75,8 @@ func execute(s *testenv.Stack, request contract.Request) (contract.Cluster, erro
 	return result(s, start(s, request))
 }
 
-// maxEvents and maxEventsCanceled bound the history of a run, whatever happened. A run that is cancelled reads the state
-// of its cluster before it ends.
+// maxEvents and maxEventsCanceled bound the history of a run, whatever happened. A run that is cancelled reads the
+// state of its cluster before it ends.
 const maxEvents, maxEventsCanceled = 20, 30
 
 // result waits for the end of a run, and checks the length of its history.

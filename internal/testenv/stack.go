@@ -44,8 +44,8 @@ type Stack struct {
 	t      TB
 }
 
-// New starts a simulator whose creates and upgrades are quick unless its configuration says how long they take, and that
-// knows one credential.
+// New starts a simulator whose creates and upgrades are quick unless its configuration says how long they take, and
+// that knows one credential.
 func New(t TB, sim atlassim.Config) *Stack {
 	t.Helper()
 	return NewOn(t, Shared(), t.Name(), sim)
