@@ -36,15 +36,15 @@ type RunInfo struct {
 	FirstRunID string `json:"firstRunId,omitempty"`
 }
 
-// askedBefore reports whether the run has asked Atlas before this attempt, as far as this worker can tell. The number of
-// the attempt does not tell it alone, since an operator can reset it.
+// askedBefore reports whether the run has asked Atlas before this attempt, as far as this worker can tell. The number
+// of the attempt does not tell it alone, since an operator can reset it.
 func (a *Activities) askedBefore(at *attempt, run RunInfo) bool {
 	runID := at.info.WorkflowExecution.RunID
 	return at.info.Attempt > 1 || run.FirstRunID != "" && run.FirstRunID != runID || a.asked.has(runID)
 }
 
-// madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone does
-// not tell of a cluster that is about as old as the run: then the run must have asked for one before.
+// madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone
+// does not tell of a cluster that is about as old as the run: then the run must have asked for one before.
 func madeByThisRun(saw observation, run RunInfo, now time.Time, askedBefore bool) bool {
 	age := now.Sub(run.WorkflowStarted)
 	return saw.youngerThan(age-time.Second, now) || askedBefore && saw.youngerThan(age+time.Second, now)

@@ -17,8 +17,8 @@ type attempt struct {
 	ctx   context.Context
 	info  activity.Info
 	clock clock
-	// untilStop is ctx, but ends also when the worker begins to stop, so that what can be done elsewhere is let go of at
-	// once.
+	// untilStop is ctx, but ends also when the worker begins to stop, so that what can be done elsewhere is let go of
+	// at once.
 	untilStop context.Context
 
 	cancel context.CancelFunc
@@ -32,8 +32,8 @@ type attempt struct {
 // that an activity that is done sooner costs none. The worker has the SDK throttle heartbeats to the same interval.
 const heartbeatEvery = 4 * time.Second
 
-// newAttempt heartbeats in the background, so that a killed worker is noticed long before the activity's own time limit,
-// and a cancellation arrives.
+// newAttempt heartbeats in the background, so that a killed worker is noticed long before the activity's own time
+// limit, and a cancellation arrives.
 func newAttempt(ctx context.Context) *attempt {
 	info := activity.GetInfo(ctx)
 	a := &attempt{ctx: ctx, info: info, clock: clock{time.Until(info.StartedTime)}, done: make(chan struct{})}
@@ -88,9 +88,9 @@ func (a *attempt) leave(details any) {
 	activity.RecordHeartbeat(a.ctx, details)
 }
 
-// sending is a context for a request that changes something. The wait for the request budget ends with the worker's stop
-// or a cancellation. But a request that goes takes its course, since its effect would otherwise be unknown. before is
-// called right before it goes.
+// sending is a context for a request that changes something. The wait for the request budget ends with the worker's
+// stop or a cancellation. But a request that goes takes its course, since its effect would otherwise be unknown. before
+// is called right before it goes.
 func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
 	//mutate:create-takes-its-course
 	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))

@@ -35,17 +35,23 @@ func TestBusyCluster(t *testing.T) {
 		},
 		{
 			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1, kind: contract.ClusterConflict,
-			message: `cluster "orders": a serverless instance of that name is being deleted: start the workflow again in a minute`,
+			message: `cluster "orders": a serverless instance of that name is being deleted: start the workflow ` +
+				`again in a minute`,
 		},
 		{
 			name: "somebody changes the shared cluster", upgrade: true, attempt: 1, kind: contract.NotYet,
-			busy:    func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
-			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for after that`,
+			busy: func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
+			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
+				`after that`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			config := atlassim.Config{DeleteFor: atlassim.Duration(time.Hour), DeleteSharedFor: atlassim.Duration(time.Hour), UpgradeFor: atlassim.Duration(time.Nanosecond)}
+			config := atlassim.Config{
+				DeleteFor:       atlassim.Duration(time.Hour),
+				DeleteSharedFor: atlassim.Duration(time.Hour),
+				UpgradeFor:      atlassim.Duration(time.Nanosecond),
+			}
 			if test.upgrade {
 				config.Shared = []atlassim.SharedCluster{{GroupID: projectID, Name: "orders"}}
 			}
@@ -60,10 +66,22 @@ func TestBusyCluster(t *testing.T) {
 				}
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
-					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{Run: activities.RunInfo{WorkflowStarted: started},
-						Request: contract.UpgradeToServerlessInput{GroupID: projectID, Name: "orders", ProviderSettings: request.ProviderSettings}})
+					_, err = env.ExecuteActivity(
+						a.UpgradeClusterToServerless,
+						activities.UpgradeInput{
+							Run: activities.RunInfo{WorkflowStarted: started},
+							Request: contract.UpgradeToServerlessInput{
+								GroupID:          projectID,
+								Name:             "orders",
+								ProviderSettings: request.ProviderSettings,
+							},
+						},
+					)
 				} else {
-					_, err = env.ExecuteActivity(a.CreateFlexCluster, activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}})
+					_, err = env.ExecuteActivity(
+						a.CreateFlexCluster,
+						activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}},
+					)
 				}
 				return err
 			}

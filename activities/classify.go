@@ -34,8 +34,8 @@ func failureType(e *atlasclient.Error) string {
 	return "HTTP_" + strconv.Itoa(e.Status)
 }
 
-// failure turns what the client reports of a cluster into the failure of an activity, with the last state seen. delay is
-// that of the next attempt, unless Atlas asks for a longer one.
+// failure turns what the client reports of a cluster into the failure of an activity, with the last state seen. delay
+// is that of the next attempt, unless Atlas asks for a longer one.
 func failure(cluster, state string, err error, delay time.Duration) error {
 	var busy ratelimit.BusyError
 	if errors.As(err, &busy) {
@@ -63,7 +63,9 @@ func retryableFailure(cluster, state string, answer *atlasclient.Error, delay ti
 	return atlasFailure(cluster, state, answer, next, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
 }
 
-func atlasFailure(cluster, state string, answer *atlasclient.Error, next string, o temporal.ApplicationErrorOptions) error {
+func atlasFailure(
+	cluster, state string, answer *atlasclient.Error, next string, o temporal.ApplicationErrorOptions,
+) error {
 	o.Details = []any{contract.FailureDetails{
 		Status: answer.Status, ErrorCode: answer.ErrorCode, Reason: answer.Reason, Detail: answer.Detail,
 		Method: answer.Method, Path: answer.Path, Parameters: answer.Parameters, StateName: state,
@@ -97,7 +99,8 @@ func jittered(d time.Duration) time.Duration {
 	return d + rand.N(min(d/10, time.Second)+time.Millisecond)
 }
 
-// backoff is the delay after so many failures in a row: a second at first, twice that each time, and the longest at last.
+// backoff is the delay after so many failures in a row: a second at first, twice that each time, and the longest at
+// last.
 func backoff(failures int, longest time.Duration) time.Duration {
 	return jittered(min(time.Second<<min(max(failures-1, 0), 10), longest))
 }

@@ -16,11 +16,11 @@ type CreateInput struct {
 	Run     RunInfo                            `json:"run"`
 }
 
-// CreateFlexCluster asks Atlas for a Flex cluster, once in effect: when an earlier attempt's answer was lost, the name is
-// taken, and the cluster that has it is this request's own if that can be proved. It does not wait for the cluster.
+// CreateFlexCluster asks Atlas for a Flex cluster, once in effect: when an earlier attempt's answer was lost, the name
+// is taken, and the cluster that has it is this request's own if that can be proved. It does not wait for the cluster.
 //
-// It fails with CLUSTER_CONFLICT when the name is somebody else's or the cluster is not as asked, with NOT_YET while the
-// name is taken by a cluster that goes or that Atlas does not show, and otherwise as Atlas answers.
+// It fails with CLUSTER_CONFLICT when the name is somebody else's or the cluster is not as asked, with NOT_YET while
+// the name is taken by a cluster that goes or that Atlas does not show, and otherwise as Atlas answers.
 func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (cluster contract.Cluster, err error) {
 	attempt := newAttempt(ctx)
 	defer attempt.close()
@@ -89,7 +89,8 @@ func decideCreate(
 	switch {
 	case owner == unreadable:
 		return contract.Cluster{}, notYet(request.Name,
-			"a cluster of that name is being deleted; the name is free within a minute", existing.StateName, 5*time.Second)
+			"a cluster of that name is being deleted; the name is free within a minute", existing.StateName,
+			5*time.Second)
 	case owner == ours && len(differences) > 0:
 		return contract.Cluster{}, conflict(request.Name, fmt.Sprintf(
 			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s",
@@ -112,7 +113,8 @@ func decideCreate(
 
 // nameTaken is the failure for a name that somebody else's cluster has.
 func nameTaken(
-	request contract.ProvisionFlexClusterInput, existing contract.Cluster, owner ownership, differences []contract.Difference,
+	request contract.ProvisionFlexClusterInput, existing contract.Cluster, owner ownership,
+	differences []contract.Difference,
 ) error {
 	whose := owner.whose(existing)
 	if owner == untagged && !request.HasOwnershipTag() {

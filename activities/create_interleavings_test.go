@@ -70,8 +70,9 @@ type scenario struct {
 	ownershipTag bool
 	// nameTakenBy is who has the name before the run: "earlier run" (of the same workflow), "others", or "" for nobody.
 	nameTakenBy string
-	// othersMake says what a cluster looks like that other people make during the run, and takenLooks what the one looks
-	// like that they made before it: "same" as ours but for the tag, another "region", or tagged by another "workflow".
+	// othersMake says what a cluster looks like that other people make during the run, and takenLooks what the one
+	// looks like that they made before it: "same" as ours but for the tag, another "region", or tagged by another
+	// "workflow".
 	othersMake, takenLooks string
 	hiddenFor              time.Duration // how long a read lags behind a create
 	temporalAhead          time.Duration // of Temporal's clock before Atlas's
@@ -103,11 +104,12 @@ func scenarios(ownershipTag bool) *rapid.Generator[scenario] {
 	}
 	return rapid.Custom(func(t *rapid.T) scenario {
 		return scenario{
-			ownershipTag:  ownershipTag,
-			nameTakenBy:   rapid.SampledFrom(nameTakenBy).Draw(t, "nameTakenBy"),
-			othersMake:    rapid.SampledFrom(othersMake).Draw(t, "othersMake"),
-			takenLooks:    rapid.SampledFrom([]string{"same", "region", "workflow"}).Draw(t, "takenLooks"),
-			hiddenFor:     rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 10 * time.Second, 40 * time.Second}).Draw(t, "hiddenFor"),
+			ownershipTag: ownershipTag,
+			nameTakenBy:  rapid.SampledFrom(nameTakenBy).Draw(t, "nameTakenBy"),
+			othersMake:   rapid.SampledFrom(othersMake).Draw(t, "othersMake"),
+			takenLooks:   rapid.SampledFrom([]string{"same", "region", "workflow"}).Draw(t, "takenLooks"),
+			hiddenFor: rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 10 * time.Second, 40 * time.Second}).
+				Draw(t, "hiddenFor"),
 			temporalAhead: rapid.SampledFrom([]time.Duration{0, -time.Hour, time.Hour}).Draw(t, "temporalAhead"),
 			steps:         rapid.SliceOfN(steps, 0, 8).Draw(t, "steps"),
 		}
@@ -218,7 +220,9 @@ func (w *world) runAttempts(t *testing.T, wire http.RoundTripper) (contract.Clus
 	started := temporalNow()
 	for number := int32(1); number < 100; number++ {
 		w.killed = false
-		atlas, err := atlasclient.New(atlasclient.Options{BaseURL: "http://localhost", Transport: attemptTransport{w, wire}})
+		atlas, err := atlasclient.New(
+			atlasclient.Options{BaseURL: "http://localhost", Transport: attemptTransport{w, wire}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -368,8 +372,17 @@ func (w *world) brokenPromises(outcome string, cluster contract.Cluster, earlier
 			deletedOfRun++
 		}
 	}
-	require(len(w.madeByRun) <= 1+deletedOfRun, "%d creates took effect and others deleted %d of them", len(w.madeByRun), deletedOfRun)
-	require(len(w.madeByRun) == w.atlas.Count(atlassim.Created), "the ledger has %d creates", w.atlas.Count(atlassim.Created))
+	require(
+		len(w.madeByRun) <= 1+deletedOfRun,
+		"%d creates took effect and others deleted %d of them",
+		len(w.madeByRun),
+		deletedOfRun,
+	)
+	require(
+		len(w.madeByRun) == w.atlas.Count(atlassim.Created),
+		"the ledger has %d creates",
+		w.atlas.Count(atlassim.Created),
+	)
 	for _, e := range w.atlas.Ledger() {
 		isCreate := e.Method == http.MethodPost && strings.HasSuffix(e.Path, "/flexClusters")
 		require(e.Method == http.MethodGet || isCreate, "%s %s was sent", e.Method, e.Path)

@@ -52,7 +52,8 @@ func TestOwnership(t *testing.T) {
 // What becomes of a create whose name is taken.
 func TestDecideCreate(t *testing.T) {
 	t.Parallel()
-	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the workflow again"
+	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the " +
+		"workflow again"
 	for _, test := range []struct {
 		name          string
 		noTag         bool // the request does without the ownership tag
@@ -69,42 +70,51 @@ func TestDecideCreate(t *testing.T) {
 		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
 		{
 			name: "ours, but not as asked", owner: ourID, region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
-			message: `cluster "orders": this workflow made it, but it is not as asked: providerSettings.regionName is "EU_WEST_1", ` +
+			message: `cluster "orders": this workflow made it, but it is not as asked: ` +
+				`providerSettings.regionName is "EU_WEST_1", ` +
 				`requested "US_EAST_1". Change the cluster in Atlas or the request, then start the workflow again`,
 		},
 		{
 			name: "another workflow's, however young", owner: "somebody", madeByThisRun: true, failureType: contract.ClusterConflict,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
 				`(workflow "somebody" made it). ` + untouched,
 		},
 		{
 			name: "without a tag, however young and like ours", madeByThisRun: true, failureType: contract.ClusterConflict,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
 				`(it carries no tag atlas-provisioner-workflow). ` + untouched,
 		},
 		{
 			name: "without a tag, and different", region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
-				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
+				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is ` +
+				`"EU_WEST_1", ` +
 				`requested "US_EAST_1". ` + untouched,
 		},
 		{name: "no tag asked for, young and as asked", noTag: true, madeByThisRun: true, outcome: contract.Created},
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
 				`(it is older than this run, or not as asked). ` + untouched,
 		},
 		{
 			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
 			failureType: contract.ClusterConflict, hasDifferent: true,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
-				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is "EU_WEST_1", ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
+				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is ` +
+				`"EU_WEST_1", ` +
 				`requested "US_EAST_1". ` + untouched,
 		},
 		{
 			name: "no tag asked for, and another workflow's", noTag: true, madeByThisRun: true, owner: "somebody",
 			failureType: contract.ClusterConflict,
-			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not make ` +
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make ` +
 				`(workflow "somebody" made it). ` + untouched,
 		},
 		{
@@ -115,7 +125,12 @@ func TestDecideCreate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			hasTag := !test.noTag
-			request := contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, OwnershipTag: &hasTag}
+			request := contract.ProvisionFlexClusterInput{
+				GroupID:          group,
+				Name:             "orders",
+				ProviderSettings: place,
+				OwnershipTag:     &hasTag,
+			}
 			existing := contract.Cluster{Name: "orders", StateName: "CREATING", ProviderSettings: place}
 			if test.owner != "" {
 				existing.Tags = []contract.Tag{{Key: contract.OwnershipTag, Value: test.owner}}
@@ -162,7 +177,8 @@ func TestDecideUpgrade(t *testing.T) {
 		{name: "nothing that Atlas shows: it refuses in better words", send: true},
 		{
 			name: "a cluster that somebody changes", found: upgradeFound{cluster: found(shared, "UPDATING")}, failureType: contract.NotYet,
-			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for after that`,
+			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
+				`after that`,
 		},
 		{
 			name:  "the lost request took effect",
@@ -182,13 +198,15 @@ func TestDecideUpgrade(t *testing.T) {
 		{name: "an instance of this run", found: upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true}, outcome: contract.Upgraded},
 		{
 			name: "an instance that is not as asked", found: upgradeFound{instance: elsewhere}, failureType: contract.ClusterConflict,
-			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName is "EU_WEST_1", ` +
+			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName ` +
+				`is "EU_WEST_1", ` +
 				`requested "US_EAST_1". Change the instance in Atlas or the request, then start the workflow again`,
 		},
 		{
 			name: "an instance that is being deleted", found: upgradeFound{instance: found(serverless, "DELETING")},
 			failureType: contract.ClusterConflict,
-			message:     `cluster "orders": a serverless instance of that name is being deleted: start the workflow again in a minute`,
+			message: `cluster "orders": a serverless instance of that name is being deleted: start the ` +
+				`workflow again in a minute`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

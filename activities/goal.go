@@ -30,8 +30,8 @@ const (
 	lost
 )
 
-// evaluate compares what a look saw with the goal. target is the kind of cluster that the wait is for, and asked has the
-// fields that GoalAsAsked wants.
+// evaluate compares what a look saw with the goal. target is the kind of cluster that the wait is for, and asked has
+// the fields that GoalAsAsked wants.
 func (g Goal) evaluate(saw contract.Cluster, target kind, asked contract.Fields) evaluation {
 	switch {
 	case g == GoalGone:

@@ -9,13 +9,18 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 )
 
+// readCluster is a method of the client that reads a cluster of one kind.
+type readCluster func(
+	c *atlasclient.Client, ctx context.Context, groupID, name string,
+) (*atlasclient.Cluster, *atlasclient.Response, error)
+
 // kind is a kind of cluster: how it is read, and what its absence looks like.
 type kind struct {
 	// clusterType is the kind's name in a result.
 	clusterType string
 	// listed says which list covers clusters of the kind.
 	listed reads.Kind
-	get    func(c *atlasclient.Client, ctx context.Context, groupID, name string) (*atlasclient.Cluster, *atlasclient.Response, error)
+	get    readCluster
 	// absent are the codes that say that there is no cluster of the name, or none of this kind.
 	absent []string
 }
@@ -26,9 +31,11 @@ var (
 		absent: []string{atlasclient.CodeClusterNotFound, atlasclient.CodeNonFlexInFlexAPI},
 	}
 	serverless = kind{
-		clusterType: contract.ClusterTypeServerless, listed: reads.Unlisted, get: (*atlasclient.Client).GetServerlessInstance,
+		clusterType: contract.ClusterTypeServerless, listed: reads.Unlisted,
+		get: (*atlasclient.Client).GetServerlessInstance,
 		absent: []string{
-			atlasclient.CodeServerlessInstanceNotFound, atlasclient.CodeClusterNotFound, atlasclient.CodeClusterInServerlessAPI,
+			atlasclient.CodeServerlessInstanceNotFound, atlasclient.CodeClusterNotFound,
+			atlasclient.CodeClusterInServerlessAPI,
 		},
 	}
 	// shared is a shared-tier cluster: M0, M2 or M5. A run begins with one and never ends with one.
@@ -51,7 +58,8 @@ func kindOf(clusterType string) kind {
 // becomes reports whether a cluster that is to become one of this kind has become it. What was serverless lives on as
 // Flex (https://www.mongodb.com/docs/atlas/flex-migration/).
 func (k kind) becomes(clusterType string) bool {
-	return clusterType == k.clusterType || k.clusterType == contract.ClusterTypeServerless && clusterType == contract.ClusterTypeFlex
+	return clusterType == k.clusterType ||
+		k.clusterType == contract.ClusterTypeServerless && clusterType == contract.ClusterTypeFlex
 }
 
 // isAbsent reports whether an answer says that there is no cluster of the name, or none of this kind.

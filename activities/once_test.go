@@ -27,7 +27,9 @@ func TestCancelledCreateTakesItsCourse(t *testing.T) {
 		}
 	}}, Pace{})
 	// The answer comes long after the cancellation.
-	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(300 * time.Millisecond), AfterEffect: true})
+	sim.AddFault(
+		atlassim.Fault{Kind: atlassim.FaultHang, Hang: atlassim.Duration(300 * time.Millisecond), AfterEffect: true},
+	)
 	env.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
 	value, err := env.ExecuteActivity(a.CreateFlexCluster, CreateInput{
 		Request: contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders",
@@ -44,7 +46,10 @@ func TestCancelledCreateTakesItsCourse(t *testing.T) {
 // record. So a worker that is killed at any moment leaves the next one the knowledge.
 func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 	t.Parallel()
-	sim, url := atlassimtest.Start(t, atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}})
+	sim, url := atlassimtest.Start(
+		t,
+		atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}},
+	)
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
 	require.NoError(t, err)
 	a := New(atlas, reads.New(atlas), Pace{})

@@ -7,15 +7,15 @@ import (
 
 // Pace is how often the activities look, and for how long they wait for what will pass. A zero field takes its default.
 type Pace struct {
-	// Fast is how long a wait holds its slot and looks every FastEvery, and every eighth of its age later. Default 30 s:
-	// a Flex create takes about 8.
+	// Fast is how long a wait holds its slot and looks every FastEvery, and every eighth of its age later. Default 30
+	// s: a Flex create takes about 8.
 	Fast time.Duration
 	// FastEvery is the shortest time between two looks of a wait that is alone in its project. Default 1 s.
 	FastEvery time.Duration
 	// SlowMin and SlowMax bound the time between two slow looks, which grows with the wait. Default 10 s and 60 s.
 	SlowMin, SlowMax time.Duration
-	// NotFoundFor is how long Atlas must answer that there is no such cluster, of one that it has shown before, until it
-	// is taken to be gone. Default 30 s.
+	// NotFoundFor is how long Atlas must answer that there is no such cluster, of one that it has shown before, until
+	// it is taken to be gone. Default 30 s.
 	NotFoundFor time.Duration
 	// StandardFor is how long to wait for connectionStrings.standard once the cluster is IDLE. Default 1 min.
 	StandardFor time.Duration

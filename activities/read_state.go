@@ -28,7 +28,9 @@ func (a *Activities) ReadState(ctx context.Context, in ReadInput) (string, error
 }
 
 // observeUntilItBecomes reads a cluster as one of the kind that it is to become, and otherwise as what it still is.
-func (a *Activities) observeUntilItBecomes(ctx context.Context, target kind, groupID, name string) (observation, error) {
+func (a *Activities) observeUntilItBecomes(
+	ctx context.Context, target kind, groupID, name string,
+) (observation, error) {
 	observe := func(k kind) (observation, error) { return a.observe(ctx, k, groupID, name) }
 	saw, err := observe(target)
 	if !target.isAbsent(err) || target.clusterType == flex.clusterType {

@@ -27,8 +27,14 @@ type attemptInfo struct {
 	edit func(*activity.Info)
 }
 
-func (a *attemptInfo) InterceptActivity(ctx context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &inbound{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, edit: a.edit}
+func (a *attemptInfo) InterceptActivity(
+	ctx context.Context,
+	next interceptor.ActivityInboundInterceptor,
+) interceptor.ActivityInboundInterceptor {
+	return &inbound{
+		ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next},
+		edit:                           a.edit,
+	}
 }
 
 type inbound struct {
@@ -37,7 +43,12 @@ type inbound struct {
 }
 
 func (i *inbound) Init(next interceptor.ActivityOutboundInterceptor) error {
-	return i.Next.Init(&outbound{ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: next}, edit: i.edit})
+	return i.Next.Init(
+		&outbound{
+			ActivityOutboundInterceptorBase: interceptor.ActivityOutboundInterceptorBase{Next: next},
+			edit:                            i.edit,
+		},
+	)
 }
 
 type outbound struct {

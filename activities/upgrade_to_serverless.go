@@ -21,8 +21,8 @@ type UpgradeInput struct {
 
 // upgradeProgress is the heartbeat of an upgrade, for the next attempt.
 //
-// An attempt can be lost with its worker, and a heartbeat with the connection to Temporal. So the attempt that sends the
-// request is the one that was given the intent by Temporal: the attempt before has put it on record, and has ended.
+// An attempt can be lost with its worker, and a heartbeat with the connection to Temporal. So the attempt that sends
+// the request is the one that was given the intent by Temporal: the attempt before has put it on record, and has ended.
 type upgradeProgress struct {
 	// IntentBy is the number of the attempt that put on record that the next one sends the request; 0 for none.
 	IntentBy int32 `json:"intentBy,omitempty"`
@@ -34,8 +34,8 @@ type upgradeProgress struct {
 }
 
 // UpgradeClusterToServerless asks Atlas to upgrade a shared-tier cluster, once in effect: it looks before it asks, and
-// after an attempt whose answer was lost it watches for the upgrade's first signs before it asks again. It does not wait
-// for the upgrade.
+// after an attempt whose answer was lost it watches for the upgrade's first signs before it asks again. It does not
+// wait for the upgrade.
 //
 // It fails with CLUSTER_CONFLICT when an instance of the name is not as asked, and otherwise as Atlas answers; 410
 // VERSION_GONE is an Atlas that has retired the endpoint.
@@ -57,7 +57,8 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	//mutate:upgrade-on-record
 	u.maySend = u.progress.IntentBy != 0 && u.attempt.info.Attempt == u.progress.IntentBy+1
 	// The attempt that might send was lost, or an operator has reset the heartbeats.
-	if mayHaveSent := u.progress.IntentBy != 0 || a.asked.has(runID); mayHaveSent && !u.maySend && u.progress.WatchedSince.IsZero() {
+	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID))
+	if mayHaveSent && u.progress.WatchedSince.IsZero() {
 		u.progress.WatchedSince = u.attempt.clock.now()
 	}
 	u.progress.IntentBy = 0
@@ -102,7 +103,8 @@ func (u *upgrade) run() (contract.Cluster, error) {
 		return u.send()
 	}
 	u.progress = upgradeProgress{IntentBy: u.attempt.info.Attempt}
-	return contract.Cluster{}, notYet(u.request.Name, "the upgrade is asked for next; that is put on record first", "", 0)
+	return contract.Cluster{}, notYet(u.request.Name,
+		"the upgrade is asked for next; that is put on record first", "", 0)
 }
 
 // upgradeFound is what an upgrade found before it asks.
@@ -113,8 +115,8 @@ type upgradeFound struct {
 	madeByThisRun bool
 	// cluster is the cluster of the name, where there is no instance; nil where Atlas refuses to show it.
 	cluster *observation
-	// mayHaveSent says that an earlier attempt may have sent a request whose effect is unknown. The cluster is watched for
-	// it since watchedFor.
+	// mayHaveSent says that an earlier attempt may have sent a request whose effect is unknown. The cluster is watched
+	// for it since watchedFor.
 	mayHaveSent bool
 	watchedFor  time.Duration
 }
@@ -173,12 +175,13 @@ func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound
 		return upgradeDecision{cluster: cluster}
 	case state == contract.StateUpdating:
 		return upgradeDecision{err: notYet(request.Name,
-			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state, pace.SlowMin)}
+			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state,
+			pace.SlowMin)}
 	//mutate:upgrade-watches-first
 	case found.mayHaveSent && found.watchedFor < pace.SettleFor:
 		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
-			"the answer to the upgrade was lost; looking for %s whether it took effect", found.watchedFor.Round(time.Second)),
-			state, 2*pace.FastEvery)}
+			"the answer to the upgrade was lost; looking for %s whether it took effect",
+			found.watchedFor.Round(time.Second)), state, 2*pace.FastEvery)}
 	}
 	return upgradeDecision{send: true}
 }
@@ -216,13 +219,14 @@ func (u *upgrade) send() (contract.Cluster, error) {
 		u.activities.asked.add(runID)
 	})
 	defer cancel()
-	cluster, response, err := u.activities.atlas.UpgradeToServerless(sending, r.GroupID, atlasclient.ServerlessUpgradeRequest{
+	body := atlasclient.ServerlessUpgradeRequest{
 		Name:                         r.Name,
 		ProviderSettings:             atlasclient.ProviderSettings(r.ProviderSettings),
 		ServerlessBackupOptions:      (*atlasclient.ServerlessBackupOptions)(r.ServerlessBackupOptions),
 		Tags:                         atlasTags(r.Tags),
 		TerminationProtectionEnabled: r.TerminationProtectionEnabled,
-	})
+	}
+	cluster, response, err := u.activities.atlas.UpgradeToServerless(sending, r.GroupID, body)
 	switch {
 	case err == nil:
 		upgrading := resultOf(cluster, contract.ClusterTypeServerless, response)

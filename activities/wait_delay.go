@@ -59,12 +59,12 @@ func (w *wait) beforeDeadline(d time.Duration) time.Duration {
 	return d
 }
 
-// maxRefusals is how many looks in a row may be refused. Atlas took the request a moment ago, so the credential is right;
-// a worker that leaves through several addresses can be refused at one and answered at the next.
+// maxRefusals is how many looks in a row may be refused. Atlas took the request a moment ago, so the credential is
+// right; a worker that leaves through several addresses can be refused at one and answered at the next.
 const maxRefusals = 5
 
-// lookFailed is the failure of a look. The delay of the next one grows with the looks in a row that failed, and not with
-// the attempts: after fifty that ended in NOT_YET the retry policy would have its longest.
+// lookFailed is the failure of a look. The delay of the next one grows with the looks in a row that failed, and not
+// with the attempts: after fifty that ended in NOT_YET the retry policy would have its longest.
 func (w *wait) lookFailed(err error) error {
 	var busy ratelimit.BusyError
 	if errors.As(err, &busy) {

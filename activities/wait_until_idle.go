@@ -28,8 +28,8 @@ type WaitInput struct {
 	Asked contract.Fields `json:"asked,omitempty"`
 }
 
-// WaitUntilIdle waits until the cluster has reached the goal: by default until it is of the kind asked for and IDLE, with
-// its connection strings.
+// WaitUntilIdle waits until the cluster has reached the goal: by default until it is of the kind asked for and IDLE,
+// with its connection strings.
 //
 // For the first half minute it looks every few seconds. After that each attempt looks once and ends with a benign,
 // retryable NOT_YET, so that a long wait holds no slot and adds no history; Temporal brings it back after 10 s at first
@@ -167,13 +167,13 @@ func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bo
 	case w.in.Goal == GoalGone:
 		return contract.Cluster{GroupID: w.in.GroupID, Name: w.in.Name, ClusterType: w.in.ClusterType}, true, nil
 	}
-	return contract.Cluster{}, false, gone(w.in.Name, fmt.Sprintf("Atlas has known no such cluster for %s (last state %s)",
-		absentFor.Round(time.Second), orUnknown(p.StateName)), "")
+	return contract.Cluster{}, false, gone(w.in.Name, fmt.Sprintf(
+		"Atlas has known no such cluster for %s (last state %s)", absentFor.Round(time.Second), orUnknown(p.StateName)), "")
 }
 
 func missingStrings(after time.Duration) string {
-	return fmt.Sprintf("Atlas answered IDLE but gave no connection string of every kind for %s: read the cluster again for the rest",
-		after.Round(time.Second))
+	return fmt.Sprintf("Atlas answered IDLE but gave no connection string of every kind for %s: "+
+		"read the cluster again for the rest", after.Round(time.Second))
 }
 
 // expire ends a wait whose time is up: with the cluster, if all that it lacks is a connection string, and with TIMEOUT

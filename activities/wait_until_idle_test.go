@@ -92,7 +92,11 @@ func TestBackoffCountsFailuresOnly(t *testing.T) {
 		require.GreaterOrEqual(t, got, want*time.Second)
 		require.LessOrEqual(t, got, want*time.Second*11/10)
 	}
-	creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+	creating := observation{
+		cluster:  &atlasclient.Cluster{StateName: "CREATING"},
+		response: &atlasclient.Response{},
+		kind:     flex,
+	}
 	_, over, err := w.evaluate(creating, nil)
 	require.False(t, over)
 	require.NoError(t, err)
@@ -113,7 +117,11 @@ func TestRefusedLooks(t *testing.T) {
 		for range maxRefusals {
 			require.False(t, refused().NonRetryable())
 		}
-		creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+		creating := observation{
+			cluster:  &atlasclient.Cluster{StateName: "CREATING"},
+			response: &atlasclient.Response{},
+			kind:     flex,
+		}
 		_, _, err := w.evaluate(creating, nil)
 		require.NoError(t, err)
 		for range maxRefusals {
@@ -142,7 +150,11 @@ func TestAbsence(t *testing.T) {
 			require.Equal(t, "Atlas does not show it yet", w.describe())
 			time.Sleep(time.Minute)
 		}
-		creating := observation{cluster: &atlasclient.Cluster{StateName: "CREATING"}, response: &atlasclient.Response{}, kind: flex}
+		creating := observation{
+			cluster:  &atlasclient.Cluster{StateName: "CREATING"},
+			response: &atlasclient.Response{},
+			kind:     flex,
+		}
 		_, _, err := w.evaluate(creating, nil)
 		require.NoError(t, err)
 		_, _, err = w.evaluate(observation{}, notFound)
@@ -153,7 +165,12 @@ func TestAbsence(t *testing.T) {
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.ClusterGone, f.Type())
-		require.Equal(t, `cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow again to make a new one`, f.Message())
+		require.Equal(
+			t,
+			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow `+
+				`again to make a new one`,
+			f.Message(),
+		)
 		var details contract.FailureDetails
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")
@@ -171,7 +188,9 @@ func TestGoals(t *testing.T) {
 	both := contract.ConnectionStrings{Standard: "mongodb://a", StandardSrv: "mongodb+srv://a"}
 	onlySrv := contract.ConnectionStrings{StandardSrv: "mongodb+srv://a"}
 	inRegion := func(region string) contract.Fields {
-		return contract.ProvisionFlexClusterInput{ProviderSettings: contract.ProviderSettings{RegionName: region}}.ClusterFields()
+		return contract.ProvisionFlexClusterInput{
+			ProviderSettings: contract.ProviderSettings{RegionName: region},
+		}.ClusterFields()
 	}
 	for _, test := range []struct {
 		name  string
@@ -229,7 +248,14 @@ func TestIncomplete(t *testing.T) {
 	cluster, over, err := w.evaluate(saw, nil)
 	require.NoError(t, err)
 	require.True(t, over)
-	require.Equal(t, []string{"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for the rest"}, cluster.Warnings)
+	require.Equal(
+		t,
+		[]string{
+			"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for " +
+				"the rest",
+		},
+		cluster.Warnings,
+	)
 }
 
 // When the time is up, a cluster that only lacks a connection string is taken.
@@ -253,7 +279,11 @@ func TestExpire(t *testing.T) {
 }
 
 // setup is an environment for one attempt of an activity, on the simulator.
-func setup(t *testing.T, sim atlassim.Config, pace Pace) (*atlassim.Server, *Activities, *testsuite.TestActivityEnvironment) {
+func setup(
+	t *testing.T,
+	sim atlassim.Config,
+	pace Pace,
+) (*atlassim.Server, *Activities, *testsuite.TestActivityEnvironment) {
 	server, url := atlassimtest.Start(t, sim)
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
 	require.NoError(t, err)
@@ -266,7 +296,10 @@ func setup(t *testing.T, sim atlassim.Config, pace Pace) (*atlassim.Server, *Act
 }
 
 func clusterOfOthers(name string) atlassim.FlexRequest {
-	return atlassim.FlexRequest{Name: name, ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}
+	return atlassim.FlexRequest{
+		Name:             name,
+		ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+	}
 }
 
 // What an attempt saw is in its heartbeat, and the next one goes on from there.
@@ -274,7 +307,13 @@ func TestProgressTravels(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)}, Pace{Fast: time.Nanosecond})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("orders")))
-	in := WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "CREATING", Deadline: time.Now().Add(time.Hour)}
+	in := WaitInput{
+		GroupID:     group,
+		Name:        "orders",
+		ClusterType: "FLEX",
+		StateName:   "CREATING",
+		Deadline:    time.Now().Add(time.Hour),
+	}
 	since := time.Now().Add(-10 * time.Minute).UTC()
 	env.SetHeartbeatDetails(contract.WaitProgress{StateName: "CREATING", Since: since, Errors: 3})
 	var beats []contract.WaitProgress
@@ -306,7 +345,10 @@ func TestStopEndsAWait(t *testing.T) {
 		stop := make(chan struct{})
 		env.SetWorkerStopChannel(stop)
 		close(stop)
-		_, err := env.ExecuteActivity(a.WaitUntilIdle, WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)})
+		_, err := env.ExecuteActivity(
+			a.WaitUntilIdle,
+			WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)},
+		)
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.NotYet, f.Type())
@@ -320,7 +362,10 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("legacy")))
-	value, err := env.ExecuteActivity(a.WaitUntilIdle, WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
+	value, err := env.ExecuteActivity(
+		a.WaitUntilIdle,
+		WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)},
+	)
 	require.NoError(t, err)
 	var c contract.Cluster
 	require.NoError(t, value.Get(&c))
@@ -328,8 +373,8 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 	require.Equal(t, "IDLE", c.StateName)
 }
 
-// The name can be taken by a cluster that Atlas does not show yet, or no more: nothing is known of it, so Atlas is asked
-// again.
+// The name can be taken by a cluster that Atlas does not show yet, or no more: nothing is known of it, so Atlas is
+// asked again.
 func TestTakenButNotShown(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{HiddenFor: atlassim.Duration(time.Hour)}, Pace{})
@@ -398,7 +443,9 @@ func TestUpgradeAfterAReset(t *testing.T) {
 	config.StaleIdleFor = atlassim.Duration(time.Hour)
 	sim, a, env := setup(t, config, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
-	in := UpgradeInput{Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place}}
+	in := UpgradeInput{
+		Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place},
+	}
 	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, in)
 	requireFailureType(t, err, contract.NotYet)
 	second := AttemptEnvironment(a, func(i *activity.Info) { i.Attempt = 2 })

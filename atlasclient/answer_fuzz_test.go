@@ -13,9 +13,9 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
 
-// FuzzAnswer checks that the client makes a cluster or an [atlasclient.Error] of whatever Atlas, its token endpoint or a
-// proxy answers. The error keeps the request and the status, bounds Retry-After and says nothing of the credential. In
-// the answers of this test, SAID stands for what the request was signed with.
+// FuzzAnswer checks that the client makes a cluster or an [atlasclient.Error] of whatever Atlas, its token endpoint or
+// a proxy answers. The error keeps the request and the status, bounds Retry-After and says nothing of the credential.
+// In the answers of this test, SAID stands for what the request was signed with.
 func FuzzAnswer(f *testing.F) {
 	const digest = `Digest realm="MMS Public API", domain="", nonce="n", algorithm=MD5, qop="auth", stale=false`
 	for _, body := range []string{

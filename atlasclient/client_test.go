@@ -22,9 +22,10 @@ func TestCheckBaseURL(t *testing.T) {
 		absolute = "must be an absolute https URL, such as https://cloud.mongodb.com"
 		userinfo = "must not hold a user name or password: they would show up in errors and logs"
 		query    = "must not hold a query or fragment"
-		apiPath  = "must be the root of the API, without a path such as /api/atlas/v2, such as https://cloud.mongodb.com"
-		port     = "must have a port from 1 to 65535, not %s"
-		plain    = "must be https: plain http to %s would send the credential in the clear"
+		apiPath  = "must be the root of the API, without a path such as /api/atlas/v2, such as " +
+			"https://cloud.mongodb.com"
+		port  = "must have a port from 1 to 65535, not %s"
+		plain = "must be https: plain http to %s would send the credential in the clear"
 	)
 	for _, test := range []struct {
 		url       string
@@ -188,10 +189,13 @@ func TestBaseURL(t *testing.T) {
 		t.Run(base, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			c := newClient(t, atlasclient.Options{BaseURL: base, Transport: roundTrip(func(r *http.Request) *http.Response {
-				got = append(got, r.URL.String())
-				return reply(404, nil, "")
-			})})
+			c := newClient(
+				t,
+				atlasclient.Options{BaseURL: base, Transport: roundTrip(func(r *http.Request) *http.Response {
+					got = append(got, r.URL.String())
+					return reply(404, nil, "")
+				})},
+			)
 			require.EqualError(t, get(c, t.Context()), getOrders+": 404")
 			require.Equal(t, []string{want}, got)
 		})

@@ -56,8 +56,8 @@ type clusterAnswer struct {
 	CreateDate any `json:"createDate"`
 }
 
-// neededFields are the fields of a cluster that must be of their type: what a decision depends on. A cluster whose other
-// fields cannot be read is a cluster all the same.
+// neededFields are the fields of a cluster that must be of their type: what a decision depends on. A cluster whose
+// other fields cannot be read is a cluster all the same.
 type neededFields struct {
 	Name             string `json:"name"`
 	StateName        string `json:"stateName"`

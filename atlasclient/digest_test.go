@@ -140,7 +140,8 @@ func TestDigestTransient(t *testing.T) {
 	require.True(t, e.Transient, "each challenge is stale at once")
 
 	denied := &jetty{answer: func(w http.ResponseWriter) {
-		w.Header().Set("WWW-Authenticate", `Digest realm="MMS Public API", nonce="n", algorithm=MD5, qop="auth", stale=true`)
+		w.Header().
+			Set("WWW-Authenticate", `Digest realm="MMS Public API", nonce="n", algorithm=MD5, qop="auth", stale=true`)
 		w.WriteHeader(401)
 		_, _ = w.Write([]byte(`{"errorCode":"NOT_IN_GROUP"}`))
 	}}
@@ -294,17 +295,20 @@ func TestWaitingForAnothersToken(t *testing.T) {
 	slow := func(t *testing.T) (*atlasclient.Client, *atomic.Int32) {
 		var fetches atomic.Int32
 		rest := guard(account, nil, answers(200, ordersAnswer))
-		return newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
-			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/api/oauth/token" {
-					if fetches.Add(1) == 1 {
-						hang(w, r)
-						return
+		return newClient(
+			t,
+			atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/api/oauth/token" {
+						if fetches.Add(1) == 1 {
+							hang(w, r)
+							return
+						}
+						time.Sleep(time.Second)
 					}
-					time.Sleep(time.Second)
-				}
-				rest.ServeHTTP(w, r)
-			}))}), &fetches
+					rest.ServeHTTP(w, r)
+				}))},
+		), &fetches
 	}
 	within := func(t *testing.T, c *atlasclient.Client, d time.Duration) (time.Duration, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -115,7 +115,9 @@ func endpoints() []endpoint {
 	serverlessAll.ServerlessBackupOptions = &atlasclient.ServerlessBackupOptions{
 		ServerlessContinuousBackupEnabled: ptr(true),
 	}
-	serverlessAll.Tags, serverlessAll.TerminationProtectionEnabled = []atlasclient.Tag{{Key: "team", Value: "shop"}}, true
+	serverlessAll.Tags, serverlessAll.TerminationProtectionEnabled = []atlasclient.Tag{
+		{Key: "team", Value: "shop"},
+	}, true
 	const (
 		least = `{"name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},
 			"terminationProtectionEnabled":false}`
@@ -168,7 +170,10 @@ func TestEndpoints(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.wire.header = map[string]string{
-				"Accept": test.media, "Content-Type": "", "Authorization": "", "User-Agent": "atlas-provisioner/" + version.Version,
+				"Accept":        test.media,
+				"Content-Type":  "",
+				"Authorization": "",
+				"User-Agent":    "atlas-provisioner/" + version.Version,
 			}
 			if test.wire.body != "" {
 				test.wire.header["Content-Type"] = test.media
@@ -191,7 +196,8 @@ func TestEndpointsFail(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.wire.status = 409
-			test.wire.answer = `{"errorCode":"NO_CAPACITY","detail":"Full.","error":409,"reason":"Conflict","parameters":null}`
+			test.wire.answer = `{"errorCode":"NO_CAPACITY","detail":"Full.","error":409,"reason":"Conflict",` +
+				`"parameters":null}`
 			got, resp, err := test.call(t.Context(), setup(t, test.wire))
 			require.Empty(t, got)
 			require.Nil(t, resp)

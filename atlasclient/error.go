@@ -42,8 +42,8 @@ type Error struct {
 	Detail    string
 	// Parameters of the error, such as the name and project of a cluster.
 	Parameters []string
-	// FromAtlas says that the answer carries an error code of Atlas. Other answers can be those of a proxy or firewall on
-	// the way.
+	// FromAtlas says that the answer carries an error code of Atlas. Other answers can be those of a proxy or firewall
+	// on the way.
 	FromAtlas bool
 	// Transient says of a 401 that it passes by itself: the API key has worked in this process, or Atlas calls the
 	// challenge that was answered stale.

@@ -36,17 +36,31 @@ const html = "<html>\n<head><title>Bad</title></head>\n<body><h1>Bad</h1></body>
 
 func failures() []failing {
 	return []failing{
-		{name: "all fields",
+		{
+			name: "all fields",
 			answer: answers(400, `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME",
 				"parameters":["cluster orders","`+group+`"],"reason":"Bad Request"}`),
-			want: atlasclient.Error{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Detail: "Taken.", Reason: "Bad Request",
-				Parameters: []string{"cluster orders", group}},
-			text: "400 DUPLICATE_CLUSTER_NAME: Taken."},
-		{name: "null parameters",
+			want: atlasclient.Error{
+				Status:     400,
+				ErrorCode:  "DUPLICATE_CLUSTER_NAME",
+				Detail:     "Taken.",
+				Reason:     "Bad Request",
+				Parameters: []string{"cluster orders", group},
+			},
+			text: "400 DUPLICATE_CLUSTER_NAME: Taken.",
+		},
+		{
+			name: "null parameters",
 			answer: answers(404, `{"detail":"Not there.","error":404,"errorCode":"UNEXPECTED_ERROR","parameters":null,
 				"reason":"Not Found"}`),
-			want: atlasclient.Error{Status: 404, ErrorCode: "UNEXPECTED_ERROR", Detail: "Not there.", Reason: "Not Found"},
-			text: "404 UNEXPECTED_ERROR: Not there."},
+			want: atlasclient.Error{
+				Status:    404,
+				ErrorCode: "UNEXPECTED_ERROR",
+				Detail:    "Not there.",
+				Reason:    "Not Found",
+			},
+			text: "404 UNEXPECTED_ERROR: Not there.",
+		},
 		{name: "parameters that are no strings",
 			answer: answers(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET",
 				"parameters":["a/b",7,1.5,true,null,{"k":[1]},["x"]]}`),
@@ -81,7 +95,8 @@ func failures() []failing {
 		{name: "no final answer", answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "Upgrade")
 			w.WriteHeader(101)
-		}, want: atlasclient.Error{Status: 101}, text: "status 101: an answer that announces another, which did not come"},
+		}, want: atlasclient.Error{Status: 101}, text: "status 101: an answer that announces another, which did " +
+			"not come"},
 		{name: "empty error", answer: answers(404, ""), want: atlasclient.Error{Status: 404}, text: "404"},
 		{name: "another JSON", answer: answers(418, `[1, 2]`), want: atlasclient.Error{Status: 418}, text: "418"},
 		{name: "detail only", answer: answers(500, `{"detail":"Oops."}`),
@@ -96,10 +111,19 @@ func failures() []failing {
 		{name: "over 4 MiB", answer: answers(200, `{"id":"5f"`+strings.Repeat(" ", 4<<20-10)+"}"),
 			want: atlasclient.Error{Status: 200},
 			text: "status 200: the body has more than 4 MiB"},
-		{name: "error over 4 MiB", answer: answers(500, strings.Repeat("x", 5<<20)), want: atlasclient.Error{Status: 500},
-			text: "status 500: the body has more than 4 MiB"},
-		{name: "not JSON", answer: answers(200, html), want: atlasclient.Error{Status: 200},
-			text: "status 200: the body is not the JSON expected: invalid character '<' looking for beginning of value"},
+		{
+			name:   "error over 4 MiB",
+			answer: answers(500, strings.Repeat("x", 5<<20)),
+			want:   atlasclient.Error{Status: 500},
+			text:   "status 500: the body has more than 4 MiB",
+		},
+		{
+			name:   "not JSON",
+			answer: answers(200, html),
+			want:   atlasclient.Error{Status: 200},
+			text: "status 200: the body is not the JSON expected: invalid character '<' looking for beginning " +
+				"of value",
+		},
 		{name: "half JSON", answer: answers(201, `{"id":"5f"`), want: atlasclient.Error{Status: 201},
 			text: "status 201: the body is not the JSON expected: unexpected end of JSON input"},
 		{name: "empty", answer: answers(200, ""), want: atlasclient.Error{Status: 200},
@@ -107,8 +131,14 @@ func failures() []failing {
 		{name: "not the JSON expected", answer: answers(200, `[]`), want: atlasclient.Error{Status: 200},
 			text: "status 200: the body is not the JSON expected: all of it is of type array"},
 
-		redirect(301, "http://elsewhere.example/login?next=1"), redirect(302, "/here"), redirect(303, "//elsewhere.example"),
-		redirect(307, "http://elsewhere.example/"), redirect(308, "?"),
+		redirect(
+			301,
+			"http://elsewhere.example/login?next=1",
+		),
+		redirect(302, "/here"),
+		redirect(303, "//elsewhere.example"),
+		redirect(307, "http://elsewhere.example/"),
+		redirect(308, "?"),
 		{name: "redirect to nowhere", answer: answers(302, ""), want: atlasclient.Error{Status: 302},
 			text: `status 302: a redirect to "", which is not followed`},
 		{name: "redirect to what is no URL", answer: answers(302, "", "Location", "http://[bad"),
@@ -177,8 +207,11 @@ func TestErrors(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
-					BaseURL:   "http://localhost",
-					Transport: atlassimtest.Pipe(t, script(t, step{want: getOrders, instead: test.answer})), // it is not asked twice
+					BaseURL: "http://localhost",
+					Transport: atlassimtest.Pipe(
+						t,
+						script(t, step{want: getOrders, instead: test.answer}),
+					), // it is not asked twice
 				})
 				cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 				require.Nil(t, cluster)
@@ -205,7 +238,8 @@ func TestTokenErrors(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
-					BaseURL: "http://localhost", Auth: atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
+					BaseURL:   "http://localhost",
+					Auth:      atlasclient.ServiceAccount{ClientID: "id", ClientSecret: "secret"},
 					Transport: atlassimtest.Pipe(t, script(t, step{want: postToken, instead: test.answer})),
 				})
 				err := get(c, t.Context())
@@ -240,7 +274,12 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				t.Parallel()
 				elsewhere := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					t.Errorf("%s %s was followed, with Authorization %q", r.Method, r.URL, r.Header.Get("Authorization"))
+					t.Errorf(
+						"%s %s was followed, with Authorization %q",
+						r.Method,
+						r.URL,
+						r.Header.Get("Authorization"),
+					)
 				}))
 				away := answers(status, "", "Location", elsewhere+"/away")
 				c := newClient(t, atlasclient.Options{Auth: auth, BaseURL: serve(t, guard(auth, away, away))})
@@ -353,7 +392,11 @@ func TestUnreachable(t *testing.T) {
 			if name == "service account" {
 				request = postToken
 			}
-			require.EqualError(t, err, fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address))
+			require.EqualError(
+				t,
+				err,
+				fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address),
+			)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.Zero(t, asError(t, err).Status)
 		}
@@ -372,11 +415,15 @@ func TestUnreachable(t *testing.T) {
 			start(server)
 			t.Cleanup(server.Close)
 			text := map[string]string{
-				"not verified": "no answer: tls: failed to verify certificate: x509: certificate signed by unknown authority",
-				"no TLS":       "no answer: http: server gave HTTP response to HTTPS client",
+				"not verified": "no answer: tls: failed to verify certificate: x509: certificate signed by " +
+					"unknown authority",
+				"no TLS": "no answer: http: server gave HTTP response to HTTPS client",
 			}[name]
 			for _, auth := range credentials() {
-				c := newClient(t, atlasclient.Options{BaseURL: "https://" + server.Listener.Addr().String(), Auth: auth})
+				c := newClient(
+					t,
+					atlasclient.Options{BaseURL: "https://" + server.Listener.Addr().String(), Auth: auth},
+				)
 				require.ErrorContains(t, get(c, t.Context()), ": "+text)
 			}
 		})

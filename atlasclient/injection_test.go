@@ -109,7 +109,13 @@ func TestInjection(t *testing.T) {
 						header, _, found := strings.Cut(line, ":")
 						require.True(t, found, "%q", line)
 						require.Contains(t, []string{
-							"Host", "User-Agent", "Accept", "Authorization", "Accept-Encoding", "Content-Type", "Content-Length",
+							"Host",
+							"User-Agent",
+							"Accept",
+							"Authorization",
+							"Accept-Encoding",
+							"Content-Type",
+							"Content-Length",
 						}, header)
 						require.NotContains(t, line, "\r")
 					}

@@ -4,9 +4,9 @@ import "context"
 
 // Limiter is asked before each HTTP request that goes out (each page of a list is one), and told its end.
 type Limiter interface {
-	// Acquire waits until a request may be sent to the resource (the first path segment after the project: flexClusters,
-	// clusters, serverless …) of a project. release must be called with what became of the request. On an error nothing
-	// was sent, and the error comes back from the method of the client as it is, never as an [*Error].
+	// Acquire waits until a request may be sent to the resource (the first path segment after the project:
+	// flexClusters, clusters, serverless …) of a project. release must be called with what became of the request. On an
+	// error nothing was sent, and the error comes back from the method of the client as it is, never as an [*Error].
 	Acquire(ctx context.Context, groupID, resource string) (release func(Observation), err error)
 }
 

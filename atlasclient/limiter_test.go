@@ -57,9 +57,14 @@ func TestLimiter(t *testing.T) {
 	_, _, err = c.GetCluster(t.Context(), group, "orders")
 	require.Error(t, err)
 	require.Equal(t, []string{
-		"acquire flexClusters of " + group, "before send", "release: POST /groups/{groupId}/flexClusters 201, wait nothing",
-		"acquire serverless of " + group, "before send", "release: GET /groups/{groupId}/serverless/{name} 429, wait 7s",
-		"acquire clusters of " + group, "release: GET /groups/{groupId}/clusters/{name} 503, wait nothing",
+		"acquire flexClusters of " + group,
+		"before send",
+		"release: POST /groups/{groupId}/flexClusters 201, wait nothing",
+		"acquire serverless of " + group,
+		"before send",
+		"release: GET /groups/{groupId}/serverless/{name} 429, wait 7s",
+		"acquire clusters of " + group,
+		"release: GET /groups/{groupId}/clusters/{name} 503, wait nothing",
 	}, limiter.events)
 }
 

@@ -12,7 +12,10 @@ import (
 func TestList(t *testing.T) {
 	t.Parallel()
 	page := func(number int, answer string) step {
-		return step{want: fmt.Sprintf("GET %s?includeCount=true&itemsPerPage=500&pageNum=%d", flex, number), answer: answer}
+		return step{
+			want:   fmt.Sprintf("GET %s?includeCount=true&itemsPerPage=500&pageNum=%d", flex, number),
+			answer: answer,
+		}
 	}
 	// entries are clusters from the one with the number first to the one before end.
 	entries := func(first, end int) string {
@@ -101,7 +104,10 @@ func TestListThatIsNone(t *testing.T) {
 			func(number int) string { return map[int]string{1: page(0, 500), 2: `{}`}[number] }, 2,
 			"the body is no list: it has no results"},
 		{"one cluster", func(int) string { return flexAnswer }, 1, "the body is no list: it has no results"},
-		{"results that are no clusters", func(int) string { return `{"results":[{"name":"a","stateName":"IDLE"},{}]}` }, 1,
+		{"results that are no clusters", func(int) string {
+			return `{"results":[{"name":"a","stateName":"IDLE"},` +
+				`{}]}`
+		}, 1,
 			"entry 2 of the list: the body is no cluster: it has no name or no stateName"},
 		{"results of null each", func(int) string { return `{"results":[null]}` }, 1,
 			"entry 1 of the list: the body is no cluster: it has no name or no stateName"},

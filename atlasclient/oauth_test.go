@@ -21,7 +21,11 @@ import (
 
 var (
 	account    = atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret}
-	accountSim = atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: clientSecret, TokenTTL: atlassim.Duration(time.Hour)}
+	accountSim = atlassim.Config{
+		ClientID:     "mdb_sa_id_1",
+		ClientSecret: clientSecret,
+		TokenTTL:     atlassim.Duration(time.Hour),
+	}
 )
 
 // getWith is a GET of the cluster orders with a token, and its answer.
@@ -122,7 +126,13 @@ func TestTokenLife(t *testing.T) {
 				fetched := 0
 				c := overPipe(t, account, guard(account, func(w http.ResponseWriter, r *http.Request) {
 					fetched++
-					answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(w, r)
+					answers(
+						200,
+						fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires),
+					)(
+						w,
+						r,
+					)
 				}, answers(200, ordersAnswer)))
 				require.NoError(t, get(c, t.Context()))
 				if life == 0 {
@@ -347,7 +357,11 @@ func TestAccessToken(t *testing.T) {
 	})
 	t.Run("bad: it cannot be renewed", func(t *testing.T) {
 		t.Parallel()
-		c := setupAuth(t, atlasclient.AccessToken("one"), getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`))
+		c := setupAuth(
+			t,
+			atlasclient.AccessToken("one"),
+			getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`),
+		)
 		require.EqualError(t, get(c, t.Context()), getOrders+": 401 UNEXPECTED_ERROR: No.")
 	})
 	t.Run("with a body", func(t *testing.T) {

@@ -74,7 +74,10 @@ func echoes() []failing {
 		{name: "in X-Error-Code", answer: echo(403, "", "X-Error-Code", "SAID")},
 		{name: "in a redirect", answer: echo(302, "", "Location", "/login?as=SAID")},
 		{name: "in the words of OAuth", answer: echo(400, `{"error":"SAID","error_description":"SAID"}`)},
-		{name: "in the words of OAuth, with 200", answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`)},
+		{
+			name:   "in the words of OAuth, with 200",
+			answer: echo(200, `{"error":"SAID","error_description":"SAID","id":7}`),
+		},
 		{name: "in no JSON", answer: echo(200, `"SAID"`, "Content-Type", "application/json")},
 		{name: "in a truncated body", answer: echo(500, `"SAID"`, "Content-Length", "10000")},
 		{name: "in HTML", answer: echo(502, `<p>"SAID"</p>`, "Content-Type", "text/html")},
@@ -108,7 +111,10 @@ var digestResponse = regexp.MustCompile(`response="([0-9a-f]{32})"`)
 func requireNoCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 	synctest.Test(t, func(t *testing.T) {
 		wire := &wireRecorder{next: atlassimtest.Pipe(t, h)}
-		err := get(newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}), t.Context())
+		err := get(
+			newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}),
+			t.Context(),
+		)
 
 		secrets := map[string]bool{privateKey: true, clientSecret: true, accessToken: true}
 		for _, r := range wire.sent {
@@ -153,7 +159,11 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 			t.Parallel()
 			c := setupAuth(t, auth, map[string][]step{"issued token": {token(accessToken + `\n`)}}[name]...)
 			err := get(c, t.Context())
-			require.EqualError(t, err, getOrders+`: no answer: net/http: invalid header field value for "Authorization"`)
+			require.EqualError(
+				t,
+				err,
+				getOrders+`: no answer: net/http: invalid header field value for "Authorization"`,
+			)
 			require.NotContains(t, allPrinted(t, err), accessToken)
 		})
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-// Sixty creates at once, each with a read, succeed though the simulator refuses replays and ends nonces after a few uses.
+// Sixty creates at once, each with a read, succeed though the simulator refuses replays and ends nonces after a few
+// uses.
 func TestManyCreatesWithoutReplays(t *testing.T) {
 	t.Parallel()
 	cfg := keyedSim
@@ -29,8 +30,8 @@ func TestManyCreatesWithoutReplays(t *testing.T) {
 	require.Equal(t, 60, sim.Count(atlassim.Created))
 }
 
-// Where one of twenty well-signed requests is refused, a request is asked again at once, and one that is refused several
-// times in a row passes by itself.
+// Where one of twenty well-signed requests is refused, a request is asked again at once, and one that is refused
+// several times in a row passes by itself.
 func TestManyCreatesWithRefusals(t *testing.T) {
 	t.Parallel()
 	cfg := keyedSim

@@ -110,8 +110,12 @@ func TestRotation(t *testing.T) {
 		for j, to := range steps {
 			back, err := to.Decode(encode(t, from, plain("x")))
 			if i == 2 && j == 0 { // the second step is for this
-				require.EqualError(t, err,
-					`a payload is encrypted with the key "new", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`)
+				require.EqualError(
+					t,
+					err,
+					`a payload is encrypted with the key "new", which is not configured: add it to `+
+						`TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`,
+				)
 				continue
 			}
 			require.NoError(t, err)
@@ -148,7 +152,8 @@ func TestPassThrough(t *testing.T) {
 func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	const (
-		unknown = ", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names"
+		unknown = ", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that " +
+			"TEMPORAL_PAYLOAD_KEYS_FILE names"
 		changed = ", and cannot be decrypted: it was changed since, or the key of that id is another one here"
 	)
 	changedTo := func(change func(*commonpb.Payload)) *commonpb.Payload {

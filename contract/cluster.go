@@ -63,7 +63,8 @@ type Cluster struct {
 // standardSrv (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, ServerlessInstanceDescription).
 func (c Cluster) Ready() bool {
 	s := c.ConnectionStrings
-	return c.StateName == StateIdle && s.StandardSrv != "" && (s.Standard != "" || c.ClusterType == ClusterTypeServerless)
+	hasStandard := s.Standard != "" || c.ClusterType == ClusterTypeServerless
+	return c.StateName == StateIdle && s.StandardSrv != "" && hasStandard
 }
 
 // Fields are the fields that a request can ask for, by name.

@@ -40,7 +40,8 @@ func Transient(status int, errorCode string) bool {
 	//mutate:transient-4xx
 	//mutate:final-4xx
 	//mutate:transient-5xx
-	return status >= 500 || status == 408 || status == 425 || status == 429 || slices.Contains(transientCodes, errorCode)
+	return status >= 500 || status == 408 || status == 425 || status == 429 ||
+		slices.Contains(transientCodes, errorCode)
 }
 
 // FailureDetails are the details of every failure: one object. What no answer of Atlas is behind has status 0 and empty

@@ -28,25 +28,35 @@ func TestJSON(t *testing.T) {
 		{"provision",
 			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, Tags: team,
 				TerminationProtectionEnabled: true, TimeoutSeconds: ptr(1800), OwnershipTag: ptr(false)},
-			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},` +
-				`"tags":[{"key":"team","value":"orders"}],"terminationProtectionEnabled":true,"timeoutSeconds":1800,"ownershipTag":false}`},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},` +
+				`"tags":[{"key":"team","value":"orders"}],"terminationProtectionEnabled":true,` +
+				`"timeoutSeconds":1800,"ownershipTag":false}`},
 		{"provision, defaults",
 			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place},
-			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`},
 		{"provision, what is as by default said all the same",
 			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, TimeoutSeconds: ptr(0), OwnershipTag: ptr(true)},
-			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"timeoutSeconds":0,"ownershipTag":true}`},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"timeoutSeconds":0,` +
+				`"ownershipTag":true}`},
 		{"upgrade",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders",
 				ProviderSettings:        contract.ProviderSettings{ProviderName: "SERVERLESS", BackingProviderName: "GCP", RegionName: "CENTRAL_US"},
 				ServerlessBackupOptions: &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(false)},
 				Tags:                    team, TerminationProtectionEnabled: true, TimeoutSeconds: ptr(5400), OwnershipTag: ptr(true)},
-			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"providerName":"SERVERLESS","backingProviderName":"GCP","regionName":"CENTRAL_US"},` +
-				`"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":false},"tags":[{"key":"team","value":"orders"}],` +
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"providerName":"SERVERLESS","backingProviderName":"GCP",` +
+				`"regionName":"CENTRAL_US"},` +
+				`"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":false},"tags":[{"key":"team",` +
+				`"value":"orders"}],` +
 				`"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
 		{"upgrade, defaults",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place, ServerlessBackupOptions: &contract.ServerlessBackupOptions{}},
-			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"serverlessBackupOptions":{}}`},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},` +
+				`"serverlessBackupOptions":{}}`},
 		{"result",
 			contract.Cluster{
 				ID: "5f", GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "IDLE", MongoDBVersion: "8.0.29", CreateDate: since,
@@ -54,29 +64,38 @@ func TestJSON(t *testing.T) {
 				ProviderSettings:  contract.ProviderSettings{ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
 				Tags:              team, TerminationProtectionEnabled: true, Outcome: contract.Created, Warnings: []string{"Sunset"},
 			},
-			`{"id":"5f","groupId":"32b6e34b3d91647abb20e7b8","name":"orders","clusterType":"FLEX","stateName":"IDLE","mongoDBVersion":"8.0.29",` +
-				`"createDate":"2026-09-01T12:00:05Z","connectionStrings":{"standard":"mongodb://a/?b=1\u0026c=2","standardSrv":"mongodb+srv://a"},` +
-				`"providerSettings":{"providerName":"FLEX","backingProviderName":"AWS","regionName":"US_EAST_1","diskSizeGB":5},` +
-				`"tags":[{"key":"team","value":"orders"}],"terminationProtectionEnabled":true,"outcome":"CREATED","warnings":["Sunset"]}`},
+			`{"id":"5f","groupId":"32b6e34b3d91647abb20e7b8","name":"orders","clusterType":"FLEX",` +
+				`"stateName":"IDLE","mongoDBVersion":"8.0.29",` +
+				`"createDate":"2026-09-01T12:00:05Z","connectionStrings":{"standard":"mongodb://a/?b=1\u0026c=2",` +
+				`"standardSrv":"mongodb+srv://a"},` +
+				`"providerSettings":{"providerName":"FLEX","backingProviderName":"AWS","regionName":"US_EAST_1",` +
+				`"diskSizeGB":5},` +
+				`"tags":[{"key":"team","value":"orders"}],"terminationProtectionEnabled":true,"outcome":"CREATED",` +
+				`"warnings":["Sunset"]}`},
 		{"result, with nothing to say",
 			contract.Cluster{Tags: []contract.Tag{}, Warnings: []string{}},
-			`{"id":"","groupId":"","name":"","clusterType":"","stateName":"","mongoDBVersion":"","createDate":"0001-01-01T00:00:00Z","connectionStrings":{},` +
-				`"providerSettings":{"backingProviderName":"","regionName":""},"tags":[],"terminationProtectionEnabled":false,"outcome":"","warnings":[]}`},
+			`{"id":"","groupId":"","name":"","clusterType":"","stateName":"","mongoDBVersion":"",` +
+				`"createDate":"0001-01-01T00:00:00Z","connectionStrings":{},` +
+				`"providerSettings":{"backingProviderName":"","regionName":""},"tags":[],` +
+				`"terminationProtectionEnabled":false,"outcome":"","warnings":[]}`},
 		{"status", contract.Status{Phase: contract.PhaseWaiting, StateName: "CREATING", Since: since},
 			`{"phase":"WAITING_UNTIL_IDLE","stateName":"CREATING","since":"2026-09-01T12:00:05Z"}`},
 		{"status, at first", contract.Status{Phase: contract.PhaseValidating, Since: since},
 			`{"phase":"VALIDATING","since":"2026-09-01T12:00:05Z"}`},
 		{"progress", contract.WaitProgress{StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, Errors: 2},
-			`{"stateName":"CREATING","since":"2026-09-01T12:00:05Z","notFoundSince":"2026-09-01T12:00:05Z","idleSince":"2026-09-01T12:00:05Z","errors":2}`},
+			`{"stateName":"CREATING","since":"2026-09-01T12:00:05Z","notFoundSince":"2026-09-01T12:00:05Z",` +
+				`"idleSince":"2026-09-01T12:00:05Z","errors":2}`},
 		{"progress, none yet", contract.WaitProgress{}, `{}`},
 		{"failure of Atlas",
 			contract.FailureDetails{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Reason: "Bad Request", Detail: "Taken.", Method: "POST", Path: "/api", Parameters: []string{"a"}},
-			`{"status":400,"errorCode":"DUPLICATE_CLUSTER_NAME","reason":"Bad Request","detail":"Taken.","method":"POST","path":"/api","parameters":["a"]}`},
+			`{"status":400,"errorCode":"DUPLICATE_CLUSTER_NAME","reason":"Bad Request","detail":"Taken.",` +
+				`"method":"POST","path":"/api","parameters":["a"]}`},
 		{"failure of ours",
 			contract.FailureDetails{StateName: "CREATING", Violations: []contract.Violation{{Field: "name", Problem: "is wrong"}},
 				Differences: []contract.Difference{{Field: "name", Requested: `"a"`, Existing: "none"}}},
 			`{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":"","stateName":"CREATING",` +
-				`"violations":[{"field":"name","problem":"is wrong"}],"differences":[{"field":"name","requested":"\"a\"","existing":"none"}]}`},
+				`"violations":[{"field":"name","problem":"is wrong"}],"differences":[{"field":"name",` +
+				`"requested":"\"a\"","existing":"none"}]}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,11 +124,21 @@ func TestDocumentedInput(t *testing.T) {
 	provision, err := contract.Parse[contract.ProvisionFlexClusterInput]([]byte(documented), "id")
 	require.NoError(t, err)
 	require.Equal(t, contract.ProvisionFlexClusterInput{
-		GroupID: group, Name: "orders", ProviderSettings: place, Tags: team, TimeoutSeconds: ptr(1800), OwnershipTag: ptr(true),
+		GroupID:          group,
+		Name:             "orders",
+		ProviderSettings: place,
+		Tags:             team,
+		TimeoutSeconds:   ptr(1800),
+		OwnershipTag:     ptr(true),
 	}, provision)
 	upgrade, err := contract.Parse[contract.UpgradeToServerlessInput]([]byte(documented), "id")
 	require.NoError(t, err)
 	require.Equal(t, contract.UpgradeToServerlessInput{
-		GroupID: group, Name: "orders", ProviderSettings: place, Tags: team, TimeoutSeconds: ptr(1800), OwnershipTag: ptr(true),
+		GroupID:          group,
+		Name:             "orders",
+		ProviderSettings: place,
+		Tags:             team,
+		TimeoutSeconds:   ptr(1800),
+		OwnershipTag:     ptr(true),
 	}, upgrade)
 }

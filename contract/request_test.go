@@ -41,7 +41,11 @@ func TestFields(t *testing.T) {
 		"terminationProtectionEnabled": "false", "ownershipTag": "true",
 	}, in.Fields())
 
-	in.Tags = []contract.Tag{{Key: "team", Value: "orders"}, {Key: contract.OwnershipTag, Value: "somebody"}, {Key: "a.b", Value: "c"}}
+	in.Tags = []contract.Tag{
+		{Key: "team", Value: "orders"},
+		{Key: contract.OwnershipTag, Value: "somebody"},
+		{Key: "a.b", Value: "c"},
+	}
 	in.TerminationProtectionEnabled, in.TimeoutSeconds, in.OwnershipTag = true, ptr(60), ptr(false)
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
@@ -61,7 +65,12 @@ func TestFields(t *testing.T) {
 	}, up.Fields())
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
 	require.Equal(t, "true", up.Fields()["serverlessBackupOptions.serverlessContinuousBackupEnabled"])
-	require.NotContains(t, up.ClusterFields(), "serverlessBackupOptions.serverlessContinuousBackupEnabled", "Atlas no longer applies it")
+	require.NotContains(
+		t,
+		up.ClusterFields(),
+		"serverlessBackupOptions.serverlessContinuousBackupEnabled",
+		"Atlas no longer applies it",
+	)
 }
 
 // Two requests that mean the same are the same, however they say it; two that do not, differ.
@@ -78,13 +87,16 @@ func TestSameRequest(t *testing.T) {
 		{"the default provider name", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.ProviderName = "FLEX" }, ""},
 		{"no tags", func(in *contract.ProvisionFlexClusterInput) { in.Tags = []contract.Tag{} }, ""},
 
-		{"another project", func(in *contract.ProvisionFlexClusterInput) { in.GroupID = "ff" }, `groupId is "32b6e34b3d91647abb20e7b8", requested "ff"`},
-		{"another name", func(in *contract.ProvisionFlexClusterInput) { in.Name = "b" }, `name is "orders", requested "b"`},
+		{"another project", func(in *contract.ProvisionFlexClusterInput) { in.GroupID = "ff" }, `groupId is ` +
+			`"32b6e34b3d91647abb20e7b8", requested "ff"`},
+		{"another name", func(in *contract.ProvisionFlexClusterInput) { in.Name = "b" }, `name is "orders", ` +
+			`requested "b"`},
 		{"another provider", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.BackingProviderName = "GCP" },
 			`providerSettings.backingProviderName is "AWS", requested "GCP"`},
 		{"another region", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.RegionName = "" },
 			`providerSettings.regionName is "US_EAST_1", requested ""`},
-		{"a tag", func(in *contract.ProvisionFlexClusterInput) { in.Tags = team }, `tags.team is none, requested "orders"`},
+		{"a tag", func(in *contract.ProvisionFlexClusterInput) { in.Tags = team }, `tags.team is none, requested ` +
+			`"orders"`},
 		{"protection", func(in *contract.ProvisionFlexClusterInput) { in.TerminationProtectionEnabled = true },
 			`terminationProtectionEnabled is "false", requested "true"`},
 		{"no ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(false) }, `ownershipTag is "true", requested "false"`},
@@ -135,7 +147,11 @@ func TestDifferences(t *testing.T) {
 	contract.Differences(requested, existing)
 	require.Equal(t, contract.Fields{"a": "1"}, requested, "the arguments are left alone")
 	require.Equal(t, contract.Fields{"b": "2"}, existing)
-	require.Equal(t, `tags.team is none, requested "orders"`, contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String())
+	require.Equal(
+		t,
+		`tags.team is none, requested "orders"`,
+		contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String(),
+	)
 }
 
 // A cluster is as asked when its fields are those of the request, whatever Atlas adds to them.
@@ -144,9 +160,20 @@ func TestClusterFields(t *testing.T) {
 	in := flex()
 	in.Tags = team
 	made := contract.Cluster{
-		ID: "5f", Name: "orders", StateName: "CREATING", TerminationProtectionEnabled: false,
-		ProviderSettings: contract.ProviderSettings{ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
-		Tags:             []contract.Tag{{Key: contract.OwnershipTag, Value: "atlas-cluster-1"}, {Key: "team", Value: "orders"}},
+		ID:                           "5f",
+		Name:                         "orders",
+		StateName:                    "CREATING",
+		TerminationProtectionEnabled: false,
+		ProviderSettings: contract.ProviderSettings{
+			ProviderName:        "FLEX",
+			BackingProviderName: "AWS",
+			RegionName:          "US_EAST_1",
+			DiskSizeGB:          5,
+		},
+		Tags: []contract.Tag{
+			{Key: contract.OwnershipTag, Value: "atlas-cluster-1"},
+			{Key: "team", Value: "orders"},
+		},
 	}
 	require.Empty(t, contract.Differences(in.ClusterFields(), made.Fields()))
 	require.Equal(t, "atlas-cluster-1", made.Owner())
@@ -167,7 +194,10 @@ func TestTrimmedTags(t *testing.T) {
 	in.Tags = []contract.Tag{{Key: " team", Value: "orders "}}
 	made := contract.Cluster{
 		ProviderSettings: in.ProviderSettings,
-		Tags:             []contract.Tag{{Key: "team", Value: "orders"}, {Key: contract.OwnershipTag, Value: "a workflow"}},
+		Tags: []contract.Tag{
+			{Key: "team", Value: "orders"},
+			{Key: contract.OwnershipTag, Value: "a workflow"},
+		},
 	}
 	require.Empty(t, contract.Differences(in.ClusterFields(), made.Fields()))
 	require.True(t, made.OwnedBy("a workflow "))

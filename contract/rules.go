@@ -41,7 +41,8 @@ func checkProject(groupID string) []Violation {
 	if groupIDPattern.MatchString(groupID) {
 		return nil
 	}
-	return violation("groupId", "must be the project's id of 24 hexadecimal digits (0-9, a-f), got %q", shorten(groupID))
+	return violation("groupId", "must be the project's id of 24 hexadecimal digits (0-9, a-f), got %q",
+		shorten(groupID))
 }
 
 func checkName(name string) []Violation {
@@ -52,8 +53,8 @@ func checkName(name string) []Violation {
 	case len(name) > maxName:
 		return violation("name", "must have %d characters at most, got %d", maxName, len(name))
 	case name[min(len(name), hostNamePrefix)-1] == '-':
-		return violation("name", "must not end in a hyphen, nor may its first %d characters, which make the host name, got %q",
-			hostNamePrefix, shorten(name))
+		return violation("name", "must not end in a hyphen, nor may its first %d characters, "+
+			"which make the host name, got %q", hostNamePrefix, shorten(name))
 	}
 	return nil
 }
@@ -86,8 +87,8 @@ func checkTags(tags []Tag, most int) (out []Violation) {
 		if most < maxTags {
 			beside = " beside the ownership tag"
 		}
-		out = append(out, violation("tags", "must be %d at most%s, since Atlas takes %d on a cluster, got %d", most, beside,
-			maxTags, len(tags))...)
+		out = append(out, violation("tags", "must be %d at most%s, since Atlas takes %d on a cluster, got %d",
+			most, beside, maxTags, len(tags))...)
 	}
 	seen := map[string]bool{}
 	for i, t := range tags {
@@ -120,11 +121,11 @@ func checkTagText(field, text string) []Violation {
 func checkOwnershipTag(workflowID string) []Violation {
 	switch {
 	case utf8.RuneCountInString(workflowID) > maxTag:
-		return violation("ownershipTag", "cannot hold a workflow id of more than %d characters: use a shorter id, or set it to false",
-			maxTag)
+		return violation("ownershipTag", "cannot hold a workflow id of more than %d characters: "+
+			"use a shorter id, or set it to false", maxTag)
 	case !tagPattern.MatchString(workflowID):
-		return violation("ownershipTag", "cannot hold the workflow id %q: a tag holds only %s. Use such an id, or set it to false",
-			shorten(workflowID), tagCharacters)
+		return violation("ownershipTag", "cannot hold the workflow id %q: a tag holds only %s. "+
+			"Use such an id, or set it to false", shorten(workflowID), tagCharacters)
 	}
 	return nil
 }

@@ -72,12 +72,22 @@ func TestValidate(t *testing.T) {
 	name(text(21) + "-x")
 
 	for _, cloud := range []string{"AWS", "AZURE", "GCP"} {
-		add("provider "+cloud, func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud })
+		add(
+			"provider "+cloud,
+			func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud },
+		)
 	}
 	for _, cloud := range []string{"", "aws", "TENANT", "AWS "} {
-		add("provider "+cloud, func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud }, fmt.Sprintf(cloudRule, cloud))
+		add(
+			"provider "+cloud,
+			func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud },
+			fmt.Sprintf(cloudRule, cloud),
+		)
 	}
-	add("a region that only Atlas knows", func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "MOON_1" })
+	add(
+		"a region that only Atlas knows",
+		func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "MOON_1" },
+	)
 	add("no region", func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "" }, regionRule)
 	add("a disk size", func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.DiskSizeGB = 5 },
 		"providerSettings.diskSizeGB cannot be chosen: leave it out")
@@ -86,7 +96,11 @@ func TestValidate(t *testing.T) {
 		add(fmt.Sprint("timeoutSeconds ", s), func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s })
 	}
 	for _, s := range []int{0, -1, 86401, 1 << 40} {
-		add(fmt.Sprint("timeoutSeconds ", s), func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s }, fmt.Sprintf(timeRule, s))
+		add(
+			fmt.Sprint("timeoutSeconds ", s),
+			func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s },
+			fmt.Sprintf(timeRule, s),
+		)
 	}
 
 	tags("none", []contract.Tag{})
@@ -94,28 +108,58 @@ func TestValidate(t *testing.T) {
 	tags("255 characters", []contract.Tag{{Key: text(255), Value: text(255)}})
 	tags("255 characters of two bytes", []contract.Tag{{Key: wide(255), Value: wide(255)}})
 	tags("the same value", []contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "b"}})
-	tags("another case", []contract.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}, {Key: "ATLAS-PROVISIONER-WORKFLOW", Value: "b"}})
-	tags("empty", []contract.Tag{{}}, "tags[0].key must have 1 to 255 characters, got 0", "tags[0].value must have 1 to 255 characters, got 0")
+	tags(
+		"another case",
+		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}, {Key: "ATLAS-PROVISIONER-WORKFLOW", Value: "b"}},
+	)
+	tags(
+		"empty",
+		[]contract.Tag{{}},
+		"tags[0].key must have 1 to 255 characters, got 0",
+		"tags[0].value must have 1 to 255 characters, got 0",
+	)
 	tags("256 characters", []contract.Tag{{Key: "a", Value: "b"}, {Key: wide(256), Value: text(256)}},
 		"tags[1].key must have 1 to 255 characters, got 256", "tags[1].value must have 1 to 255 characters, got 256")
-	tags("twice", []contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "d"}, {Key: "a", Value: "b"}, {Key: "a", Value: "x"}},
-		`tags[2].key is given twice: "a"`, `tags[3].key is given twice: "a"`)
+	tags(
+		"twice",
+		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "d"}, {Key: "a", Value: "b"}, {Key: "a", Value: "x"}},
+		`tags[2].key is given twice: "a"`,
+		`tags[3].key is given twice: "a"`,
+	)
 	tags("every character that Atlas takes", []contract.Tag{{Key: "aZ9 ;@_.+-", Value: "-+ 1"}})
-	tags("a link", []contract.Tag{{Key: "repo", Value: "github:company/repo"}},
-		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "github:company/repo"`)
+	tags(
+		"a link",
+		[]contract.Tag{{Key: "repo", Value: "github:company/repo"}},
+		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got `+
+			`"github:company/repo"`,
+	)
 	tags("spaces alone", []contract.Tag{{Key: "  ", Value: "a\nb"}},
 		`tags[0].key must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "  "`,
 		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "a\nb"`)
-	tags("twice with space around", []contract.Tag{{Key: "a", Value: "b"}, {Key: "a ", Value: "b"}}, `tags[1].key is given twice: "a "`)
-	tags("ours", []contract.Tag{{Key: "atlas-provisioner-workflow", Value: "x"}}, "tags[0].key is atlas-provisioner-workflow, which is reserved")
+	tags(
+		"twice with space around",
+		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "a ", Value: "b"}},
+		`tags[1].key is given twice: "a "`,
+	)
+	tags(
+		"ours",
+		[]contract.Tag{{Key: "atlas-provisioner-workflow", Value: "x"}},
+		"tags[0].key is atlas-provisioner-workflow, which is reserved",
+	)
 
 	for _, test := range rules {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			up := serverless()
 			test.change(&up)
-			in := contract.ProvisionFlexClusterInput{GroupID: up.GroupID, Name: up.Name, ProviderSettings: up.ProviderSettings,
-				Tags: up.Tags, TerminationProtectionEnabled: up.TerminationProtectionEnabled, TimeoutSeconds: up.TimeoutSeconds}
+			in := contract.ProvisionFlexClusterInput{
+				GroupID:                      up.GroupID,
+				Name:                         up.Name,
+				ProviderSettings:             up.ProviderSettings,
+				Tags:                         up.Tags,
+				TerminationProtectionEnabled: up.TerminationProtectionEnabled,
+				TimeoutSeconds:               up.TimeoutSeconds,
+			}
 			for _, err := range []error{contract.Validate(up, "id"), contract.Validate(in, "id")} {
 				if test.want == nil {
 					require.NoError(t, err)
@@ -136,17 +180,29 @@ func TestProviderName(t *testing.T) {
 	require.NoError(t, contract.Validate(in, "id"))
 	require.NoError(t, contract.Validate(up, "id"))
 	in.ProviderSettings.ProviderName, up.ProviderSettings.ProviderName = "SERVERLESS", "FLEX"
-	require.EqualError(t, contract.Validate(in, "id"), invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`))
-	require.EqualError(t, contract.Validate(up, "id"), invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`))
+	require.EqualError(
+		t,
+		contract.Validate(in, "id"),
+		invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`),
+	)
+	require.EqualError(
+		t,
+		contract.Validate(up, "id"),
+		invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`),
+	)
 }
 
 // The ownership tag holds the workflow id, which the caller may have chosen.
 func TestOwnershipTag(t *testing.T) {
 	t.Parallel()
-	const long = "ownershipTag cannot hold a workflow id of more than 255 characters: use a shorter id, or set it to false"
+	const long = "ownershipTag cannot hold a workflow id of more than 255 characters: use a shorter id, or set it " +
+		"to false"
 	refused := func(id string) string {
-		return fmt.Sprintf("ownershipTag cannot hold the workflow id %q: a tag holds only letters, digits, spaces and ; @ _ - . +."+
-			" Use such an id, or set it to false", id)
+		return fmt.Sprintf(
+			"ownershipTag cannot hold the workflow id %q: a tag holds only letters, digits, spaces and ; @ _ - . +."+
+				" Use such an id, or set it to false",
+			id,
+		)
 	}
 	for _, test := range []struct {
 		name, workflowID string
@@ -208,7 +264,10 @@ func TestAllViolations(t *testing.T) {
 	}
 	want := []contract.Violation{
 		{Field: "groupId", Problem: `must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"`},
-		{Field: "name", Problem: `must begin with a letter or digit and hold only letters, digits and hyphens, got "-"`},
+		{
+			Field:   "name",
+			Problem: `must begin with a letter or digit and hold only letters, digits and hyphens, got "-"`,
+		},
 		{Field: "providerSettings.backingProviderName", Problem: `must be AWS, AZURE or GCP, got ""`},
 		{Field: "providerSettings.regionName", Problem: "must name a region, such as US_EAST_1"},
 		{Field: "providerSettings.providerName", Problem: `must be FLEX or left out, got "M0"`},
@@ -216,7 +275,10 @@ func TestAllViolations(t *testing.T) {
 		{Field: "tags[0].value", Problem: "must have 1 to 255 characters, got 0"},
 		{Field: "tags[0].key", Problem: "is atlas-provisioner-workflow, which is reserved"},
 		{Field: "timeoutSeconds", Problem: "must be from 1 to 86400, got 0"},
-		{Field: "ownershipTag", Problem: "cannot hold a workflow id of more than 255 characters: use a shorter id, or set it to false"},
+		{
+			Field:   "ownershipTag",
+			Problem: "cannot hold a workflow id of more than 255 characters: use a shorter id, or set it to false",
+		},
 	}
 	var texts []string
 	for _, v := range want {
@@ -242,15 +304,18 @@ func TestParse(t *testing.T) {
 		object = "input must be one JSON object"
 		empty  = `groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got ""; ` +
 			`name must begin with a letter or digit and hold only letters, digits and hyphens, got ""; ` +
-			`providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""; providerSettings.regionName must name a region, such as US_EAST_1`
+			`providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""; providerSettings.regionName ` +
+			`must name a region, such as US_EAST_1`
 		noCloud  = `providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""`
 		noRegion = "providerSettings.regionName must name a region, such as US_EAST_1"
 	)
 	// The rest of an object that begins with what is tested.
 	const (
-		good  = `"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`
+		good = `"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+			`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`
 		bare  = `"groupId":"32b6e34b3d91647abb20e7b8","name":"orders"}`
-		named = `"groupId":"32b6e34b3d91647abb20e7b8","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`
+		named = `"groupId":"32b6e34b3d91647abb20e7b8","providerSettings":{"backingProviderName":"AWS",` +
+			`"regionName":"US_EAST_1"}}`
 	)
 	for _, test := range []struct {
 		name, input string
@@ -271,15 +336,20 @@ func TestParse(t *testing.T) {
 		{"another case, as encoding/json has it", `{"TIMEOUTSECONDS":60,` + good, nil},
 		{"twice", `{"name":"orders",` + good, []string{"name is given twice"}},
 		{"twice, in another case", `{"Name":"orders",` + good, []string{"name is given twice"}},
-		{"twice, nested", `{"providerSettings":{"regionName":"EU_WEST_1","backingProviderName":"AWS","regionName":"US_EAST_1"},` + bare,
+		{"twice, nested", `{"providerSettings":{"regionName":"EU_WEST_1","backingProviderName":"AWS",` +
+			`"regionName":"US_EAST_1"},` + bare,
 			[]string{"providerSettings.regionName is given twice"}},
-		{"twice in a tag", `{"tags":[{"key":"a","value":"b","key":"c"}],` + good, []string{"tags[0].key is given twice"}},
-		{"not UTF-8", `{"tags":[{"key":"a` + "\xff" + `","value":"b"}],` + good, []string{"tags[0].key must be text in UTF-8"}},
+		{"twice in a tag", `{"tags":[{"key":"a","value":"b","key":"c"}],` + good, []string{"tags[0].key is given " +
+			"twice"}},
+		{"not UTF-8", `{"tags":[{"key":"a` + "\xff" + `","value":"b"}],` + good, []string{"tags[0].key must be " +
+			"text in UTF-8"}},
 
 		{"unknown", `{"tag":{},` + good, []string{`tag is not a known field`}},
 		{"unknown ones", `{"z":1,"timeout":"30m",` + good, []string{`timeout is not a known field`, `z is not a known field`}},
-		{"unknown and nested", `{"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1","instanceSizeName":"M0","electable":{}},` + bare,
-			[]string{`providerSettings.electable is not a known field`, `providerSettings.instanceSizeName is not a known field`}},
+		{"unknown and nested", `{"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1",` +
+			`"instanceSizeName":"M0","electable":{}},` + bare,
+			[]string{`providerSettings.electable is not a known field`, `providerSettings.instanceSizeName is not ` +
+				`a known field`}},
 		{"unknown, and hiding nothing", `{"providerSettings":{"region":"US_EAST_1"},` + bare,
 			[]string{`providerSettings.region is not a known field`, noCloud, noRegion}},
 		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good, []string{`tags[1].x is not a known field`}},
@@ -291,11 +361,15 @@ func TestParse(t *testing.T) {
 		{"name true", `{"name":true,` + named, []string{"name must be a string, got a JSON bool"}},
 		{"name an array", `{"name":["orders"],` + named, []string{"name must be a string, got a JSON array"}},
 		{"name an object", `{"name":{},` + named, []string{"name must be a string, got a JSON object"}},
-		{"name null", `{"name":null,` + named, []string{`name must begin with a letter or digit and hold only letters, digits and hyphens, got ""`}},
-		{"place a string", `{"providerSettings":"AWS",` + bare, []string{"providerSettings must be an object, got a JSON string"}},
-		{"place an array", `{"providerSettings":[],` + bare, []string{"providerSettings must be an object, got a JSON array"}},
+		{"name null", `{"name":null,` + named, []string{`name must begin with a letter or digit and hold only ` +
+			`letters, digits and hyphens, got ""`}},
+		{"place a string", `{"providerSettings":"AWS",` + bare, []string{"providerSettings must be an object, got " +
+			"a JSON string"}},
+		{"place an array", `{"providerSettings":[],` + bare, []string{"providerSettings must be an object, got a " +
+			"JSON array"}},
 		{"place null", `{"providerSettings":null,` + bare, []string{noCloud, noRegion}},
-		{"all of the place mistyped", `{"providerSettings":{"backingProviderName":1,"regionName":[],"providerName":{},"diskSizeGB":"5","x":1},` + bare, []string{
+		{"all of the place mistyped", `{"providerSettings":{"backingProviderName":1,"regionName":[],` +
+			`"providerName":{},"diskSizeGB":"5","x":1},` + bare, []string{
 			"providerSettings.backingProviderName must be a string, got a JSON number",
 			"providerSettings.diskSizeGB must be a number, got a JSON string",
 			"providerSettings.providerName must be a string, got a JSON object",
@@ -306,23 +380,33 @@ func TestParse(t *testing.T) {
 			[]string{"providerSettings.backingProviderName must be a string, got a JSON number", noRegion}},
 		{"tags an object", `{"tags":{"team":"orders"},` + good, []string{"tags must be an array, got a JSON object"}},
 		{"tags null", `{"tags":null,` + good, nil},
-		{"tags of strings", `{"tags":["team","shop"],` + good, []string{"tags[0] must be an object, got a JSON string", "tags[1] must be an object, got a JSON string"}},
+		{"tags of strings", `{"tags":["team","shop"],` + good, []string{"tags[0] must be an object, got a JSON " +
+			"string", "tags[1] must be an object, got a JSON string"}},
 		{"tags null inside", `{"tags":[null],` + good,
-			[]string{"tags[0].key must have 1 to 255 characters, got 0", "tags[0].value must have 1 to 255 characters, got 0"}},
+			[]string{"tags[0].key must have 1 to 255 characters, got 0", "tags[0].value must have 1 to 255 " +
+				"characters, got 0"}},
 		{"tags mistyped", `{"tags":[{"key":"a","value":1},{"key":null,"value":"b"},{"key":[],"value":{}}],` + good, []string{
-			"tags[0].value must be a string, got a JSON number", "tags[2].key must be a string, got a JSON array", "tags[2].value must be a string, got a JSON object",
+			"tags[0].value must be a string, got a JSON number", "tags[2].key must be a string, got a JSON " +
+				"array", "tags[2].value must be a string, got a JSON object",
 			"tags[1].key must have 1 to 255 characters, got 0",
 		}},
-		{"ten tags are not one", `{"tags":[{"key":"0","value":"x"},5,{},{},{},{},{},{},{},{},{"key":"","value":"x"}],` + good, []string{
+		{"ten tags are not one", `{"tags":[{"key":"0","value":"x"},5,{},{},{},{},{},{},{},{},{"key":"",` +
+			`"value":"x"}],` + good, []string{
 			"tags[1] must be an object, got a JSON number",
-			"tags[2].key must have 1 to 255 characters, got 0", "tags[2].value must have 1 to 255 characters, got 0", `tags[2].key is given twice: ""`,
+			"tags[2].key must have 1 to 255 characters, got 0", "tags[2].value must have 1 to 255 characters, got " +
+				"0", `tags[2].key is given twice: ""`,
 		}},
 		{"protection a string", `{"terminationProtectionEnabled":"true",` + good, []string{"terminationProtectionEnabled must be true or false, got a JSON string"}},
-		{"ownership a number", `{"ownershipTag":0,` + good, []string{"ownershipTag must be true or false, got a JSON number"}},
-		{"time a string", `{"timeoutSeconds":"30m",` + good, []string{"timeoutSeconds must be a whole number, got a JSON string"}},
-		{"time a fraction", `{"timeoutSeconds":1.5,` + good, []string{"timeoutSeconds must be a whole number, got a JSON number 1.5"}},
-		{"time with an exponent", `{"timeoutSeconds":1e3,` + good, []string{"timeoutSeconds must be a whole number, got a JSON number 1e3"}},
-		{"time far too long", `{"timeoutSeconds":99999999999999999999,` + good, []string{"timeoutSeconds must be a whole number, got a JSON number 99999999999999999999"}},
+		{"ownership a number", `{"ownershipTag":0,` + good, []string{"ownershipTag must be true or false, got a " +
+			"JSON number"}},
+		{"time a string", `{"timeoutSeconds":"30m",` + good, []string{"timeoutSeconds must be a whole number, got " +
+			"a JSON string"}},
+		{"time a fraction", `{"timeoutSeconds":1.5,` + good, []string{"timeoutSeconds must be a whole number, got " +
+			"a JSON number 1.5"}},
+		{"time with an exponent", `{"timeoutSeconds":1e3,` + good, []string{"timeoutSeconds must be a whole " +
+			"number, got a JSON number 1e3"}},
+		{"time far too long", `{"timeoutSeconds":99999999999999999999,` + good, []string{"timeoutSeconds must be " +
+			"a whole number, got a JSON number 99999999999999999999"}},
 		{"time 0", `{"timeoutSeconds":0,` + good, []string{"timeoutSeconds must be from 1 to 86400, got 0"}},
 		{"time null", `{"timeoutSeconds" : null ,` + good, nil},
 	} {

@@ -57,8 +57,8 @@ type failure struct {
 	answer string
 }
 
-// classify says what the end of an activity means for the run. accepted says that Atlas had taken the request, and state
-// is the last state of the cluster that the run knew.
+// classify says what the end of an activity means for the run. accepted says that Atlas had taken the request, and
+// state is the last state of the cluster that the run knew.
 func classify(err error, accepted bool, state string) failure {
 	f := failure{accepted: accepted}
 	var app *temporal.ApplicationError
@@ -81,7 +81,8 @@ func classify(err error, accepted bool, state string) failure {
 	default:
 		f.failureType = contract.Timeout
 	}
-	if f.details.StateName == "" && f.failureType != contract.ClusterGone && (f.accepted || f.failureType == contract.Timeout && f.answer == "") {
+	hasState := f.accepted || f.failureType == contract.Timeout && f.answer == ""
+	if f.details.StateName == "" && f.failureType != contract.ClusterGone && hasState {
 		f.details.StateName = lastState(err, state)
 	}
 	return f
@@ -106,8 +107,8 @@ func (r *run) render(f failure) string {
 	case f.final:
 		return f.answer
 	case f.answer != "" && !f.accepted:
-		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout, r.leftBehind(),
-			whatElseToCheck(f.details.Status))
+		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout,
+			r.leftBehind(), whatElseToCheck(f.details.Status))
 	}
 	message := fmt.Sprintf("cluster %q was not IDLE within %s (timeoutSeconds): ", r.cluster.Name, r.timeout)
 	switch {
@@ -122,14 +123,14 @@ func (r *run) render(f failure) string {
 	return message + ". " + r.leftBehind()
 }
 
-// whatElseToCheck is for an answer that was to pass by itself and did not. For a region of GCP that does not exist, public
-// reports have a 500 UNEXPECTED_ERROR that never passes.
+// whatElseToCheck is for an answer that was to pass by itself and did not. For a region of GCP that does not exist,
+// public reports have a 500 UNEXPECTED_ERROR that never passes.
 func whatElseToCheck(status int) string {
 	if status < 500 {
 		return ""
 	}
-	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every region that it " +
-		"does not have, and https://status.mongodb.com"
+	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every region " +
+		"that it does not have, and https://status.mongodb.com"
 }
 
 // leftBehind says what a run that ends early leaves behind, and how to go on.
@@ -139,8 +140,8 @@ func (r *run) leftBehind() string {
 		if r.plan.canBeTaken {
 			return "Nothing is known to have been made: start the workflow again under the same id to make sure"
 		}
-		return "Nothing is known to have been made: without the ownership tag no later run takes up what was made, so look in Atlas " +
-			"before you start the workflow again"
+		return "Nothing is known to have been made: without the ownership tag no later run takes up what was made, " +
+			"so look in Atlas before you start the workflow again"
 	}
 	text := "The cluster is left as it is"
 	if state != "" {

@@ -51,7 +51,8 @@ func TestFailures(t *testing.T) {
 			name: "a look that was refused, without the ownership tag", accepted: true, state: "CREATING", noTag: true,
 			err:         activityFailure("HTTP_401", true, contract.FailureDetails{Status: 401}),
 			failureType: "HTTP_401", stateName: "CREATING",
-			message: `cluster "orders": something. The cluster is left as it is (CREATING): without the ownership tag no later run ` +
+			message: `cluster "orders": something. The cluster is left as it is (CREATING): without the ownership ` +
+				`tag no later run ` +
 				"takes it up, so wait for it or delete it in Atlas",
 		},
 		{
@@ -62,43 +63,51 @@ func TestFailures(t *testing.T) {
 			name: "503 until the time was up", err: activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503}),
 			failureType: "HTTP_503",
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` + nothing +
-				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every region " +
+				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse " +
+				"every region " +
 				"that it does not have, and https://status.mongodb.com",
 		},
 		{
 			name: "429 until the time was up", err: activityFailure("RATE_LIMITED", false, contract.FailureDetails{Status: 429}),
 			failureType: "RATE_LIMITED",
-			message:     `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` + nothing,
+			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
+				`` + nothing,
 		},
 		{
 			name: "429 until the time was up, without the ownership tag", noTag: true,
 			err:         activityFailure("RATE_LIMITED", false, contract.FailureDetails{Status: 429}),
 			failureType: "RATE_LIMITED",
-			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). Nothing is known to ` +
-				"have been made: without the ownership tag no later run takes up what was made, so look in Atlas before you " +
+			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
+				`Nothing is known to ` +
+				"have been made: without the ownership tag no later run takes up what was made, so look in Atlas " +
+				"before you " +
 				"start the workflow again",
 		},
 		{
 			name: "never sent, for want of budget", err: activityFailure(contract.NotYet, false, contract.FailureDetails{}),
 			failureType: contract.Timeout,
-			message:     `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` + nothing,
+			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
+				`` + nothing,
 		},
 		{
 			name: "no time to begin", err: errNoTimeLeft, failureType: contract.Timeout,
-			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request in that time. ` + nothing,
+			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request ` +
+				`in that time. ` + nothing,
 		},
 		{
 			name: "not IDLE in time", accepted: true, state: "CREATING",
 			err:         activityFailure(contract.Timeout, true, contract.FailureDetails{StateName: "REPAIRING"}),
 			failureType: contract.Timeout, stateName: "REPAIRING",
-			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was REPAIRING. ` +
+			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was ` +
+				`REPAIRING. ` +
 				"The cluster is left as it is (REPAIRING)" + goOn,
 		},
 		{
 			name: "looks that failed until the time was up", accepted: true, state: "CREATING",
 			err:         activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503, StateName: "CREATING"}),
 			failureType: contract.Timeout, stateName: "CREATING",
-			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was CREATING; the last ` +
+			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was ` +
+				`CREATING; the last ` +
 				`answer was: cluster "orders": something. The cluster is left as it is (CREATING)` + goOn,
 		},
 	} {

@@ -19,11 +19,27 @@ import (
 // outcomes are those that a recorded history stands for; see the flag -record
 // of package integration.
 var outcomes = []string{
-	"invalid-input-ProvisionFlexCluster", "invalid-input-UpgradeToServerless",
-	"provision-canceled-while-asking", "provision-canceled-while-waiting", "provision-conflict", "provision-created",
-	"provision-given-up", "provision-gone", "provision-idle-without-standard", "provision-refused", "provision-timeout", "provision-timeout-while-asking",
-	"provision-unchanged", "provision-without-search-attributes",
-	"upgrade-canceled", "upgrade-conflict", "upgrade-gone", "upgrade-retired", "upgrade-timeout", "upgrade-unchanged", "upgrade-upgraded",
+	"invalid-input-ProvisionFlexCluster",
+	"invalid-input-UpgradeToServerless",
+	"provision-canceled-while-asking",
+	"provision-canceled-while-waiting",
+	"provision-conflict",
+	"provision-created",
+	"provision-given-up",
+	"provision-gone",
+	"provision-idle-without-standard",
+	"provision-refused",
+	"provision-timeout",
+	"provision-timeout-while-asking",
+	"provision-unchanged",
+	"provision-without-search-attributes",
+	"upgrade-canceled",
+	"upgrade-conflict",
+	"upgrade-gone",
+	"upgrade-retired",
+	"upgrade-timeout",
+	"upgrade-unchanged",
+	"upgrade-upgraded",
 }
 
 // Every recorded history replays, whatever the worker knows of its server's

@@ -94,7 +94,9 @@ func (r *run) answerQueries() error {
 	r.status = contract.Status{Phase: contract.PhaseValidating, Since: workflow.Now(r.ctx)}
 	return workflow.SetQueryHandlerWithOptions(r.ctx, contract.StatusQuery,
 		func() (contract.Status, error) { return r.status, nil },
-		workflow.QueryHandlerOptions{Description: "The phase of the run, the last known state of the cluster, and since when."})
+		workflow.QueryHandlerOptions{
+			Description: "The phase of the run, the last known state of the cluster, and since when.",
+		})
 }
 
 // askAndWait asks Atlas by one activity and waits by another.
@@ -108,8 +110,8 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 		return &asked, nil
 	}
 	r.accepted, r.status.StateName = true, asked.StateName
-	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is IDLE: newer answers, since when, and "+
-		"the next look stand under Pending Activities.")
+	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is IDLE: newer answers, since when, "+
+		"and the next look stand under Pending Activities.")
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
@@ -142,15 +144,16 @@ func (r *run) askOptions() workflow.ActivityOptions {
 
 func (r *run) waitOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		Priority: temporal.Priority{PriorityKey: lookPriority}, Summary: "Wait until cluster " + r.cluster.Name + " is IDLE",
+		Priority: temporal.Priority{PriorityKey: lookPriority},
+		Summary:  "Wait until cluster " + r.cluster.Name + " is IDLE",
 	}
 }
 
 // errNoTimeLeft stands for an activity that there was no time to begin.
 var errNoTimeLeft = errors.New("no time left")
 
-// executeActivity runs an activity within what is left of the run's time. Where the run was reset after the activity had
-// failed, it runs it again: an operator who resets a run wants it to be tried from there.
+// executeActivity runs an activity within what is left of the run's time. Where the run was reset after the activity
+// had failed, it runs it again: an operator who resets a run wants it to be tried from there.
 func (r *run) executeActivity(activity any, input func() any, options workflow.ActivityOptions, out any) error {
 	for {
 		r.beginAnewAfterReset()
@@ -192,8 +195,8 @@ func (r *run) executeOnce(activity, input any, options workflow.ActivityOptions,
 	return future.Get(ctx, out)
 }
 
-// lastRead reads the state of the cluster when the run was cancelled, so that the state that it leaves is true: "" where
-// there is no cluster, or none is known.
+// lastRead reads the state of the cluster when the run was cancelled, so that the state that it leaves is true: ""
+// where there is no cluster, or none is known.
 func (r *run) lastRead() string {
 	ctx, _ := workflow.NewDisconnectedContext(r.ctx)
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{

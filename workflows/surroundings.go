@@ -25,12 +25,15 @@ func (s surroundings) stillHold(now surroundings) bool {
 	return s.RunID == now.RunID && !slices.ContainsFunc(s.SearchAttributes, lacks)
 }
 
-// look records the surroundings, if what was recorded before does not hold any more, and answers them. A workflow task that sets a search attribute
-// which the server refuses is given out again: by then the worker knows better, and the answer is recorded anew.
+// look records the surroundings, if what was recorded before does not hold any more, and answers them. A workflow task
+// that sets a search attribute which the server refuses is given out again: by then the worker knows better, and the
+// answer is recorded anew.
 func (r *run) look() surroundings {
 	var s surroundings
 	recorded := workflow.MutableSideEffectWithOptions(r.ctx, "surroundings",
-		workflow.MutableSideEffectOptions{Summary: "Note the id of the run, and the search attributes that the server takes"},
+		workflow.MutableSideEffectOptions{
+			Summary: "Note the id of the run, and the search attributes that the server takes",
+		},
 		func(workflow.Context) any {
 			now := surroundings{RunID: r.info.WorkflowExecution.RunID}
 			if r.usableSearchAttributes != nil {

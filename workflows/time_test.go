@@ -45,7 +45,10 @@ type unlimited struct {
 	interceptor.WorkflowOutboundInterceptorBase
 }
 
-func (u *unlimited) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+func (u *unlimited) InterceptWorkflow(
+	_ workflow.Context,
+	next interceptor.WorkflowInboundInterceptor,
+) interceptor.WorkflowInboundInterceptor {
 	return &unlimited{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}}
 }
 
@@ -96,9 +99,13 @@ func TestTimeLimit(t *testing.T) {
 			env := environment(t)
 			made := contract.Cluster{Name: "orders", StateName: "CREATING", Outcome: contract.Created}
 			if test.workflow == contract.UpgradeToServerless {
-				env.OnActivity(contract.UpgradeToServerlessActivity, mock.Anything, mock.Anything).Return(made, nil).Once()
+				env.OnActivity(contract.UpgradeToServerlessActivity, mock.Anything, mock.Anything).
+					Return(made, nil).
+					Once()
 			} else {
-				env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(made, nil).Once()
+				env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).
+					Return(made, nil).
+					Once()
 			}
 			began := env.Now()
 			var attempts int32
@@ -112,7 +119,12 @@ func TestTimeLimit(t *testing.T) {
 			var f *temporal.ApplicationError
 			require.ErrorAs(t, env.GetWorkflowError(), &f)
 			require.Equal(t, contract.Timeout, f.Type())
-			require.Contains(t, f.Message(), `cluster "orders" was not IDLE within `+test.want.String()+" (timeoutSeconds): the last state seen was CREATING")
+			require.Contains(
+				t,
+				f.Message(),
+				`cluster "orders" was not IDLE within `+test.want.String()+" (timeoutSeconds): the last state "+
+					"seen was CREATING",
+			)
 			var details contract.FailureDetails
 			require.NoError(t, f.Details(&details))
 			require.Equal(t, "CREATING", details.StateName)
@@ -135,7 +147,8 @@ func TestTimeLimitBeforeAsking(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
 	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{},
-		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}))
+		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
+	)
 	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, env.GetWorkflowError(), &f)
@@ -148,20 +161,27 @@ func TestTimeLimitBeforeAsking(t *testing.T) {
 func TestOnlyTimeouts(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
-	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{}, temporal.NewTimeoutError(3, nil))
+	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).
+		Return(contract.Cluster{}, temporal.NewTimeoutError(3, nil))
 	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, env.GetWorkflowError(), &f)
 	require.Equal(t, contract.Timeout, f.Type())
-	require.Equal(t, `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request in that time. `+
-		"Nothing is known to have been made: start the workflow again under the same id to make sure", f.Message())
+	require.Equal(
+		t,
+		`cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request in that time. `+
+			"Nothing is known to have been made: start the workflow again under the same id to make sure",
+		f.Message(),
+	)
 }
 
 // A run that is cancelled when nothing is under way ends cancelled.
 func TestCanceledAtTheStart(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
-	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{}, errors.New("not reached")).Maybe()
+	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).
+		Return(contract.Cluster{}, errors.New("not reached")).
+		Maybe()
 	env.RegisterDelayedCallback(env.CancelWorkflow, 0)
 	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
 	var canceled *temporal.CanceledError

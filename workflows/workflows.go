@@ -1,5 +1,6 @@
-// Package workflows holds the workflows of atlas-provisioner. Each checks its input, asks Atlas, waits until the cluster
-// is IDLE, and answers it. What they share is in [run]; each has a file of its own with what is particular to it.
+// Package workflows holds the workflows of atlas-provisioner. Each checks its input, asks Atlas, waits until the
+// cluster is IDLE, and answers it. What they share is in [run]; each has a file of its own with what is particular to
+// it.
 //
 // A change to this package must replay the histories in testdata.
 package workflows
@@ -14,11 +15,11 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Workflows are the workflows of one worker. The exported methods that take an input are workflows: each has the name of
-// its type.
+// Workflows are the workflows of one worker. The exported methods that take an input are workflows: each has the name
+// of its type.
 type Workflows struct {
-	// SearchAttributes answers the names of the search attributes that the server takes now; nil for none. A run records
-	// each answer that differs from the one before.
+	// SearchAttributes answers the names of the search attributes that the server takes now; nil for none. A run
+	// records each answer that differs from the one before.
 	SearchAttributes func() []string
 }
 

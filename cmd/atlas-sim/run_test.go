@@ -97,7 +97,10 @@ func TestServesUntilStopped(t *testing.T) {
 	if code := p.exit(); code != exitOK {
 		t.Errorf("exit %d: %s", code, p.stderr.String())
 	}
-	if log := p.stderr.String(); !strings.Contains(log, "path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200") {
+	if log := p.stderr.String(); !strings.Contains(
+		log,
+		"path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200",
+	) {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -178,7 +181,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		{args: []string{"-adr", "x"}, want: []string{"flag provided but not defined: -adr"}},
 		{args: []string{"serve"}, want: []string{`unexpected argument "serve": everything is a flag`}},
-		{args: []string{"-upgrade-for", "soon"}, want: []string{`invalid value "soon" for flag -upgrade-for: parse error`}},
+		{args: []string{"-upgrade-for", "soon"}, want: []string{`invalid value "soon" for flag -upgrade-for: ` +
+			`parse error`}},
 		{args: []string{"-seed-shared", "orders"},
 			want: []string{`invalid value "orders" for flag -seed-shared: want GROUP/NAME: ` +
 				`shared cluster "": project id "orders" is not 24 hexadecimal digits`}},

@@ -166,7 +166,8 @@ func TestOAuth(t *testing.T) {
 	bad.want(t, 401, nil)
 	equal(t, "challenge to a bearer", bad.header.Get("WWW-Authenticate"), "")
 
-	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).want(t, 401, attrs{"error": "invalid_client"})
+	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "wrong", "token=x")).
+		want(t, 401, attrs{"error": "invalid_client"})
 	b.send(b.oauth("/api/oauth/revoke", "mdb_sa_id_1", "mdb/sa+sk 1", "token=unknown")).want(t, 200, nil)
 	get(first.json["access_token"]).want(t, 200, nil)
 	revoked := url.Values{"token": {first.json["access_token"].(string)}}.Encode()

@@ -75,7 +75,8 @@ func TestDedicatedCluster(t *testing.T) {
 
 	b.clusterAPI("DELETE", "/orders", "2023-02-01", "").
 		wantError(t, 400, "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
-			"Cannot terminate a cluster when termination protection is enabled. Disable termination protection and try again.",
+			"Cannot terminate a cluster when termination protection is enabled. Disable termination protection "+
+				"and try again.",
 			"Cannot terminate cluster orders in group "+group+
 				" because termination protection is enabled. Disable termination protection and try again.")
 
@@ -133,7 +134,8 @@ func TestShapesOfClusters(t *testing.T) {
 	equal(t, "2024-08-05", keys(spec(newest)), "id regionConfigs zoneId zoneName")
 	equal(t, "region", keys(spec(newest)["regionConfigs"].([]any)[0]),
 		"analyticsSpecs autoScaling effectiveAnalyticsSpecs "+
-			"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs regionName")
+			"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs "+
+			"regionName")
 	older := b.clusterAPI("GET", "/orders", "2023-02-01", "")
 	equal(t, "2023-02-01", keys(spec(older)), "id numShards regionConfigs zoneId zoneName")
 	equal(t, "diskSizeGB", older.json["diskSizeGB"], 40.0)
@@ -159,7 +161,8 @@ func TestWhatElseClientsAsk(t *testing.T) {
 		attrs{"javascriptEnabled": false})
 	b.clusterAPI("GET", args, "2024-08-05", "").want(t, 200, attrs{"javascriptEnabled": false})
 	b.clusterAPI("PATCH", args, "2024-08-05", `null`).wantCode(t, 400, "MALFORMED_JSON")
-	b.clusterAPI("GET", "/flex/processArgs", "2024-08-05", "").wantCode(t, 400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API")
+	b.clusterAPI("GET", "/flex/processArgs", "2024-08-05", "").
+		wantCode(t, 400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API")
 	b.clusterAPI("GET", "/orders/status", "2023-01-01", "").want(t, 200, attrs{"changeStatus": "APPLIED"})
 	b.clusterAPI("GET", "/orders/autoScalingConfiguration", "2024-08-05", "").want(t, 200,
 		attrs{"autoScalingMode": "CLUSTER_WIDE_SCALING"})

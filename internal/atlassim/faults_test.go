@@ -205,8 +205,19 @@ func TestHookStages(t *testing.T) {
 
 func TestFaultJSON(t *testing.T) {
 	t.Parallel()
-	in := atlassim.Fault{Method: "POST", Path: "flexClusters", Skip: 1, Times: 2, Probability: 0.5, Seed: 9, Kind: "hang",
-		AfterEffect: true, RetryAfter: "0", Header: http.Header{"A": {"b"}}, Hang: 1500 * second / 1000}
+	in := atlassim.Fault{
+		Method:      "POST",
+		Path:        "flexClusters",
+		Skip:        1,
+		Times:       2,
+		Probability: 0.5,
+		Seed:        9,
+		Kind:        "hang",
+		AfterEffect: true,
+		RetryAfter:  "0",
+		Header:      http.Header{"A": {"b"}},
+		Hang:        1500 * second / 1000,
+	}
 	data, err := json.Marshal(in)
 	if err != nil || !strings.Contains(string(data), `"hang":"1.5s"`) {
 		t.Fatalf("%s %v", data, err)

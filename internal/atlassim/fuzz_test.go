@@ -66,7 +66,8 @@ func FuzzRequest(f *testing.F) {
 		{method: "POST", target: "/sim/shared", body: `{"groupId":"` + group + `","name":"b"}`},
 		{method: "POST", target: "/sim/flex", body: `{"groupId":"` + group + `","cluster":` + flexBody("c") + `}`},
 		{method: "DELETE", target: "/sim/clusters/" + group + "/present"},
-		{method: "POST", target: "/sim/state", body: `{"groupId":"` + group + `","name":"present","state":"REPAIRING"}`},
+		{method: "POST", target: "/sim/state", body: `{"groupId":"` + group + `","name":"present",` +
+			`"state":"REPAIRING"}`},
 		{method: "GET", target: "/sim/ledger"},
 		{method: "GET", target: flexs + "/%2e%2e%2fx%00"}, {method: "GET", target: "//sim/../api/atlas/v2"},
 		{method: "OPTIONS", target: "*"},
@@ -86,7 +87,9 @@ func FuzzRequest(f *testing.F) {
 				return
 			}
 			cfg := atlassim.DefaultConfig()
-			cfg.Now, cfg.Shared = atlassimtest.NewClock().Now, []atlassim.SharedCluster{{GroupID: group, Name: "shared"}}
+			cfg.Now, cfg.Shared = atlassimtest.NewClock().Now, []atlassim.SharedCluster{
+				{GroupID: group, Name: "shared"},
+			}
 			if locked {
 				cfg.ClientID, cfg.ClientSecret, cfg.AccessToken = "id", "c2f1e5-client-secret", "c2f1e5-access-token"
 			}
@@ -94,8 +97,13 @@ func FuzzRequest(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := sim.CreateFlex(group, atlassim.FlexRequest{Name: "present",
-				ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"}}); err != nil {
+			if err := sim.CreateFlex(group, atlassim.FlexRequest{
+				Name: "present",
+				ProviderSettings: atlassim.FlexProvider{
+					BackingProviderName: "AWS",
+					RegionName:          "US_EAST_1",
+				},
+			}); err != nil {
 				t.Fatal(err)
 			}
 			before := fmt.Sprint(sim.Clusters())

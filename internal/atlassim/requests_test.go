@@ -102,7 +102,8 @@ func TestCreateIsValidated(t *testing.T) {
 		{body: `{"name": "a"}`, code: "MISSING_ATTRIBUTE",
 			detail: "The required attribute providerSettings was not specified.",
 			params: []any{"providerSettings"}},
-		{body: place(``), code: "MISSING_ATTRIBUTE", detail: "The required attribute backingProviderName was not specified.",
+		{body: place(``), code: "MISSING_ATTRIBUTE", detail: "The required attribute backingProviderName was not " +
+			"specified.",
 			params: []any{"backingProviderName"}},
 		{body: place(`"backingProviderName": "AWS"`), code: "MISSING_ATTRIBUTE",
 			detail: "The required attribute regionName was not specified.",
@@ -114,7 +115,8 @@ func TestCreateIsValidated(t *testing.T) {
 			detail: "No provider ACME exists.",
 			params: []any{"ACME"}},
 		{body: flexBody("not a name"), code: "CLUSTER_NAME_INVALID",
-			detail: "The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, and hyphens.",
+			detail: "The cluster name not a name is invalid. The name can only contain ASCII letters, numbers, " +
+				"and hyphens.",
 			params: []any{"not a name"}},
 		{body: flexBody("-dash"), code: "CLUSTER_NAME_INVALID",
 			detail: "The cluster name -dash is invalid. The name can only contain ASCII letters, numbers, and hyphens.",

@@ -94,7 +94,8 @@ func TestUpgradeToServerless(t *testing.T) {
 		"Serverless instance orders cannot be used in the Cluster API.", "orders")
 	b.do("GET", flexs+"/orders", "").wantError(t, 400, "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API",
 		"Cannot use non-flex cluster orders in the flex API.", "orders")
-	b.send(b.request("GET", root+"/serverless", oldVersion, "")).want(t, 200, attrs{"results": []any{}, "totalCount": 0.0})
+	b.send(b.request("GET", root+"/serverless", oldVersion, "")).
+		want(t, 200, attrs{"results": []any{}, "totalCount": 0.0})
 	equal(t, "clusters listed", b.do("GET", root+"/clusters", "").json["totalCount"], 0.0)
 }
 
@@ -248,7 +249,11 @@ func TestSharedToDedicated(t *testing.T) {
 			size := func() any {
 				spec := b.shared().json["replicationSpecs"].([]any)[0].(map[string]any)
 				region := spec["regionConfigs"].([]any)[0].(map[string]any)
-				return fmt.Sprint(region["providerName"], " ", region["electableSpecs"].(map[string]any)["instanceSize"])
+				return fmt.Sprint(
+					region["providerName"],
+					" ",
+					region["electableSpecs"].(map[string]any)["instanceSize"],
+				)
 			}
 			post(b).want(t, 200, attrs{"stateName": "UPDATING"})
 			equal(t, "at first", size(), any("TENANT M0"))

@@ -21,8 +21,8 @@ import (
 const defaultPort = "7233"
 
 // TemporalOptions reads TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_PROFILE and
-// TEMPORAL_CONFIG_FILE with Temporal's own envconfig, and fills in the default address and namespace. It is stricter than
-// envconfig, which ignores what it does not understand: that would connect to the wrong place, or without TLS.
+// TEMPORAL_CONFIG_FILE with Temporal's own envconfig, and fills in the default address and namespace. It is stricter
+// than envconfig, which ignores what it does not understand: that would connect to the wrong place, or without TLS.
 //
 // It also checks the other variables by which a program reaches Temporal: the task queue, the Web UI, proxies and
 // certificates. The error has one line for each mistake, which names the variable.

@@ -210,15 +210,19 @@ disabled = true
 				"TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are both set: keep one",
 				"TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_CA_CERT_DATA are both set: keep one"}},
 		{"a certificate alone", []string{"TEMPORAL_TLS_CLIENT_CERT_PATH=" + certificateFile},
-			[]string{"TEMPORAL_TLS_CLIENT_CERT_PATH is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA"}},
+			[]string{"TEMPORAL_TLS_CLIENT_CERT_PATH is set without TEMPORAL_TLS_CLIENT_KEY_PATH or " +
+				"TEMPORAL_TLS_CLIENT_KEY_DATA"}},
 		{"a key alone", []string{"TEMPORAL_TLS_CLIENT_KEY_DATA=hush"},
-			[]string{"TEMPORAL_TLS_CLIENT_KEY_DATA is set without TEMPORAL_TLS_CLIENT_CERT_PATH or TEMPORAL_TLS_CLIENT_CERT_DATA"}},
+			[]string{"TEMPORAL_TLS_CLIENT_KEY_DATA is set without TEMPORAL_TLS_CLIENT_CERT_PATH or " +
+				"TEMPORAL_TLS_CLIENT_CERT_DATA"}},
 		{"a certificate alone in a profile", []string{"TEMPORAL_CONFIG_FILE=" + profiles, "TEMPORAL_PROFILE=half"},
 			[]string{
-				`TEMPORAL_TLS_CLIENT_CERT_PATH (tls.client_cert_path of profile "half") is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA`}},
+				`TEMPORAL_TLS_CLIENT_CERT_PATH (tls.client_cert_path of profile "half") is set without ` +
+					`TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA`}},
 		{"no certificate", []string{"TEMPORAL_TLS_CLIENT_KEY_DATA=hush", "TEMPORAL_TLS_CLIENT_CERT_DATA=cert"},
 			[]string{
-				"TEMPORAL_TLS_CLIENT_CERT_DATA and TEMPORAL_TLS_CLIENT_KEY_DATA cannot be used: tls: failed to find any PEM data in certificate input"}},
+				"TEMPORAL_TLS_CLIENT_CERT_DATA and TEMPORAL_TLS_CLIENT_KEY_DATA cannot be used: tls: failed to " +
+					"find any PEM data in certificate input"}},
 		{"no authority", []string{"TEMPORAL_TLS_SERVER_CA_CERT_PATH=" + empty},
 			[]string{"TEMPORAL_TLS_SERVER_CA_CERT_PATH holds no certificate in PEM form"}},
 		{"no authority data", []string{"TEMPORAL_TLS_SERVER_CA_CERT_DATA=hush"},
@@ -231,14 +235,17 @@ disabled = true
 		{"no such profile", []string{"TEMPORAL_CONFIG_FILE=" + profiles, "TEMPORAL_PROFILE=cloud "},
 			[]string{`TEMPORAL_PROFILE is "cloud ", and TEMPORAL_CONFIG_FILE has no such profile`}},
 		{"unknown keys", []string{"TEMPORAL_CONFIG_FILE=" + unknown}, []string{
-			"TEMPORAL_CONFIG_FILE holds keys that Temporal does not know: profile.default.adress, profile.default.tls.server, profil.cloud, profil.cloud.address"}},
+			"TEMPORAL_CONFIG_FILE holds keys that Temporal does not know: profile.default.adress, " +
+				"profile.default.tls.server, profil.cloud, profil.cloud.address"}},
 		{"a broken file",
 			[]string{"TEMPORAL_CONFIG_FILE=" + write(t, "broken.toml", "[profile.default\napi_key = \"hush\"")},
-			[]string{"TEMPORAL_CONFIG_FILE cannot be used: failed parsing config: toml: line 2 is wrong (not shown, since it may hold a key)"}},
+			[]string{"TEMPORAL_CONFIG_FILE cannot be used: failed parsing config: toml: line 2 is wrong (not " +
+				"shown, since it may hold a key)"}},
 		{"white space in a profile", []string{"TEMPORAL_CONFIG_FILE=" + profiles, "TEMPORAL_PROFILE=space"}, []string{
 			`TEMPORAL_NAMESPACE (namespace of profile "space")` + space,
 			`TEMPORAL_API_KEY (api_key of profile "space")` + spaced,
-			`TEMPORAL_ADDRESS (address of profile "space") must be host:port, such as localhost:7233, with a port from 1 to 65535, got "a:99999"`,
+			`TEMPORAL_ADDRESS (address of profile "space") must be host:port, such as localhost:7233, with a port ` +
+				`from 1 to 65535, got "a:99999"`,
 			`TEMPORAL_GRPC_META_AUTHORIZATION (grpc_meta.authorization of profile "space")` + space}},
 
 		{"white space",

@@ -14,8 +14,8 @@ type Wait struct {
 	project *project
 	name    string
 	kind    Kind
-	// after is when the wait was scheduled, and later when its last look began. A list that began before it says nothing
-	// new. What was read before the wait may even be about somebody else's cluster, which had the name before.
+	// after is when the wait was scheduled, and later when its last look began. A list that began before it says
+	// nothing new. What was read before the wait may even be about somebody else's cluster, which had the name before.
 	after time.Time
 }
 

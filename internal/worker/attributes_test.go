@@ -68,7 +68,11 @@ func TestSearchAttributesUnknown(t *testing.T) {
 	usable, logs := checked(t, client.Options{Namespace: "no-such-namespace"})
 	require.Equal(t, searchAttributeNames, usable)
 	require.Len(t, logs.All(), 1)
-	require.Equal(t, "The namespace's search attributes cannot be read, so they are set until Temporal refuses them", logs.All()[0].Message)
+	require.Equal(
+		t,
+		"The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
+		logs.All()[0].Message,
+	)
 	require.Contains(t, logs.All()[0].ContextMap()["error"], "no-such-namespace is not found")
 }
 
@@ -214,8 +218,11 @@ func TestSearchAttributeOfAnUnknownType(t *testing.T) {
 	warnings := l.warnings(t)
 	require.Len(t, warnings, 2)
 	for _, warning := range warnings {
-		require.Equal(t,
-			"Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker", warning["msg"])
+		require.Equal(
+			t,
+			"Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
+			warning["msg"],
+		)
 		require.Contains(t, warning["error"], "search attribute "+warning["attribute"].(string)+" of type ")
 	}
 }
@@ -266,12 +273,16 @@ func TestSearchAttributeRemoved(t *testing.T) {
 			warnings = append(warnings, line)
 		}
 	}
-	require.Equal(t, []map[string]any{{
-		"level":     "warn",
-		"msg":       "Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
-		"attribute": "AtlasClusterState",
-		"error":     "BadSearchAttributes: Namespace default has no mapping defined for search attribute AtlasClusterState",
-	}}, warnings)
+	require.Equal(t, []map[string]any{
+		{
+			"level": "warn",
+			"msg": "Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then " +
+				"restart the worker",
+			"attribute": "AtlasClusterState",
+			"error": "BadSearchAttributes: Namespace default has no mapping defined for search attribute " +
+				"AtlasClusterState",
+		},
+	}, warnings)
 	status, body := p.get("/readyz")
 	require.Equal(t, 200, status, body)
 }
@@ -288,7 +299,12 @@ func TestSearchAttributeRefusedTwice(t *testing.T) {
 			task := &workflowservice.RespondWorkflowTaskCompletedRequest{Commands: []*commandpb.Command{{
 				Attributes: &commandpb.Command_UpsertWorkflowSearchAttributesCommandAttributes{
 					UpsertWorkflowSearchAttributesCommandAttributes: &commandpb.UpsertWorkflowSearchAttributesCommandAttributes{
-						SearchAttributes: &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"AtlasProjectId": nil, "AtlasClusterState": nil}},
+						SearchAttributes: &commonpb.SearchAttributes{
+							IndexedFields: map[string]*commonpb.Payload{
+								"AtlasProjectId":    nil,
+								"AtlasClusterState": nil,
+							},
+						},
 					},
 				},
 			}}}

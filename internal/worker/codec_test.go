@@ -136,7 +136,8 @@ func TestCodecEndpointWithToken(t *testing.T) {
 			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 404, "404 page not found\n"},
 		{"another key", "POST", "/codec/decode", encrypted(t, "two", "x"),
 			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
-			"a payload is encrypted with the key \"two\", which is not configured: add it to TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names\n"},
+			"a payload is encrypted with the key \"two\", which is not configured: add it to " +
+				"TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names\n"},
 		{"too much", "POST", "/codec/decode", strings.Repeat(" ", 16<<20+1),
 			[]string{"X-Namespace", "default", "Authorization", "Bearer token-hush"}, 400,
 			"http: request body too large\n"},
@@ -296,8 +297,10 @@ func TestCodecEndpointOnAnOpenServer(t *testing.T) {
 	t.Parallel()
 	one := payloadKey("one")
 	p := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+one, "TEMPORAL_CODEC_ORIGINS="+webUI).run()
-	require.Equal(t, map[string]any{"level": "warn",
-		"msg": "The codec endpoint decodes for everybody who reaches it: this Temporal asks nobody for credentials. Set TEMPORAL_CODEC_TOKEN, or keep the port to yourself",
+	require.Equal(t, map[string]any{
+		"level": "warn",
+		"msg": "The codec endpoint decodes for everybody who reaches it: this Temporal asks nobody for " +
+			"credentials. Set TEMPORAL_CODEC_TOKEN, or keep the port to yourself",
 	}, p.logs.lines(t)[0])
 	resp, answer := p.call("POST", "/codec/decode", encrypted(t, "one", "x"), "X-Namespace", "default", "Origin", webUI)
 	require.Equal(t, 200, resp.StatusCode)
@@ -332,8 +335,11 @@ func TestCodecEndpointBehindACertificate(t *testing.T) {
 	var l logs
 	require.Equal(t, 1, Run(s.ctx(), nil, s.env, &l, &l))
 	lines := l.lines(t)
-	require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended",
-		"error": "the codec endpoint would let in everybody: Temporal goes by this worker's client certificate, whoever calls. Set TEMPORAL_CODEC_TOKEN",
+	require.Equal(t, map[string]any{
+		"level": "error",
+		"msg":   "The worker ended",
+		"error": "the codec endpoint would let in everybody: Temporal goes by this worker's client certificate, " +
+			"whoever calls. Set TEMPORAL_CODEC_TOKEN",
 	}, lines[len(lines)-1])
 	// With a token the endpoint is served.
 	s.env = append(s.env, "TEMPORAL_CODEC_TOKEN=token")

@@ -47,8 +47,8 @@ type Config struct {
 	Deployment worker.WorkerDeploymentVersion
 	// BaseURL is MONGODB_ATLAS_BASE_URL. Default https://cloud.mongodb.com.
 	BaseURL string
-	// AllowHTTP is MONGODB_ATLAS_ALLOW_HTTP, which permits plain http to other hosts than this one, for a simulator on a
-	// container network. Default false.
+	// AllowHTTP is MONGODB_ATLAS_ALLOW_HTTP, which permits plain http to other hosts than this one, for a simulator on
+	// a container network. Default false.
 	AllowHTTP bool
 	// Auth is the one kind of Atlas credential that is set.
 	Auth atlasclient.Auth

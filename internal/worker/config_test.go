@@ -106,7 +106,8 @@ func TestReadConfig(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	const (
-		none  = "no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN"
+		none = "no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or " +
+			"MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN"
 		https = "MONGODB_ATLAS_BASE_URL must be an absolute https URL, such as https://cloud.mongodb.com"
 	)
 	for _, test := range []struct {
@@ -129,12 +130,15 @@ func TestMistakes(t *testing.T) {
 		{"two",
 			[]string{"MONGODB_ATLAS_ACCESS_TOKEN=hush", "MONGODB_ATLAS_CLIENT_ID=i",
 				"MONGODB_ATLAS_CLIENT_SECRET=hush"}, []string{
-				"more than one Atlas credential is set (MONGODB_ATLAS_CLIENT_ID, MONGODB_ATLAS_CLIENT_SECRET, MONGODB_ATLAS_ACCESS_TOKEN): keep one kind"}},
+				"more than one Atlas credential is set (MONGODB_ATLAS_CLIENT_ID, MONGODB_ATLAS_CLIENT_SECRET, " +
+					"MONGODB_ATLAS_ACCESS_TOKEN): keep one kind"}},
 		{"three",
 			[]string{"MONGODB_ATLAS_ACCESS_TOKEN=hush", "MONGODB_ATLAS_CLIENT_ID=i",
 				"MONGODB_ATLAS_CLIENT_SECRET=hush", "MONGODB_ATLAS_PUBLIC_API_KEY=p",
 				"MONGODB_ATLAS_PRIVATE_API_KEY=hush"}, []string{
-				"more than one Atlas credential is set (MONGODB_ATLAS_CLIENT_ID, MONGODB_ATLAS_CLIENT_SECRET, MONGODB_ATLAS_PUBLIC_API_KEY, MONGODB_ATLAS_PRIVATE_API_KEY, MONGODB_ATLAS_ACCESS_TOKEN): keep one kind"}},
+				"more than one Atlas credential is set (MONGODB_ATLAS_CLIENT_ID, MONGODB_ATLAS_CLIENT_SECRET, " +
+					"MONGODB_ATLAS_PUBLIC_API_KEY, MONGODB_ATLAS_PRIVATE_API_KEY, MONGODB_ATLAS_ACCESS_TOKEN): " +
+					"keep one kind"}},
 		{"a newline from a file", []string{"MONGODB_ATLAS_ACCESS_TOKEN=hush\n"},
 			[]string{"MONGODB_ATLAS_ACCESS_TOKEN holds white space: set the bare value"}},
 		{"a space in a half", []string{"MONGODB_ATLAS_CLIENT_ID= i", "MONGODB_ATLAS_CLIENT_SECRET=hush\t"}, []string{
@@ -142,16 +146,19 @@ func TestMistakes(t *testing.T) {
 			"MONGODB_ATLAS_CLIENT_SECRET holds white space: set the bare value"}},
 
 		{"http", []string{token, "MONGODB_ATLAS_BASE_URL=http://atlas.example.com"}, []string{
-			"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas.example.com would send the credential in the clear"}},
+			"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas.example.com would send the credential in " +
+				"the clear"}},
 		{"http to a name that begins so", []string{token, "MONGODB_ATLAS_BASE_URL=http://localhost.example.com"},
 			[]string{
-				"MONGODB_ATLAS_BASE_URL must be https: plain http to localhost.example.com would send the credential in the clear"}},
+				"MONGODB_ATLAS_BASE_URL must be https: plain http to localhost.example.com would send the " +
+					"credential in the clear"}},
 		{"http to an address that is none of its own", []string{token, "MONGODB_ATLAS_BASE_URL=http://0.0.0.0:8080"},
 			[]string{
 				"MONGODB_ATLAS_BASE_URL must be https: plain http to 0.0.0.0 would send the credential in the clear"}},
 		{"http refused",
 			[]string{token, "MONGODB_ATLAS_BASE_URL=http://atlas-sim:8080", "MONGODB_ATLAS_ALLOW_HTTP=false"}, []string{
-				"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas-sim would send the credential in the clear"}},
+				"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas-sim would send the credential in the " +
+					"clear"}},
 		{"no scheme", []string{token, "MONGODB_ATLAS_BASE_URL=cloud.mongodb.com"}, []string{https}},
 		{"no host", []string{token, "MONGODB_ATLAS_BASE_URL=https://"}, []string{https}},
 		{"ftp", []string{token, "MONGODB_ATLAS_BASE_URL=ftp://cloud.mongodb.com", "MONGODB_ATLAS_ALLOW_HTTP=true"},
@@ -163,7 +170,8 @@ func TestMistakes(t *testing.T) {
 			[]string{"MONGODB_ATLAS_BASE_URL must not hold a query or fragment"}},
 
 		{"the path of the API", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com/api/atlas/v2"}, []string{
-			"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, such as https://cloud.mongodb.com"}},
+			"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, such as " +
+				"https://cloud.mongodb.com"}},
 		{"a port that is none", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com:99999"},
 			[]string{"MONGODB_ATLAS_BASE_URL must have a port from 1 to 65535, not 99999"}},
 		{"a line end", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com\n"}, []string{https}},
@@ -182,16 +190,20 @@ func TestMistakes(t *testing.T) {
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=8080"},
 			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got "8080"`}},
 		{"payload keys", []string{token, "TEMPORAL_PAYLOAD_KEYS=hush,one:hush"}, []string{
-			"TEMPORAL_PAYLOAD_KEYS entry 1 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it",
-			"TEMPORAL_PAYLOAD_KEYS entry 2 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' makes it"}},
+			"TEMPORAL_PAYLOAD_KEYS entry 1 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' " +
+				"makes it",
+			"TEMPORAL_PAYLOAD_KEYS entry 2 must have a key of 32 bytes in base64, as 'openssl rand -base64 32' " +
+				"makes it"}},
 		{"payload keys twice", []string{token, "TEMPORAL_PAYLOAD_KEYS=hush", "TEMPORAL_PAYLOAD_KEYS_FILE=hush"},
 			[]string{
 				"TEMPORAL_PAYLOAD_KEYS and TEMPORAL_PAYLOAD_KEYS_FILE are both set: keep one"}},
 		{"codec without keys",
 			[]string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_CODEC_ORIGINS=https://a.example.com",
 				"TEMPORAL_CODEC_TOKEN=hush"}, []string{
-				"TEMPORAL_CODEC_ORIGINS is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there is nothing to decode",
-				"TEMPORAL_CODEC_TOKEN is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there is nothing to decode"}},
+				"TEMPORAL_CODEC_ORIGINS is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there " +
+					"is nothing to decode",
+				"TEMPORAL_CODEC_TOKEN is set without TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE: there " +
+					"is nothing to decode"}},
 		{"codec nowhere",
 			[]string{token, "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"),
 				"TEMPORAL_CODEC_ORIGINS=https://a.example.com"}, []string{
@@ -200,13 +212,20 @@ func TestMistakes(t *testing.T) {
 			[]string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"),
 				"TEMPORAL_CODEC_TOKEN=hush hush",
 				"TEMPORAL_CODEC_ORIGINS=*,a.example.com,https://a.example.com/,ftp://a,https://me@a.example.com,https://,https://a:99999"}, []string{
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "*"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "a.example.com"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a.example.com/"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "ftp://a"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://me@a.example.com"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://"`,
-				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas between them, got "https://a:99999"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "*"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "a.example.com"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "https://a.example.com/"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "ftp://a"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "https://me@a.example.com"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "https://"`,
+				`TEMPORAL_CODEC_ORIGINS must hold origins such as https://temporal.example.com, with commas ` +
+					`between them, got "https://a:99999"`,
 				"TEMPORAL_CODEC_TOKEN holds white space: set the bare value"}},
 		{"log level", []string{token, "LOG_LEVEL=loud"},
 			[]string{`LOG_LEVEL must be debug, info, warn or error, got "loud"`}},
@@ -215,7 +234,8 @@ func TestMistakes(t *testing.T) {
 		{"HTTP address with a line end", []string{token, "WORKER_HTTP_ADDRESS=:8080\n"},
 			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got ":8080\n"`}},
 		{"HTTP address with a space", []string{token, "WORKER_HTTP_ADDRESS= localhost:8080"},
-			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got " localhost:8080"`}},
+			[]string{`WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got " ` +
+				`localhost:8080"`}},
 		{"a level above error", []string{token, "LOG_LEVEL=fatal"},
 			[]string{`LOG_LEVEL must be debug, info, warn or error, got "fatal"`}},
 		{"a level with a space", []string{token, "LOG_LEVEL=info "},
@@ -240,9 +260,11 @@ func TestMistakes(t *testing.T) {
 			"MONGODB_ATLAS_BASE_URL=http://atlas.example.com", "MONGODB_ATLAS_ALLOW_HTTP=maybe",
 			"TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
 		}, []string{
-			"TEMPORAL_TLS_CLIENT_KEY_DATA is set without TEMPORAL_TLS_CLIENT_CERT_PATH or TEMPORAL_TLS_CLIENT_CERT_DATA",
+			"TEMPORAL_TLS_CLIENT_KEY_DATA is set without TEMPORAL_TLS_CLIENT_CERT_PATH or " +
+				"TEMPORAL_TLS_CLIENT_CERT_DATA",
 			"MONGODB_ATLAS_ALLOW_HTTP must be true or false",
-			"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas.example.com would send the credential in the clear",
+			"MONGODB_ATLAS_BASE_URL must be https: plain http to atlas.example.com would send the credential in " +
+				"the clear",
 			"MONGODB_ATLAS_CLIENT_ID holds white space: set the bare value",
 			"MONGODB_ATLAS_CLIENT_ID is set without MONGODB_ATLAS_CLIENT_SECRET",
 			"MONGODB_ATLAS_PRIVATE_API_KEY is set without MONGODB_ATLAS_PUBLIC_API_KEY",

@@ -83,7 +83,8 @@ func TestHealthWithoutTemporal(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"level": "warn",
 		"msg":   "The namespace lacks search attributes, so they are not set. Add them, then restart the worker",
-		"add":   "temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default",
+		"add": "temporal operator search-attribute create --type Keyword --name AtlasProjectId --name " +
+			"AtlasClusterName --name AtlasClusterState --namespace default",
 	}, p.logs.lines(t)[0])
 	s.start()
 	s.asked("GET")

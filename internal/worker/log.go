@@ -51,7 +51,8 @@ func logRequest(ctx context.Context, logger *zap.Logger, o atlasclient.Observati
 	entry.Write(fields...)
 }
 
-// sdkLogger lets the Temporal SDK log through zap, without stack traces: an activity that fails is no bug of the worker.
+// sdkLogger lets the Temporal SDK log through zap, without stack traces: an activity that fails is no bug of the
+// worker.
 func sdkLogger(logger *zap.Logger) log.Logger {
 	handler := zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1))
 	return log.NewStructuredLogger(slog.New(levelHandler{handler}))

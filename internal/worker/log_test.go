@@ -86,8 +86,11 @@ func TestLog(t *testing.T) {
 		s := setup(t, atlassim.Config{}, "MONGODB_ATLAS_ALLOW_HTTP=true")
 		p := s.run()
 		require.Equal(t,
-			map[string]any{"level": "warn",
-				"msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. Use it with a simulator only"},
+			map[string]any{
+				"level": "warn",
+				"msg": "MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the " +
+					"clear. Use it with a simulator only",
+			},
 			p.logs.lines(t)[0])
 	})
 }
@@ -220,8 +223,16 @@ func TestLogOfRequests(t *testing.T) {
 	for i, line := range lines {
 		require.Positive(t, line["duration"])
 		delete(line, "duration")
-		want := map[string]any{"level": "debug", "msg": "Atlas answered", "WorkflowID": run.WorkflowID, "RunID": run.RunID,
-			"endpoint": get, "status": 200.0, "ActivityType": "WaitUntilIdle", "Attempt": 1.0}
+		want := map[string]any{
+			"level":        "debug",
+			"msg":          "Atlas answered",
+			"WorkflowID":   run.WorkflowID,
+			"RunID":        run.RunID,
+			"endpoint":     get,
+			"status":       200.0,
+			"ActivityType": "WaitUntilIdle",
+			"Attempt":      1.0,
+		}
 		if i < 3 {
 			want["endpoint"], want["ActivityType"], want["Attempt"] = create, "CreateFlexCluster", float64(i+1)
 			want["status"] = []float64{0, 503, 201}[i]

@@ -14,8 +14,8 @@ const (
 	// activitySlots bounds the memory of a burst: a wait holds its slot, and about 100 KiB, for its first half minute,
 	// and then for a moment each minute. This is enough for 100 new clusters a second.
 	activitySlots = 3000
-	// cachedWorkflows is how many workflows stay in memory, at about 40 KiB each. A run that waits needs its worker only
-	// once more, at its end, when a replay of its 16 events costs one read. The SDK's default is 10,000.
+	// cachedWorkflows is how many workflows stay in memory, at about 40 KiB each. A run that waits needs its worker
+	// only once more, at its end, when a replay of its 16 events costs one read. The SDK's default is 10,000.
 	cachedWorkflows = 1000
 )
 

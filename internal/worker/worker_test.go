@@ -83,11 +83,14 @@ func TestCannotStart(t *testing.T) {
 		warnings        int // lines before it
 	}{
 		{"no Temporal", "TEMPORAL_ADDRESS=127.0.0.1:1",
-			`no answer from Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, 0},
+			`no answer from Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): failed reaching server: connection error: ` +
+				`desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, 0},
 		{"no namespace", "TEMPORAL_NAMESPACE=nowhere",
-			`the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: Namespace nowhere is not found.`, 1},
+			`the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: ` +
+				`Namespace nowhere is not found.`, 1},
 		{"address in use", "WORKER_HTTP_ADDRESS=" + taken.Addr().String(),
-			"WORKER_HTTP_ADDRESS cannot be served at: listen tcp " + taken.Addr().String() + ": bind: address already in use", 0},
+			"WORKER_HTTP_ADDRESS cannot be served at: listen tcp " + taken.Addr().String() + ": bind: address " +
+				"already in use", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -143,8 +146,12 @@ func TestStop(t *testing.T) {
 // A stopping worker reports a create that Atlas answers in time.
 func TestStopLetsACreateFinish(t *testing.T) {
 	t.Parallel()
-	s := setup(t,
-		atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}}})
+	s := setup(
+		t,
+		atlassim.Config{
+			Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}},
+		},
+	)
 	p := s.run()
 	id := s.start().WorkflowID
 	s.asked("POST")
@@ -189,7 +196,8 @@ func TestStopWhileTemporalIsSilent(t *testing.T) {
 			require.Less(t, took, stopBound)
 			require.Equal(t, "warn",
 				p.logs.line(t,
-					"The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")["level"])
+					"The worker ends without Temporal's answer: what was under way goes on once its heartbeat is "+
+						"missed")["level"])
 		})
 	}
 }

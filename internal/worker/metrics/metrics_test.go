@@ -37,7 +37,13 @@ func TestSources(t *testing.T) {
 	require.Empty(t, scrape())
 	limits = []ratelimit.Usage{{GroupID: "a", Resource: "flexClusters", Limit: 1200, Remaining: 7}}
 	waiting = map[string]int{
-		"CREATING": 3, "HTTP_409": 1, "": 1, "orders": 2, "A B": 4, strings.Repeat("A", 64): 1, strings.Repeat("A", 65): 1,
+		"CREATING":              3,
+		"HTTP_409":              1,
+		"":                      1,
+		"orders":                2,
+		"A B":                   4,
+		strings.Repeat("A", 64): 1,
+		strings.Repeat("A", 65): 1,
 	}
 	require.Equal(t, []string{
 		`atlas_clusters_waiting{state=""} 1`,
