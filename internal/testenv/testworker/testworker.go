@@ -36,6 +36,9 @@ type Option func(*worker.Config)
 // WithPace gives a worker another pace than Quick.
 func WithPace(pace activities.Pace) Option { return func(c *worker.Config) { c.Pace = pace } }
 
+// WithPaceOfProduction gives a worker the pace of production, but lets it look every 50 ms in the first half minute.
+func WithPaceOfProduction() Option { return WithPace(activities.Pace{FastEvery: 50 * time.Millisecond}) }
+
 // Start starts a worker on a stack. It runs until the test ends or Stop is called.
 func Start(s *testenv.Stack, options ...Option) *Worker {
 	t := s.TB()
