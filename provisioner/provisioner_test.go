@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { temporaltest.Main(withStack{m}, &server) }
 const (
 	group = "32b6e34b3d91647abb20e7b8"
 	// patience bounds what a test waits for; no test passes or fails by speed.
-	patience = 2 * time.Minute
+	patience = 30 * time.Second
 )
 
 // setup makes a client with a task queue of its own, which nobody works on.
@@ -102,7 +102,7 @@ func TestStart(t *testing.T) {
 		start        func() (provisioner.Run, error)
 	}{
 		{"atlas-cluster-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.Start(ctx, flex("start")) }},
-		{"atlas-cluster-" + group + "-start", "UpgradeToServerless", func() (provisioner.Run, error) { return c.Start(ctx, upgrade("start")) }},
+		{"atlas-cluster-" + group + "-upgrade", "UpgradeToServerless", func() (provisioner.Run, error) { return c.Start(ctx, upgrade("upgrade")) }},
 	} {
 		run, err := test.start()
 		require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestConflict(t *testing.T) {
 		input    []any
 		want     []contract.Difference
 	}{
-		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflow type", Requested: "UpgradeToServerless", Existing: "Other"}}},
+		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflowType", Requested: "UpgradeToServerless", Existing: "Other"}}},
 		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
 		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
 		{"an unknown field", contract.UpgradeToServerless, []any{map[string]any{
@@ -157,7 +157,7 @@ func TestConflict(t *testing.T) {
 			require.Equal(t, provisioner.Running, f.State)
 			require.Equal(t, contract.RequestConflict, f.Type)
 			require.Equal(t, test.want, f.Details.Differences)
-			require.Equal(t, `a different request runs under workflow id "`+id+`": `+test.want[0].String()+
+			require.Equal(t, `a different request runs under workflow id "`+id+`" (`+test.workflow+`): `+test.want[0].String()+
 				". It was left alone: wait for its end, cancel it, or ask for the same", f.Message)
 			s, err := c.Status(ctx, id, "")
 			require.NoError(t, err)

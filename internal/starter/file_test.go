@@ -113,9 +113,9 @@ func TestFormsOfAFile(t *testing.T) {
 	})
 	t.Run("an astral character", func(t *testing.T) {
 		t.Parallel()
-		out := runWith(strings.Replace(ordersJSON, "2024-01-01", `\ud83d\ude00`, 1), nowhere, "provision-flex", "-f-", "--dry-run", "-o", "json")
+		out := runWith(strings.Replace(ordersJSON, "2024-01-01", `\ud835\udd38`, 1), nowhere, "provision-flex", "-f-", "--dry-run", "-o", "json")
 		require.Equal(t, 0, out.code)
-		require.Contains(t, out.stdout, `"value": "😀"`)
+		require.Contains(t, out.stdout, `"value": "𝔸"`)
 	})
 }
 
@@ -196,7 +196,7 @@ timeoutSeconds: soon
 			`:4: document 2: label is not a known field`,
 			`:5: document 3, item 1: name must begin with a letter or digit and hold only letters, digits and hyphens, got ""`,
 		}},
-		{"JSON without lines of its fields", "\n" + strings.NewReplacer("2024-01-01", `\ud83d\ude00`, "AWS", "IBM").Replace(ordersJSON), []string{
+		{"JSON without lines of its fields", "\n" + strings.NewReplacer("2024-01-01", `\ud835\udd38`, "AWS", "IBM").Replace(ordersJSON), []string{
 			`:2: document 1: providerSettings.backingProviderName must be AWS, AZURE or GCP, got "IBM"`,
 		}},
 		{"twice", ordersYAML + "---\n" + billingYAML + "---\n" + ordersYAML + "---\n" + strings.Replace(ordersYAML, "AWS", "IBM", 1), []string{

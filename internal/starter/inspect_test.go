@@ -39,7 +39,7 @@ func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + provisionLink + "\n"}, s.run("status", s.provisionID()))
+	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + webUILink + "\n"}, s.run("status", s.clusterID()))
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -48,11 +48,11 @@ func TestStatusOfARunningOne(t *testing.T) {
     "seconds": N
   }
 }
-`}, s.run("status", s.provisionID(), "--output=json"))
+`}, s.run("status", s.clusterID(), "--output=json"))
 
 	s.startWorker()
-	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + provisionLink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.provisionID()) == want }, patience, 10*time.Millisecond)
+	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -64,7 +64,7 @@ func TestStatusOfARunningOne(t *testing.T) {
     "seconds": N
   }
 }
-`}, s.run("status", s.provisionID(), "-o", "json"))
+`}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 // Of a completed run every command prints the result.
@@ -73,13 +73,13 @@ func TestCompleted(t *testing.T) {
 	s := setup(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
 	for _, command := range []string{"status", "result"} {
-		require.Equal(t, output{stdout: created}, s.run(command, s.provisionID()))
-		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.provisionID(), "-o", "json"))
+		require.Equal(t, output{stdout: created}, s.run(command, s.clusterID()))
+		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.clusterID(), "-o", "json"))
 	}
-	require.Equal(t, output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID()))
-	require.Equal(t, output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.clusterID()))
+	require.Equal(t, output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.clusterID(), "-o", "json"))
 	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
-		s.run("cancel", s.provisionID()))
+		s.run("cancel", s.clusterID()))
 }
 
 // watch shows progress; result waits in silence.
@@ -87,10 +87,10 @@ func TestWatchAndResult(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	watch := s.start("watch", s.provisionID())
+	watch := s.start("watch", s.clusterID())
 	watch.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
-	result := s.start("result", s.provisionID())
-	resultJSON := s.start("result", s.provisionID(), "-o", "json")
+	result := s.start("result", s.clusterID())
+	resultJSON := s.start("result", s.clusterID(), "-o", "json")
 	s.startWorker()
 	require.Equal(t, output{stdout: created}, result.end())
 	require.Equal(t, output{stdout: createdJSON}, resultJSON.end())
@@ -120,15 +120,15 @@ func TestCancel(t *testing.T) {
 			s, letGo := setupHeld(t, func(atlassim.Stage, atlassim.Entry) {})
 			s.startWorker()
 			run := func(command string) output {
-				return s.run(append([]string{command, s.provisionID()}, test.flags...)...)
+				return s.run(append([]string{command, s.clusterID()}, test.flags...)...)
 			}
 			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 			require.Eventually(t, func() bool { return s.sim.Count(atlassim.Created) == 1 }, patience, 10*time.Millisecond)
-			watch := s.start("watch", s.provisionID())
+			watch := s.start("watch", s.clusterID())
 			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
-			const complaint = "Web UI     " + provisionLink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
+			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
 			out := watch.end()
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
@@ -150,29 +150,29 @@ func TestCancel(t *testing.T) {
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	const message = "the run was terminated; what it made is left as it is"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: TERMINATED: " + message + "\n"
+	const complaint = "Web UI     " + webUILink + "\nstarter: TERMINATED: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	watch := s.start("watch", s.provisionID())
+	watch := s.start("watch", s.clusterID())
 	watch.sees("waiting for a worker, Ns")
-	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.provisionID(), "", "by hand"))
+	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.clusterID(), "", "by hand"))
 	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
-	require.Equal(t, output{1, "", complaint}, s.run("status", s.provisionID()))
-	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{1, "", complaint}, s.run("status", s.clusterID()))
+	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.clusterID(), "-o", "json"))
 }
 
 // The starter sets no time limit with Temporal; somebody else may.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
 	const message = "the run reached the time limit that Temporal was given for it; what it made is left as it is"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: TIMED_OUT: " + message + "\n"
+	const complaint = "Web UI     " + webUILink + "\nstarter: TIMED_OUT: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{
-		ID: s.provisionID(), TaskQueue: s.queue, WorkflowExecutionTimeout: time.Second,
+		ID: s.clusterID(), TaskQueue: s.queue, WorkflowExecutionTimeout: time.Second,
 	}, "ProvisionFlexCluster")
 	require.NoError(t, err)
-	require.Equal(t, output{1, "", complaint}, s.run("result", s.provisionID()))
-	require.Equal(t, output{1, ended("TIMED_OUT", message), complaint}, s.run("status", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{1, "", complaint}, s.run("result", s.clusterID()))
+	require.Equal(t, output{1, ended("TIMED_OUT", message), complaint}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 func TestUnknownWorkflow(t *testing.T) {
@@ -181,7 +181,7 @@ func TestUnknownWorkflow(t *testing.T) {
 	for _, command := range []string{"status", "watch", "result", "cancel"} {
 		for _, flags := range [][]string{nil, {"-o", "json"}} {
 			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n"},
-				s.run(append([]string{command, s.provisionID()}, flags...)...))
+				s.run(append([]string{command, s.clusterID()}, flags...)...))
 		}
 	}
 }

@@ -113,11 +113,11 @@ func TestManyAtOnce(t *testing.T) {
 }
 `}, s.run("provision-flex", "-f", s.file("orders"), "-o", "json"))
 
-	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): timeoutSeconds is "1800", requested "60". ` +
+	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): terminationProtectionEnabled is "false", requested "true". ` +
 		"It was left alone: wait for its end, cancel it, or ask for the same\n"
 	text, err := os.ReadFile(s.file("orders"))
 	require.NoError(t, err)
-	other := string(text) + "timeoutSeconds: 60\n"
+	other := string(text) + "terminationProtectionEnabled: true\n"
 	require.Equal(t, output{code: 2, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict,
 		stderr: "starter: nothing was started: a different request runs under each workflow id\n"}, s.runWith(other, "provision-flex", "-f-"))
 	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
@@ -152,7 +152,7 @@ func TestInterruptMany(t *testing.T) {
 	file := s.file("orders", "stock")
 	for _, args := range [][]string{
 		{"provision-flex", "-f", file, "--wait"},
-		{"watch", s.provisionID(), "atlas-cluster-" + s.project + "-stock"},
+		{"watch", s.clusterID(), "atlas-cluster-" + s.project + "-stock"},
 	} {
 		b := s.start(args...)
 		b.sees("atlas-cluster-PROJECT-stock: RUNNING")
@@ -204,7 +204,7 @@ func TestWatchMany(t *testing.T) {
 	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
 	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
 	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)
-	ids := []string{"atlas-cluster-" + s.project + "-stock", s.provisionID()}
+	ids := []string{"atlas-cluster-" + s.project + "-stock", s.clusterID()}
 	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-none. 'starter list' shows those there are\n"},
 		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"))
 	require.EventuallyWithT(t, func(c *assert.CollectT) {

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // patience bounds what a test waits for. It is far beyond what is needed: no
 // test passes or fails by speed.
-const patience = 2 * time.Minute
+const patience = 30 * time.Second
 
 // nowhere is an environment in which every contact with Temporal fails.
 var nowhere = []string{"TEMPORAL_ADDRESS=127.0.0.1:1", "TEMPORAL_CONFIG_FILE=" + os.DevNull}
@@ -154,10 +155,8 @@ func (s *stack) flags(command string, more ...string) []string {
 	return append([]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
 }
 
-// id is the workflow id of what flags ask for.
-func (s *stack) id(command string) string { return command + "-" + s.project + "-orders" }
-
-func (s *stack) provisionID() string { return s.id("provision-flex") }
+// clusterID is the workflow id of whatever is asked for the cluster "orders".
+func (s *stack) clusterID() string { return contract.ClusterWorkflowID(s.project, "orders") }
 
 // temporal is a client of its own, for what the program cannot do.
 func (s *stack) temporal() client.Client {
@@ -245,7 +244,7 @@ type stream = temporaltest.Buffer
 // holds each against the form that they have.
 func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
-	form := regexp.MustCompile(`^(waiting for a worker, Ns|(asking Atlas for the (cluster|upgrade)|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
+	form := regexp.MustCompile(`^(waiting for a worker, Ns|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
 	for line := range strings.Lines(stderr) {
 		if form.MatchString(strings.TrimSuffix(line, "\n")) {
 			lines = append(lines, line)

@@ -18,8 +18,7 @@ import (
 )
 
 const (
-	provisionLink = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
-	upgradeLink   = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
+	webUILink = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
 
 	// created is what standard output has of a cluster that a run has made.
 	created = `Cluster    orders (FLEX, MongoDB VERSION) is IDLE: CREATED
@@ -27,7 +26,7 @@ Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
 Workflow   atlas-cluster-PROJECT-orders
-Web UI     ` + provisionLink + "\n"
+Web UI     ` + webUILink + "\n"
 
 	createdJSON = `{
   "workflowId": "atlas-cluster-PROJECT-orders",
@@ -72,28 +71,25 @@ Web UI     ` + provisionLink + "\n"
 )
 
 // started is what standard output has of a start without --wait.
-func started(verb, command, link string) string {
-	return verb + " workflow " + command + "-PROJECT-orders\nRun        RUN\nWeb UI     " + link +
-		"\nFollow it with: starter watch " + command + "-PROJECT-orders\n"
+func started(verb, link string) string {
+	return verb + " workflow atlas-cluster-PROJECT-orders\nRun        RUN\nWeb UI     " + link +
+		"\nFollow it with: starter watch atlas-cluster-PROJECT-orders\n"
 }
 
 // Without --wait a start answers at once, whether there is a worker or not, and
 // a second one joins the first.
 func TestStart(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ command, link string }{
-		{"provision-flex", provisionLink}, {"upgrade-to-serverless", upgradeLink},
-	} {
-		t.Run(test.command, func(t *testing.T) {
+	for _, command := range []string{"provision-flex", "upgrade-to-serverless"} {
+		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			s := setupWithoutWorker(t, atlassim.Config{})
-			args := s.flags(test.command)
-			require.Equal(t, output{stdout: started("Started", test.command, test.link)}, s.run(args...))
-			require.Equal(t, output{stdout: started("Joined", test.command, test.link)}, s.run(args...))
-			// A default that is spelled out is no other request.
-			spelled := append(args, "--timeout", map[string]string{"provision-flex": "30m", "upgrade-to-serverless": "90m"}[test.command])
-			require.Equal(t, output{stdout: started("Joined", test.command, test.link)}, s.run(spelled...))
-			require.Equal(t, output{stdout: strings.ReplaceAll(runningJSON, "provision-flex", test.command)}, s.run(append(args, "-o", "json")...))
+			args := s.flags(command)
+			require.Equal(t, output{stdout: started("Started", webUILink)}, s.run(args...))
+			require.Equal(t, output{stdout: started("Joined", webUILink)}, s.run(args...))
+			// The time limit is no part of what makes two requests the same.
+			require.Equal(t, output{stdout: started("Joined", webUILink)}, s.run(append(args, "--timeout", "17m")...))
+			require.Equal(t, output{stdout: runningJSON}, s.run(append(args, "-o", "json")...))
 			require.Empty(t, s.sim.Ledger())
 		})
 	}
@@ -143,7 +139,7 @@ Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
 Workflow   atlas-cluster-PROJECT-orders
-Web UI     `+upgradeLink+`
+Web UI     `+webUILink+`
 Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
 Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
 `, out.stdout)
@@ -201,8 +197,8 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
 	b.interrupt()
 	require.Equal(t, 130, b.end().code)
 
-	require.Equal(t, output{stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + provisionLink + "\n"},
-		s.run("status", s.provisionID()))
+	require.Equal(t, output{stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + webUILink + "\n"},
+		s.run("status", s.clusterID()))
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -215,7 +211,7 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
     "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks"
   }
 }
-`}, s.run("status", s.provisionID(), "-o", "json"))
+`}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 // A different request for a cluster that is being made is refused, and what
@@ -261,7 +257,7 @@ func TestRequestConflict(t *testing.T) {
 `}, s.run(append(other, "--wait", "-o", "json")...))
 
 	s.startWorker()
-	require.Equal(t, output{stdout: created}, s.run("result", s.provisionID()))
+	require.Equal(t, output{stdout: created}, s.run("result", s.clusterID()))
 	require.Equal(t, 1, s.sim.Count(atlassim.Created))
 }
 
@@ -271,7 +267,7 @@ func TestFailure(t *testing.T) {
 	t.Parallel()
 	const (
 		message   = `cluster "orders": Atlas answered 402 NO_PAYMENT_INFORMATION_FOUND (No payment information was found.): add a payment method to the organization, then start the workflow again`
-		complaint = "Web UI     " + provisionLink + "\nstarter: NO_PAYMENT_INFORMATION_FOUND: " + message + "\n"
+		complaint = "Web UI     " + webUILink + "\nstarter: NO_PAYMENT_INFORMATION_FOUND: " + message + "\n"
 	)
 	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
 		Reason: "Payment Required", Detail: "No payment information was found.", Parameters: []any{"a", "b"}}}})
@@ -307,10 +303,10 @@ func TestFailure(t *testing.T) {
 		_, rest := s.progress(out.stderr)
 		require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 		for _, command := range []string{"status", "result"} {
-			require.Equal(t, output{1, test.stdout, complaint}, s.run(append([]string{command, s.provisionID()}, test.flags...)...))
+			require.Equal(t, output{1, test.stdout, complaint}, s.run(append([]string{command, s.clusterID()}, test.flags...)...))
 		}
 		require.Equal(t, output{1, test.stdout, "Following atlas-cluster-PROJECT-orders\n" + complaint},
-			s.run(append([]string{"watch", s.provisionID()}, test.flags...)...))
+			s.run(append([]string{"watch", s.clusterID()}, test.flags...)...))
 	}
 }
 
@@ -319,12 +315,12 @@ func TestFailure(t *testing.T) {
 func TestInvalidInputOfAWorkflow(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.provisionID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
+	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
 		map[string]any{"groupId": s.project, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}})
 	require.NoError(t, err)
 	const message = "invalid input: name must be a string, got a JSON number. Nothing was sent to Atlas: correct the input and start the workflow again"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: INVALID_INPUT: " + message + "\n"
-	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.provisionID()))
+	const complaint = "Web UI     " + webUILink + "\nstarter: INVALID_INPUT: " + message + "\n"
+	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.clusterID()))
 	require.Equal(t, output{code: 1, stderr: complaint, stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -348,7 +344,7 @@ func TestInvalidInputOfAWorkflow(t *testing.T) {
     }
   }
 }
-`}, s.run("status", "-o", "json", s.provisionID()))
+`}, s.run("status", "-o", "json", s.clusterID()))
 }
 
 // The input that goes to Temporal is the one that is documented, to the letter:
@@ -362,8 +358,8 @@ func TestInput(t *testing.T) {
 		want          string
 	}{
 		{"least", "provision-flex", nil, `{` + where + `}`},
-		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a=b, c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
-			`{` + where + `, "tags": [{"key": "team", "value": "orders"}, {"key": "note", "value": "a=b, c"}],
+		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a b; c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
+			`{` + where + `, "tags": [{"key": "team", "value": "orders"}, {"key": "note", "value": "a b; c"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 90, "ownershipTag": false}`},
 		{"lower case", "provision-flex", []string{"--provider", "aws"}, `{` + where + `}`},
 		{"part of a second", "provision-flex", []string{"--timeout", "1500ms"}, `{` + where + `, "timeoutSeconds": 2}`},
@@ -379,7 +375,7 @@ func TestInput(t *testing.T) {
 			s := setupWithoutWorker(t, atlassim.Config{})
 			out := s.run(append(s.flags(test.command), test.flags...)...)
 			require.Equal(t, 0, out.code, out.stderr)
-			events := s.temporal().GetWorkflowHistory(s.ctx(), s.id(test.command), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			events := s.temporal().GetWorkflowHistory(s.ctx(), s.clusterID(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 			first, err := events.Next()
 			require.NoError(t, err)
 			started := first.GetWorkflowExecutionStartedEventAttributes()
@@ -406,8 +402,8 @@ func TestInterrupt(t *testing.T) {
 	}{
 		{s.flags("provision-flex", "--wait"), "Following", ""},
 		{s.flags("provision-flex", "--wait", "-o", "json"), "Joined", runningJSON},
-		{[]string{"watch", s.provisionID()}, "Following", ""},
-		{[]string{"watch", "-o", "json", s.provisionID()}, "Following", runningJSON},
+		{[]string{"watch", s.clusterID()}, "Following", ""},
+		{[]string{"watch", "-o", "json", s.clusterID()}, "Following", runningJSON},
 	} {
 		b := s.start(test.args...)
 		b.sees(test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
@@ -415,7 +411,7 @@ func TestInterrupt(t *testing.T) {
 		require.Equal(t, output{130, test.stdout, test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, b.end())
 	}
 	s.startWorker()
-	require.Equal(t, output{stdout: created}, s.run("result", s.provisionID()))
+	require.Equal(t, output{stdout: created}, s.run("result", s.clusterID()))
 }
 
 // An interrupt that comes before Temporal has answered is no failure to reach it.
@@ -490,7 +486,7 @@ func TestWebUI(t *testing.T) {
 		t.Parallel()
 		s := setupWithoutWorker(t, atlassim.Config{})
 		s.env = append(s.env, "TEMPORAL_UI_URL=https://ui.example.com")
-		require.Equal(t, output{stdout: started("Started", "provision-flex", "https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history")},
+		require.Equal(t, output{stdout: started("Started", "https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history")},
 			s.run(s.flags("provision-flex")...))
 	})
 }
