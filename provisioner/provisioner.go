@@ -130,11 +130,31 @@ func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 
 // Result waits for the end of a run and answers its cluster. It fails with a [*Failure] when the run ended otherwise.
 // Any other error says nothing of the run, which goes on: it is Temporal's, or that of ctx. An empty runID is the
-// newest run.
+// newest run. A run that is reset meanwhile goes on as another, whose end it is then.
 func (c *Client) Result(ctx context.Context, workflowID, runID string) (contract.Cluster, error) {
-	var cluster contract.Cluster
-	err := c.temporal.GetWorkflow(ctx, workflowID, runID).Get(ctx, &cluster)
-	return cluster, ended(err)
+	return c.Follow(ctx, Run{WorkflowID: workflowID, RunID: runID}, func(Run) {})
+}
+
+// Follow is [Client.Result] for callers that want to know of a reset: it calls onReset with each run that takes the
+// place of the one before.
+func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contract.Cluster, error) {
+	for {
+		waited := c.temporal.GetWorkflow(ctx, run.WorkflowID, run.RunID)
+		var cluster contract.Cluster
+		err := ended(waited.Get(ctx, &cluster))
+		var failure *Failure
+		if !errors.As(err, &failure) || failure.State != Terminated {
+			return cluster, err
+		}
+		// Temporal resets a run by terminating it and starting another.
+		answer, describeErr := c.temporal.DescribeWorkflowExecution(ctx, run.WorkflowID, waited.GetRunID())
+		next := answer.GetWorkflowExtendedInfo().GetResetRunId()
+		if describeErr != nil || next == "" || next == waited.GetRunID() {
+			return cluster, err
+		}
+		run.RunID = next
+		onReset(run)
+	}
 }
 
 // details are what the Web UI shows of the request, in Markdown.
