@@ -35,9 +35,13 @@ type Blocker struct {
 	Message string `json:"message"`
 }
 
-// pickUpTime is how long a task may wait before the workers count as busy or gone. A worker with a free slot takes it
-// within milliseconds.
-const pickUpTime = 3 * time.Second
+// A worker with a free slot takes a task within milliseconds.
+const (
+	// pollersAfter is how long a task waits before the workers are looked for.
+	pollersAfter = time.Second
+	// busyAfter is how long a task waits before the workers that poll, or did so lately, count as busy or gone.
+	busyAfter = 3 * time.Second
+)
 
 // blocker finds what holds up a run; nil where nothing is known to.
 func (c *Client) blocker(ctx context.Context, run *workflowservice.DescribeWorkflowExecutionResponse) *Blocker {
@@ -92,7 +96,8 @@ func byWhom(identity, reason string) string {
 // workers reports a task that has waited for a worker since it was due.
 func (c *Client) workers(ctx context.Context, run *workflowservice.DescribeWorkflowExecutionResponse,
 	kind enumspb.TaskQueueType, due time.Time) *Blocker {
-	if time.Since(due) < pickUpTime {
+	waited := time.Since(due)
+	if waited < pollersAfter {
 		return nil
 	}
 	queue := run.GetExecutionConfig().GetTaskQueue().GetName()
@@ -100,6 +105,9 @@ func (c *Client) workers(ctx context.Context, run *workflowservice.DescribeWorkf
 	if err == nil && len(answer.GetPollers()) == 0 {
 		return &Blocker{NoWorker, fmt.Sprintf("no worker polls the task queue %q: start one, or let TEMPORAL_TASK_QUEUE "+
 			"name the queue that the workers poll", queue)}
+	}
+	if waited < busyAfter {
+		return nil
 	}
 	return &Blocker{WorkersBusyOrGone, fmt.Sprintf("no worker has taken its task: those of the task queue %q are busy or gone",
 		queue)}

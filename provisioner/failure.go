@@ -87,7 +87,7 @@ func ended(err error) error {
 }
 
 // Invalid is the [*Failure] of an input that does not validate: nothing was started.
-func Invalid(err error) error {
+func Invalid(err error) *Failure {
 	f := &Failure{Type: contract.InvalidInput, Message: err.Error()}
 	var input *contract.InputError
 	if errors.As(err, &input) {

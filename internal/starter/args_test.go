@@ -1,8 +1,6 @@
 package starter
 
 import (
-	"context"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -149,6 +147,7 @@ func TestInvalidInput(t *testing.T) {
 		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider", "aws", "--region", "US_EAST_1", "--timeout", "0s"},
 			[]string{
 				`--name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`,
+				`--provider must be AWS, AZURE or GCP, got "aws"`,
 				`--timeout must be from 1s to 24h`,
 			}},
 		{"a negative timeout", well("--timeout", "-5s"), []string{`--timeout must be from 1s to 24h`}},
@@ -236,38 +235,6 @@ func TestTemporalConfiguration(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"}, run(append(slices.Clone(nowhere), test.env), "list"))
 		})
-	}
-}
-
-// broken takes nothing.
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-func TestStandardOutput(t *testing.T) {
-	t.Parallel()
-	var stderr stream
-	Run(context.Background(), well("--dry-run", "-o", "json"), nowhere, nil, broken{}, &stderr)
-	require.Equal(t, "starter: standard output cannot be written: io: read/write on closed pipe\n", stderr.String())
-}
-
-func TestCut(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"CREATING, 8s", 80, "CREATING, 8s"},
-		{"CREATING, 8s", 13, "CREATING, 8s"},
-		{"CREATING, 8s", 12, "CREATING, …"}, // the last column stays free
-		{"ÄÖÜäöü", 5, "ÄÖÜ…"},
-		{"abc", 2, "…"},
-		{"abc", 1, "abc"}, // no width that makes sense
-		{"abc", 0, "abc"},
-		{"", 10, ""},
-	} {
-		require.Equal(t, test.want, cut(test.text, test.width), "%q in %d", test.text, test.width)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestSignals(t *testing.T) {
 				defer close(ended)
 				_ = cmd.Wait()
 			}()
-			const shown = "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n"
+			const shown = "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n"
 			require.Eventually(t, func() bool { return s.clean(stderr.String()) == shown }, patience, 10*time.Millisecond)
 			require.NoError(t, cmd.Process.Signal(signal))
 			<-ended

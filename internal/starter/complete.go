@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 )
 
 const (
@@ -48,8 +49,9 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 			seen[id] = true
 		}
 		for _, r := range runs {
-			if !seen[r.WorkflowID] {
-				out = append(out, cobra.CompletionWithDesc(r.WorkflowID, strings.TrimSpace(string(r.State)+" "+r.ClusterState)))
+			// An id of somebody else's could hold what a shell or a terminal obeys.
+			if !seen[r.WorkflowID] && terminal.Clean(r.WorkflowID) == r.WorkflowID {
+				out = append(out, cobra.CompletionWithDesc(r.WorkflowID, terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState))))
 			}
 			seen[r.WorkflowID] = true
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/requestfile"
 )
 
 // write puts a file in a folder of the test's own.
@@ -215,8 +217,8 @@ timeoutSeconds: soon
 			`:6: document 3, item 2: input must be one JSON object`,
 		}},
 		{"a key twice", ordersYAML + "name: b\nname: c\n", []string{
-			`:8: document 1: input cannot be read: mapping key "name" already defined at line 2`,
-			`:9: document 1: input cannot be read: mapping key "name" already defined at line 2`,
+			`:8: document 1: name is given twice`,
+			`:9: document 1: name is given twice`,
 		}},
 		{"a key that is a list", "? [a]\n: b\n", []string{`:1: document 1: input cannot be read: cannot use '[]interface {}{"a"}' as a map key; try decoding into yaml.Node`}},
 		{"indentation", "name: [\n---\n", []string{`:2: document 1: input cannot be read: did not find expected node content while parsing a flow node`}},
@@ -284,7 +286,7 @@ timeoutSeconds: soon
 func TestUnreadableFile(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	long := write(t, "long.yaml", ordersYAML+strings.Repeat("#\n", maxFile/2))
+	long := write(t, "long.yaml", ordersYAML+strings.Repeat("#\n", requestfile.MaxBytes/2))
 	for _, test := range []struct{ file, stdin, want string }{
 		{"-", "", "standard input holds no request"},
 		{"-", "[]", "standard input holds no request"},

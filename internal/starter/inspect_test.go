@@ -39,19 +39,24 @@ func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + webUILink + "\n"}, s.run("status", s.clusterID()))
+	want := output{stdout: header + "Status     RUNNING, " + waitingForAWorker + "\nWeb UI     " + webUILink + "\n"}
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "progress": {
-    "seconds": N
+    "seconds": N,
+    "blocker": {
+      "reason": "NO_WORKER",
+      "message": "no worker polls the task queue \"QUEUE\": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll"
+    }
   }
 }
 `}, s.run("status", s.clusterID(), "--output=json"))
 
 	s.startWorker()
-	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
+	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
 	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
@@ -88,7 +93,7 @@ func TestWatchAndResult(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	watch := s.start("watch", s.clusterID())
-	watch.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
+	watch.sees("Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
 	result := s.start("result", s.clusterID())
 	resultJSON := s.start("result", s.clusterID(), "-o", "json")
 	s.startWorker()
@@ -154,9 +159,9 @@ func TestTerminated(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	watch := s.start("watch", s.clusterID())
-	watch.sees("waiting for a worker, Ns")
+	watch.sees(waitingForAWorker)
 	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.clusterID(), "", "by hand"))
-	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
+	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint}, watch.end())
 	require.Equal(t, output{1, "", complaint}, s.run("status", s.clusterID()))
 	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.clusterID(), "-o", "json"))
 }
@@ -203,6 +208,9 @@ func TestLine(t *testing.T) {
 		{&provisioner.PendingActivity{Activity: "OfALaterVersion", Attempt: 1}, "OfALaterVersion, 75s, attempt 1"},
 	} {
 		s := provisioner.Status{State: provisioner.Running, Started: began, Pending: test.pending}
+		if test.pending != nil {
+			s.ClusterState = test.pending.ClusterState
+		}
 		require.Equal(t, test.want, line(s, began.Add(75*time.Second+900*time.Millisecond)))
 	}
 }

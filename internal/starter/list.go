@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -139,13 +141,54 @@ func (a *app) printList(runs []provisioner.Status) {
 	if a.output == "json" {
 		out := []listed{}
 		for _, r := range runs {
-			out = append(out, listed{r.WorkflowID, r.RunID, r.Workflow, r.State, r.ProjectID, r.ClusterName, r.ClusterState, r.Started, r.Closed})
+			out = append(out, listed{
+				WorkflowID: r.WorkflowID, RunID: r.RunID, Workflow: r.Workflow, Status: r.State,
+				ProjectID: r.ProjectID, ClusterName: r.ClusterName, ClusterState: r.ClusterState,
+				Started: r.Started, Closed: r.Closed,
+			})
 		}
 		a.printJSON(out)
 		return
 	}
-	width, _, _ := a.screen(a.stdout)
-	for _, line := range a.table(a.stdout, width, runs, time.Now()) {
-		fmt.Fprintln(a.stdout, line)
+	width, _, _ := a.stdout.Size()
+	a.stdout.PrintTable(runTable(runs, width, time.Now()))
+}
+
+// runTable has a line for each run, below a head. Where it is too wide, what the workflow id says as well gives way.
+func runTable(runs []provisioner.Status, width int, now time.Time) terminal.Table {
+	const cluster, project = 3, 4
+	table := terminal.Table{
+		Rows:        [][]string{{"STATUS", "STATE", "AGE", "CLUSTER", "PROJECT", "WORKFLOW ID"}},
+		Dispensable: []int{project, cluster},
+		Width:       width,
 	}
+	for _, r := range runs {
+		project, cluster := clusterOf(r)
+		table.Rows = append(table.Rows, []string{
+			string(r.State), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)), cmp.Or(cluster, "-"), cmp.Or(project, "-"),
+			r.WorkflowID,
+		})
+	}
+	return table
+}
+
+// clusterOf is the project and the cluster of a run, by its search attributes or else by its id.
+func clusterOf(r provisioner.Status) (project, name string) {
+	if c, ok := contract.ClusterOfWorkflowID(r.WorkflowID); ok && r.ProjectID == "" {
+		return c.GroupID, c.Name
+	}
+	return r.ProjectID, r.ClusterName
+}
+
+// age is a duration in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }

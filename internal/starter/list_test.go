@@ -139,8 +139,8 @@ func TestAge(t *testing.T) {
 	}
 }
 
-// What a run is of comes from its search attributes, or else from its id.
-func TestNamed(t *testing.T) {
+// The cluster of a run is known from its search attributes, or else from its id.
+func TestClusterOf(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		run           provisioner.Status
@@ -152,7 +152,7 @@ func TestNamed(t *testing.T) {
 		{provisioner.Status{WorkflowID: "atlas-cluster-" + project + "-a", ProjectID: "p", ClusterName: "c"}, "p", "c"},
 		{provisioner.Status{WorkflowID: "mine"}, "", ""},
 	} {
-		p, n := named(test.run)
+		p, n := clusterOf(test.run)
 		require.Equal(t, []string{test.project, test.name}, []string{p, n}, test.run.WorkflowID)
 	}
 }

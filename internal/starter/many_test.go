@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -119,30 +121,43 @@ func TestManyAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	other := string(text) + "terminationProtectionEnabled: true\n"
 	require.Equal(t, output{code: 2, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict,
-		stderr: "starter: nothing was started: a different request runs under each workflow id\n"}, s.runWith(other, "provision-flex", "-f-"))
+		stderr: "starter: nothing was started; each says why\n"}, s.runWith(other, "provision-flex", "-f-"))
 	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
 		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")))
 	require.Empty(t, s.sim.Ledger())
 }
 
-// What Temporal does not take is not known to run.
+// What Temporal does not take was not started.
 func TestManyRefusedByTemporal(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
-	const why = "task queue name cannot start with reserved prefix /_sys/\n"
-	require.Equal(t, output{2, "UNKNOWN  atlas-cluster-PROJECT-orders  " + why + "UNKNOWN  atlas-cluster-PROJECT-stock   " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
+	const why = "Temporal at ADDRESS refuses the request: task queue name cannot start with reserved prefix /_sys/"
+	const complaint = "starter: nothing was started; each says why\n"
+	require.Equal(t, output{2, "REFUSED  atlas-cluster-PROJECT-orders  INVALID_INPUT: " + why + "\nREFUSED  atlas-cluster-PROJECT-stock   INVALID_INPUT: " + why + "\n", complaint},
 		s.run("provision-flex", "-f", s.file("orders", "stock")))
 	require.Equal(t, output{2, `{
   "clusters": [
     {
       "workflowId": "atlas-cluster-PROJECT-orders",
       "runId": "",
-      "status": ""
+      "status": "",
+      "failure": {
+        "type": "INVALID_INPUT",
+        "message": "` + why + `",
+        "details": {
+          "status": 0,
+          "errorCode": "",
+          "reason": "",
+          "detail": "",
+          "method": "",
+          "path": ""
+        }
+      }
     }
   ]
 }
-`, "starter: Temporal at ADDRESS refuses the request: " + why}, s.run("provision-flex", "-f", s.file("orders"), "--wait", "-o", "json"))
+`, complaint}, s.run("provision-flex", "-f", s.file("orders"), "--wait", "-o", "json"))
 }
 
 func TestInterruptMany(t *testing.T) {
@@ -155,10 +170,13 @@ func TestInterruptMany(t *testing.T) {
 		{"watch", s.clusterID(), "atlas-cluster-" + s.project + "-stock"},
 	} {
 		b := s.start(args...)
-		b.sees("atlas-cluster-PROJECT-stock: RUNNING")
+		const held = `-PROJECT-stock: RUNNING: no worker polls the task queue "QUEUE": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`
+		b.sees("atlas-cluster" + held)
 		b.interrupt()
-		require.Equal(t, output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n",
-			"Following 2 workflows\natlas-cluster-PROJECT-orders: RUNNING\natlas-cluster-PROJECT-stock: RUNNING\n" + follow}, b.end())
+		out := b.end()
+		require.Equal(t, output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n", out.stderr}, out)
+		require.True(t, strings.HasPrefix(out.stderr, "Following 2 workflows\n"), out.stderr)
+		require.True(t, strings.HasSuffix(out.stderr, "\n"+follow), out.stderr)
 	}
 }
 
@@ -168,12 +186,23 @@ func TestInterruptTheStartOfMany(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr stream
-	a := &app{stdout: &stdout, stderr: &stderr, output: "text"}
-	all := startAll(ctx, nil, []request{{WorkflowID: "a"}, {WorkflowID: "b"}})
+	a := newTestApp(&stdout, &stderr)
+	request := func(name string) contract.Request {
+		return contract.ProvisionFlexClusterInput{GroupID: project, Name: name}
+	}
+	all := a.startAll(ctx, nil, []contract.Request{request("a"), request("b")})
 	a.followAll(ctx, nil, all)
-	require.Equal(t, ending{130, "interrupted; of 2 not all were started. The same command starts what is missing and joins what runs"}, a.conclude(ctx, all, true))
-	require.Equal(t, "UNKNOWN  a\nUNKNOWN  b\n", stdout.String())
+	require.Equal(t, ending{130, "interrupted; of 2 not all were started. The same command starts what is missing and joins what runs"},
+		a.conclude(ctx, all, true))
+	const id = "UNKNOWN  atlas-cluster-32b6e34b3d91647abb20e7b8-"
+	require.Equal(t, id+"a\n"+id+"b\n", stdout.String())
 	require.Empty(t, stderr.String())
+}
+
+// newTestApp is a run of the program that writes text.
+func newTestApp(stdout, stderr io.Writer) *app {
+	lookup := func(string) string { return "" }
+	return &app{stdout: terminal.NewOutput(stdout, lookup), stderr: terminal.NewOutput(stderr, lookup), output: "text"}
 }
 
 // A log shows life though nothing happens.
@@ -182,12 +211,13 @@ func TestPlainLines(t *testing.T) {
 	var stderr stream
 	all := []*outcome{
 		{status: provisioner.Status{WorkflowID: "a", State: provisioner.Running}},
-		{status: provisioner.Status{WorkflowID: "b", State: provisioner.Failed}, failure: &provisioner.Failure{Type: "TIMEOUT"}},
+		{status: provisioner.Status{WorkflowID: "b", State: provisioner.Failed}, failure: &provisioner.Failure{State: provisioner.Failed, Type: "TIMEOUT"}},
 		{status: provisioner.Status{WorkflowID: "c", State: provisioner.Running}, failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"}},
 		{status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"}, result: &contract.Cluster{}},
 	}
 	now := time.Now()
-	v := view{a: &app{stderr: &stderr}, shown: make([]string, len(all)), at: now}
+	v := newTestApp(&stderr, &stderr).newView(len(all))
+	v.at = now
 	v.paint(all, now)
 	v.paint(all, now.Add(repeatEvery))
 	v.paint(all, now.Add(repeatEvery+1))

@@ -1,13 +1,16 @@
 package starter
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -28,19 +31,40 @@ type answer struct {
 }
 
 func (a *app) printJSON(v any) {
-	e := json.NewEncoder(a.stdout)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		a.complain("standard output cannot be written: " + err.Error())
+		a.complain("the result cannot be written as JSON: " + err.Error())
+		return
 	}
+	_, _ = a.stdout.Write(escapeControls(b.Bytes()))
 }
+
+// escapeControls escapes the control characters that JSON allows in a string, and some terminals obey.
+func escapeControls(data []byte) []byte {
+	if bytes.IndexFunc(data, isHighControl) < 0 {
+		return data
+	}
+	var b bytes.Buffer
+	for _, r := range string(data) {
+		if isHighControl(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
+}
+
+func isHighControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
 
 // printCluster is the summary for people.
 func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(a.stdout, "%-10s %s\n", name, value)
+			a.stdout.Printf("%-10s %s\n", name, value)
 		}
 	}
 	row("Cluster", fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
@@ -54,15 +78,14 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	}
 }
 
-// webUI is the page of a run in the Temporal Web UI, "" where it is not known
-// where that is: TEMPORAL_UI_URL says so, and otherwise a local server is the
-// dev server and a Temporal Cloud address has the cloud's.
+// webUI is the page of a run in the Temporal Web UI, "" where it is not known where that is: TEMPORAL_UI_URL says so, and
+// otherwise a local server is the dev server and a Temporal Cloud address has the cloud's.
 func (a *app) webUI(workflowID, runID string) string {
 	host, _, err := net.SplitHostPort(a.options.HostPort)
 	if err != nil {
 		host = a.options.HostPort
 	}
-	base := a.env.Get("TEMPORAL_UI_URL", "")
+	base := a.env.Get(uiVariable, "")
 	ip := net.ParseIP(host)
 	switch {
 	case base != "":
@@ -75,4 +98,24 @@ func (a *app) webUI(workflowID, runID string) string {
 	}
 	return strings.TrimRight(base, "/") + "/namespaces/" + url.PathEscape(a.options.Namespace) +
 		"/workflows/" + url.PathEscape(workflowID) + "/" + url.PathEscape(runID) + "/history"
+}
+
+const uiVariable = "TEMPORAL_UI_URL"
+
+// checkUI refuses an address of the Web UI that no link can begin with.
+func checkUI(base string) error {
+	if base == "" {
+		return nil
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" || strings.ContainsFunc(base, unicode.IsSpace) {
+		return refusal{fmt.Sprintf("%s must be where the Web UI is, such as https://temporal.example.com, got %q", uiVariable, base)}
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return refusal{fmt.Sprintf("%s must have a port from 1 to 65535, got %q", uiVariable, base)}
+		}
+	}
+	return nil
 }

@@ -197,12 +197,15 @@ var placeholders = []struct {
 // clean puts placeholders in place of what differs from run to run.
 func (s *stack) clean(text string) string {
 	address, _ := env.Env(s.env).LookupEnv("TEMPORAL_ADDRESS")
-	text = strings.NewReplacer(s.project, "PROJECT", address, "ADDRESS").Replace(text)
+	text = strings.NewReplacer(s.queue, "QUEUE", s.project, "PROJECT", address, "ADDRESS").Replace(text)
 	for _, p := range placeholders {
 		text = p.pattern.ReplaceAllString(text, p.with)
 	}
 	return text
 }
+
+// waitingForAWorker is a line of progress while no worker polls the task queue.
+const waitingForAWorker = `waiting for a worker, Ns: no worker polls the task queue "QUEUE": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`
 
 // background is a run of the program that is under way.
 type background struct {
@@ -244,7 +247,7 @@ type stream = temporaltest.Buffer
 // holds each against the form that they have.
 func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
-	form := regexp.MustCompile(`^(waiting for a worker, Ns|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
+	form := regexp.MustCompile(`^(waiting for a worker, Ns(: no worker .+)?|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
 	for line := range strings.Lines(stderr) {
 		if form.MatchString(strings.TrimSuffix(line, "\n")) {
 			lines = append(lines, line)

@@ -1,5 +1,5 @@
-// Package starter is the command line of atlas-provisioner: it starts, watches,
-// inspects and cancels workflows, and needs no Atlas credentials.
+// Package starter is the command line of atlas-provisioner: it starts, watches, inspects and cancels workflows, and needs
+// no Atlas credentials.
 package starter
 
 import (
@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -18,6 +21,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/requestfile"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
@@ -28,6 +33,7 @@ const (
 	exitFailed      = 1   // the workflow ended otherwise
 	exitUsage       = 2   // usage or invalid input; nothing was started
 	exitUnreachable = 3   // Temporal could not be reached
+	exitUnwritten   = 4   // standard output could not be written
 	exitInterrupted = 130 // interrupted while waiting; the workflow goes on
 )
 
@@ -36,27 +42,36 @@ const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
 func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdin: stdin, stdout: stdout, stderr: stderr, output: "text"}
+	a := &app{env: env.Env(environ), stdin: stdin, output: "text"}
+	lookup := func(name string) string { return a.env.Get(name, "") }
+	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if a.temporal != nil {
 		a.temporal.Close()
 	}
-	return a.exit(cmd, err)
+	code := a.exit(cmd, err)
+	if err := a.stdout.Err(); err != nil {
+		a.complain(a.unwritten(err))
+		return exitUnwritten
+	}
+	return code
 }
 
 // app is one run of the program.
 type app struct {
 	env            env.Env
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr *terminal.Output
 	output         string // text or json
 
 	temporal client.Client
 	options  client.Options
+	// followUp is the workflow whose id or end was printed; "" where there is none.
+	followUp string
 }
 
 func (a *app) root() *cobra.Command {
@@ -79,6 +94,7 @@ Exit codes:
   1    the workflow ended otherwise
   2    usage or invalid input; nothing was started
   3    Temporal could not be reached
+  4    standard output could not be written
   130  interrupted while waiting; the workflow goes on`,
 		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
     --provider AWS --region US_EAST_1 --wait
@@ -88,7 +104,10 @@ Exit codes:
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkUTF8(cmd, args); err != nil {
+				return err
+			}
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Sprintf("--output must be text or json, got %q", a.output)}
 			}
@@ -97,10 +116,18 @@ Exit codes:
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`FORMAT` of standard output: text or json")
 	complete(root, "output", "text", "json")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		var own usageError
+		if errors.As(err, &own) {
+			return own
+		}
+		return usageError{err.Error()}
+	})
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(a.provisionFlex(), a.upgradeToServerless(),
-		a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
+	for _, operation := range contract.Operations() {
+		root.AddCommand(a.startCommand(operation))
+	}
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
 	return root
 }
 
@@ -119,6 +146,21 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			return cmd.Help()
 		},
 	}
+}
+
+// checkUTF8 refuses flags and arguments that are no text. The names of files may be any bytes.
+func checkUTF8(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name != "file" && !utf8.ValidString(flag.Value.String()) && err == nil {
+			err = usageError{"--" + flag.Name + " must be text in UTF-8"}
+		}
+	})
+	for i, arg := range args {
+		if !utf8.ValidString(arg) && err == nil {
+			err = usageError{fmt.Sprintf("argument %d must be text in UTF-8", i+1)}
+		}
+	}
+	return err
 }
 
 // noArgs takes none.
@@ -144,6 +186,9 @@ func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	var err error
 	if a.options, err = a.env.TemporalOptions(); err != nil {
 		return nil, refusal{err.Error()}
+	}
+	if err := checkUI(a.env.Get(uiVariable, "")); err != nil {
+		return nil, err
 	}
 	payloads, err := codec.FromEnv(a.env.LookupEnv)
 	if err != nil {
@@ -177,57 +222,102 @@ type ending struct {
 
 func (e ending) Error() string { return e.message }
 
+// invalidFlags are flags that make a request which no workflow takes.
+type invalidFlags struct {
+	flags   *requestFlags
+	failure *provisioner.Failure
+}
+
+func (e invalidFlags) Error() string { return e.flags.problems(e.failure.Details.Violations) }
+
 // exit prints what went wrong, if the command has not, and answers the code.
 func (a *app) exit(cmd *cobra.Command, err error) int {
 	var (
-		usage    usageError
-		refused  refusal
-		end      ending
-		file     invalidFile
-		failure  *provisioner.Failure
-		notFound *serviceerror.NotFound
-		invalid  *serviceerror.InvalidArgument
-		sealed   *codec.DecodeError
+		usage     usageError
+		refused   refusal
+		end       ending
+		file      *requestfile.InvalidError
+		flags     invalidFlags
+		failure   *provisioner.Failure
+		notFound  *serviceerror.NotFound
+		invalid   *serviceerror.InvalidArgument
+		encrypted *codec.DecodeError
 	)
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &failure):
-		return a.failed(failure)
+		a.complain(terminal.Clean(failure.Error()))
+		if failure.State == "" || failure.Type == contract.RequestConflict {
+			return exitUsage
+		}
+		return exitFailed
 	case errors.As(err, &end):
 		a.complain(end.message)
 		return end.code
 	case errors.As(err, &file):
 		if a.output == "json" {
-			a.printJSON(file.answers())
+			a.printJSON(invalidAnswers(file))
 		}
 		a.complain(file.Error())
-		return exitUsage
+	case errors.As(err, &flags):
+		if a.output == "json" {
+			a.printJSON(answer{Failure: flags.failure})
+		}
+		a.complain(flags.Error())
 	case errors.As(err, &usage):
 		a.complain(usage.message + seeHelp(cmd))
-		return exitUsage
 	case errors.As(err, &refused):
 		a.complain(refused.message)
-		return exitUsage
-	case errors.As(err, &sealed):
-		a.complain(sealed.Error())
-		return exitUsage
+	case errors.As(err, &encrypted):
+		a.complain(encrypted.Error())
 	case errors.As(err, &notFound):
-		a.complain(fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are", a.options.Namespace, notFound.Message))
-		return exitUsage
+		a.complain(fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are",
+			a.options.Namespace, notFound.Message))
 	case a.options.HostPort == "": // cobra's own: an unknown command or a missing flag
 		a.complain(strings.TrimSpace(err.Error()) + seeHelp(cmd))
-		return exitUsage
 	case cmd.Context().Err() != nil:
 		a.complain("interrupted before Temporal answered. 'starter list' shows what runs")
 		return exitInterrupted
 	case errors.As(err, &invalid):
-		a.complain(fmt.Sprintf("Temporal at %s refuses the request: %s", a.options.HostPort, invalid.Message))
-		return exitUsage
+		a.complain(a.refusedByTemporal(invalid))
+	case tooLarge(err):
+		a.complain(tooLargeMessage)
+	default:
+		a.complain(unreachable(a.options, err))
+		return exitUnreachable
 	}
-	a.complain(unreachable(a.options, err))
-	return exitUnreachable
+	return exitUsage
 }
+
+// invalidAnswers are what -o json prints of documents with mistakes: an answer each, in their order, with a failure
+// where there is one.
+func invalidAnswers(e *requestfile.InvalidError) answers {
+	out := answers{Clusters: []answer{}}
+	for _, d := range e.Documents {
+		one := answer{}
+		if d.Mistakes != nil {
+			input := &contract.InputError{}
+			for _, m := range d.Mistakes {
+				input.Violations = append(input.Violations, m.Violation)
+			}
+			one.Failure = provisioner.Invalid(input)
+		}
+		out.Clusters = append(out.Clusters, one)
+	}
+	return out
+}
+
+func (a *app) refusedByTemporal(err *serviceerror.InvalidArgument) string {
+	return fmt.Sprintf("Temporal at %s refuses the request: %s", a.options.HostPort, err.Message)
+}
+
+// tooLarge tells whether gRPC refused a message for its size.
+func tooLarge(err error) bool {
+	return strings.Contains(err.Error(), "message larger than max")
+}
+
+const tooLargeMessage = "the request is too large for Temporal: make it smaller"
 
 func seeHelp(cmd *cobra.Command) string { return "\nSee '" + cmd.CommandPath() + " --help'" }
 
@@ -244,46 +334,22 @@ func unreachable(o client.Options, err error) string {
 	return fmt.Sprintf("Temporal could not be reached at %s: %v\nIs it running? Set TEMPORAL_ADDRESS to where it is", o.HostPort, err)
 }
 
-// failed prints a failure and answers the code: a request that was refused
-// before it started is the caller's to mend.
-func (a *app) failed(f *provisioner.Failure) int {
-	code := exitFailed
-	message := f.Error()
-	if f.State == "" || f.Type == contract.RequestConflict {
-		code = exitUsage
+// unwritten says what can be done about output that is lost.
+func (a *app) unwritten(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
 	}
-	if f.State == "" && f.Type == contract.InvalidInput {
-		message = inFlags(f)
+	message := fmt.Sprintf("standard output cannot be written: %v", err)
+	if a.followUp != "" {
+		return message + ". What it says can be read again with: starter status " + a.followUp
 	}
-	if a.output == "json" && f.State == "" {
-		a.printJSON(answer{Failure: f})
+	if a.temporal != nil {
+		return message + ". 'starter list' shows what there is"
 	}
-	a.complain(message)
-	return code
+	return message
 }
 
-// inFlags names the flags rather than the fields of the input.
-func inFlags(f *provisioner.Failure) string {
-	flags := map[string]string{
-		"groupId": "--project-id", "name": "--name",
-		"providerSettings.backingProviderName": "--provider", "providerSettings.regionName": "--region",
-	}
-	var b strings.Builder
-	b.WriteString("nothing was started:")
-	for _, v := range f.Details.Violations {
-		var tag int
-		var part string
-		switch n, _ := fmt.Sscanf(v.Field, "tags[%d].%s", &tag, &part); {
-		case v.Field == "ownershipTag": // only with a --name that is too long
-		case v.Field == "timeoutSeconds":
-			b.WriteString("\n  --timeout must be from 1s to 24h")
-		case n == 2:
-			fmt.Fprintf(&b, "\n  --tag number %d: the %s %s", tag+1, part, v.Problem)
-		default:
-			b.WriteString("\n  " + flags[v.Field] + " " + v.Problem)
-		}
-	}
-	return b.String()
+func (a *app) complain(message string) {
+	_, _ = a.stderr.Write([]byte(terminal.CleanLines("starter: "+message) + "\n"))
 }
-
-func (a *app) complain(message string) { fmt.Fprintln(a.stderr, "starter: "+message) }
