@@ -71,7 +71,7 @@ func (c *Client) Start(ctx context.Context, request contract.Request) (Run, erro
 		// A run that is there is compared with the request before it is joined.
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            request.Summary(),
+		StaticSummary:                            shorten(request.Summary()),
 		StaticDetails:                            details(request),
 	}, request.Operation().WorkflowType, request)
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
@@ -157,13 +157,23 @@ func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contra
 	}
 }
 
+// shorten keeps a text within what Temporal takes as the summary of a run, 400 bytes, also when it is encrypted. A region
+// can have any length, since Atlas decides which exist.
+func shorten(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // details are what the Web UI shows of the request, in Markdown.
 func details(r contract.Request) string {
 	cluster := r.Cluster()
 	lines := []string{"- Project: `" + cluster.GroupID + "`", "- Cluster: `" + cluster.Name + "`"}
 	fields := r.Fields()
 	if cloud := fields["providerSettings.backingProviderName"]; cloud != "" {
-		lines = append(lines, "- Where: "+cloud+" "+fields["providerSettings.regionName"])
+		lines = append(lines, "- Where: "+shorten(cloud+" "+fields["providerSettings.regionName"]))
 	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
 }

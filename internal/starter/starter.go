@@ -17,6 +17,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -314,7 +316,7 @@ func (a *app) refusedByTemporal(err *serviceerror.InvalidArgument) string {
 
 // tooLarge tells whether gRPC refused a message for its size.
 func tooLarge(err error) bool {
-	return strings.Contains(err.Error(), "message larger than max")
+	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max")
 }
 
 const tooLargeMessage = "the request is too large for Temporal: make it smaller"
