@@ -94,6 +94,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"upgrade-to-serverless", "-f", "x.yaml", "--continuous-backup"}, "--continuous-backup cannot go with --file, which holds whole requests", "starter upgrade-to-serverless"},
 		{[]string{"provision-flex", "-f"}, "flag needs an argument: 'f' in -f", "starter provision-flex"},
 		{[]string{"provision-flex", "--dry-run"}, required, "starter provision-flex"},
+		{well("--name", "orders\xff"), "--name must be text in UTF-8", "starter provision-flex"},
+		{well("--tag", "a=\xff"), "--tag must be text in UTF-8", "starter provision-flex"},
+		{well("--region=\xc3\x28", "--dry-run"), "--region must be text in UTF-8", "starter provision-flex"},
+		{[]string{"status", "a\xff"}, "argument 1 must be text in UTF-8", "starter status"},
+		{[]string{"watch", "a", "\xff"}, "argument 2 must be text in UTF-8", "starter watch"},
+		{[]string{"list", "--project-id", "\xff"}, "--project-id must be text in UTF-8", "starter list"},
+		{[]string{"list", "--\x1b[2J"}, `unknown flag: --\x1b[2J`, "starter list"},
 		{well("billing"), `provision-flex takes flags only, got "billing"`, "starter provision-flex"},
 		{[]string{"upgrade-to-serverless", "legacy"}, `upgrade-to-serverless takes flags only, got "legacy"`, "starter upgrade-to-serverless"},
 

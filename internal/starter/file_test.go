@@ -220,6 +220,39 @@ timeoutSeconds: soon
 			`:8: document 1: name is given twice`,
 			`:9: document 1: name is given twice`,
 		}},
+		{"a key twice in JSON", "\n" + strings.Replace(ordersJSON, `"tags"`, "\n\"name\": \"b\", \"tags\"", 1), []string{`:3: document 1: name is given twice`}},
+		{"a key twice in JSON without lines", strings.NewReplacer("2024-01-01", `\ud835\udd38`, `"tags"`, `"name": "b", "tags"`).Replace(ordersJSON), []string{`:1: document 1: name is given twice`}},
+		{"a key in two cases", ordersYAML + "Name: b\n", []string{`:8: document 1: Name is given twice`}},
+		{"a key in two cases in JSON", ordersJSON + "[" + strings.Replace(billingJSON, `"tags"`, "\n\"Name\": \"b\", \"tags\"", 1) + "]", []string{`:2: document 2, item 1: Name is given twice`}},
+		{"a key of a field twice", strings.Replace(ordersYAML, "regionName: US_EAST_1", "regionName: US_EAST_1, backingProviderName: GCP", 1) + "---\n" +
+			strings.Replace(billingYAML, "- key: since", "- key: since\n  KEY: b", 1), []string{
+			`:3: document 1: providerSettings.backingProviderName is given twice`,
+			`:14: document 2: tags[0].KEY is given twice`,
+		}},
+		{"tags of YAML", strings.NewReplacer("orders", "!Ref orders", "AWS", "!!str AWS", "key: since", "key: !!binary c2luY2U=").Replace(ordersYAML) + "---\n!Request\n" + billingYAML + "---\n- !x " + strings.Replace(ordersJSON, "orders", "stock", 1) + "\n---\n!!str name: b\n", []string{
+			`:2: document 1: name has the YAML tag !Ref, which means nothing here: leave it out`,
+			`:3: document 1: providerSettings.backingProviderName has the YAML tag !!str, which means nothing here: leave it out`,
+			`:5: document 1: tags[0].key has the YAML tag !!binary, which means nothing here: leave it out`,
+			`:9: document 2: input has the YAML tag !Request, which means nothing here: leave it out`,
+			`:18: document 3, item 1: input has the YAML tag !x, which means nothing here: leave it out`,
+			`:20: document 4: name has the YAML tag !!str, which means nothing here: leave it out`,
+			`:20: document 4: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got ""`,
+			`:20: document 4: providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""`,
+			`:20: document 4: providerSettings.regionName must name a region, such as US_EAST_1`,
+		}},
+		{"no text", strings.Replace(ordersYAML, "orders", "orders\xff", 1) + "---\n" + billingYAML + "---\n" + strings.Replace(billingYAML, "since", "\xc3\x28", 1), []string{
+			`:2: document 1: input cannot be read: it is not text in UTF-8`,
+			`:21: document 3: input cannot be read: it is not text in UTF-8`,
+		}},
+		{"no text in JSON", ordersJSON + "\n" + strings.Replace(billingJSON, "billing", "b\xff", 1) + "\n[" + strings.Replace(ordersJSON, "name", "\xfe", 1) + "]", []string{
+			`:2: document 2: input cannot be read: it is not text in UTF-8`,
+			`:3: document 3, item 1: input cannot be read: it is not text in UTF-8`,
+		}},
+		{"UTF-16", "\xff\xfen\x00a\x00", []string{`:1: document 1: input cannot be read: it is not text in UTF-8`}},
+		{"control characters in all formats", ordersJSON + "\n" + strings.Replace(billingJSON, "US_EAST_1", "\u009b2J", 1), []string{
+			`:2: document 2: input cannot be read: it has a control character`,
+		}},
+		{"escaped control characters", ordersYAML + "\"\\e[2J\": x\n", []string{`:1: document 1: "\x1b[2J" is not a known field`}},
 		{"a key that is a list", "? [a]\n: b\n", []string{`:1: document 1: input cannot be read: cannot use '[]interface {}{"a"}' as a map key; try decoding into yaml.Node`}},
 		{"indentation", "name: [\n---\n", []string{`:2: document 1: input cannot be read: did not find expected node content while parsing a flow node`}},
 		{"what comes before is told as well", strings.Replace(ordersYAML, "AWS", "IBM", 1) + "---\nname: a\n region: b\n", []string{
@@ -229,7 +262,10 @@ timeoutSeconds: soon
 		{"broken JSON", "{\n  \"name\": \"a\"\n  \"groupId\": \"b\"\n}\n", []string{`:3: document 1: input cannot be read: did not find expected ',' or '}' while parsing a flow mapping`}},
 		{"an unknown anchor", "name: *none\n", []string{`:1: document 1: input cannot be read: unknown anchor 'none' referenced`}},
 		{"an endless alias", "name: &a [*a]\n", []string{`:1: document 1: input cannot be read: anchor 'a' value contains itself`}},
-		{"control characters", "\x00", []string{`: document 1: input cannot be read: control characters are not allowed (value: 0)`}},
+		{"control characters", ordersYAML + "---\na: \x1b[2J\n\x00", []string{
+			`:9: document 2: input cannot be read: it has a control character`,
+			`:10: document 2: input cannot be read: it has a control character`,
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

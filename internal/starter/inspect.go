@@ -70,7 +70,7 @@ func ourRun(ctx context.Context, c *provisioner.Client, workflowID string) (prov
 		return s, err
 	}
 	if _, ours := contract.OperationOf(s.Workflow); !ours {
-		return s, refusal{fmt.Sprintf("workflow %s is a %s, which is no workflow of atlas-provisioner. 'starter list' shows those there are",
+		return s, refusal{fmt.Sprintf("workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows those there are",
 			terminal.Clean(s.WorkflowID), terminal.Clean(s.Workflow))}
 	}
 	return s, nil

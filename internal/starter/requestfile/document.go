@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -29,7 +30,8 @@ type Document struct {
 	// Mistakes are all that is wrong with it.
 	Mistakes []Mistake
 
-	data []byte // JSON; nil where it cannot be read
+	isText bool
+	data   []byte // JSON; nil where it cannot be read
 	// line is where it begins.
 	line int
 	// node has the lines of the fields, counted from the line after linesAbove; nil where they are not known.
@@ -57,14 +59,14 @@ func Read(path string, stdin io.Reader) ([]*Document, error) {
 	case len(data) > MaxBytes:
 		return nil, fmt.Errorf("%s is longer than %d MiB: split it", name, MaxBytes>>20)
 	}
-	documents := split(bytes.ToValidUTF8(data, []byte("?")))
+	documents := split(placeholders(data))
 	if len(documents) == 0 {
 		return nil, fmt.Errorf("%s holds no request", name)
 	}
 	for _, d := range documents {
-		d.File = name
+		d.File, d.isText = name, true
 	}
-	markInvalidUTF8(documents, data)
+	refuseNoText(documents, data)
 	return documents, nil
 }
 
@@ -88,11 +90,15 @@ func readAll(path string, stdin io.Reader) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, MaxBytes+1))
 }
 
-// markInvalidUTF8 notes the lines that are no text, each in its document.
-func markInvalidUTF8(documents []*Document, data []byte) {
+// refuseNoText notes the lines that are no text, each in its document, which is then not read any further.
+func refuseNoText(documents []*Document, data []byte) {
 	for i, line := range bytes.Split(data, []byte("\n")) {
+		problem := "cannot be read: it is not text in UTF-8"
 		if utf8.Valid(line) {
-			continue
+			if bytes.IndexFunc(line, control) < 0 {
+				continue
+			}
+			problem = "cannot be read: it has a control character"
 		}
 		d := documents[0]
 		for _, later := range documents {
@@ -100,9 +106,25 @@ func markInvalidUTF8(documents []*Document, data []byte) {
 				d = later
 			}
 		}
-		d.data = nil
-		d.Mistakes = append(d.Mistakes, Mistake{contract.Violation{Field: "input", Problem: "cannot be read: it is not text in UTF-8"}, i + 1})
+		if d.isText {
+			d.isText, d.data, d.Mistakes = false, nil, nil
+		}
+		d.Mistakes = append(d.Mistakes, Mistake{contract.Violation{Field: "input", Problem: problem}, i + 1})
 	}
+}
+
+// control tells the control characters that separate nothing.
+func control(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' && r != '\n' }
+
+// placeholders puts a question mark in place of what is no text, so that the documents around it can be told apart.
+func placeholders(data []byte) []byte {
+	data = bytes.ToValidUTF8(data, []byte("?"))
+	return bytes.Map(func(r rune) rune {
+		if control(r) {
+			return '?'
+		}
+		return r
+	}, data)
 }
 
 // split takes apart what a file holds: JSON values one after another, or else YAML documents.
