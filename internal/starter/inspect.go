@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			case len(args) > 0 && filtered:
 				return usageError{"watch takes workflow ids or a filter, not both"}
 			}
-			return f.check()
+			return cmp.Or(checkIDs(cmd, args), f.check())
 		},
 		ValidArgsFunction: a.completeIDs(watchMost, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

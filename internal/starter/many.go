@@ -100,7 +100,10 @@ func (a *app) readFile(ctx context.Context, file string) (documents []*requestfi
 	case <-done:
 	}
 	if err != nil {
-		return nil, refusal{err.Error()}
+		return nil, refusal{terminal.Clean(err.Error())}
+	}
+	for _, d := range documents {
+		d.File = terminal.Clean(d.File)
 	}
 	return documents, nil
 }

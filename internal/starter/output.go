@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -39,26 +40,29 @@ func (a *app) printJSON(v any) {
 		a.complain("the result cannot be written as JSON: " + err.Error())
 		return
 	}
-	_, _ = a.stdout.Write(escapeControls(b.Bytes()))
+	_, _ = a.stdout.Write(escapeUnprintable(b.Bytes()))
 }
 
-// escapeControls escapes the control characters that JSON allows in a string, and some terminals obey.
-func escapeControls(data []byte) []byte {
-	if bytes.IndexFunc(data, isHighControl) < 0 {
+// escapeUnprintable escapes what JSON allows in a string although some terminals obey it.
+func escapeUnprintable(data []byte) []byte {
+	if bytes.IndexFunc(data, unprintable) < 0 {
 		return data
 	}
 	var b bytes.Buffer
 	for _, r := range string(data) {
-		if isHighControl(r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-		} else {
+		if !unprintable(r) {
 			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
 		}
 	}
 	return b.Bytes()
 }
 
-func isHighControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
+// unprintable tells the characters above the ASCII controls, which encoding/json escapes by itself.
+func unprintable(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 
 // printCluster is the summary for people.
 func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {

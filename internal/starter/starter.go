@@ -106,8 +106,8 @@ Exit codes:
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkUTF8(cmd, args); err != nil {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkUTF8(cmd); err != nil {
 				return err
 			}
 			if a.output != "text" && a.output != "json" {
@@ -150,18 +150,13 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// checkUTF8 refuses flags and arguments that are no text. The names of files may be any bytes.
-func checkUTF8(cmd *cobra.Command, args []string) (err error) {
+// checkUTF8 refuses flags that are no text. The names of files may be any bytes.
+func checkUTF8(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		if flag.Name != "file" && !utf8.ValidString(flag.Value.String()) && err == nil {
 			err = usageError{"--" + flag.Name + " must be text in UTF-8"}
 		}
 	})
-	for i, arg := range args {
-		if !utf8.ValidString(arg) && err == nil {
-			err = usageError{fmt.Sprintf("argument %d must be text in UTF-8", i+1)}
-		}
-	}
 	return err
 }
 
@@ -177,6 +172,16 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func workflowIDArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
 		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s", cmd.Name(), exampleID)}
+	}
+	return checkIDs(cmd, args)
+}
+
+// checkIDs refuses ids that Temporal's client cannot send.
+func checkIDs(cmd *cobra.Command, ids []string) error {
+	for _, id := range ids {
+		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return usageError{fmt.Sprintf("%s takes a workflow id of printable ASCII characters, got %q", cmd.Name(), id)}
+		}
 	}
 	return nil
 }
