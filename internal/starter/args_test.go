@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -20,8 +21,12 @@ func well(more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"", "provision-flex", "upgrade-to-serverless", "status", "watch", "result", "cancel", "list", "help",
-		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"} {
+	commands := []string{"", "status", "watch", "result", "cancel", "list", "help",
+		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
+	for _, operation := range contract.Operations() {
+		commands = append(commands, operation.Command)
+	}
+	for _, command := range commands {
 		name := command
 		if name == "" {
 			name = "starter"
