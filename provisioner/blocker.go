@@ -47,8 +47,11 @@ const (
 func (c *Client) blocker(ctx context.Context, run *workflowservice.DescribeWorkflowExecutionResponse) *Blocker {
 	id := run.GetWorkflowExecutionInfo().GetExecution().GetWorkflowId()
 	if pause := run.GetWorkflowExtendedInfo().GetPauseInfo(); pause != nil {
-		return &Blocker{WorkflowPaused, fmt.Sprintf("the workflow is paused%s. To let it go on: temporal workflow unpause --workflow-id %s",
-			byWhom(pause.GetIdentity(), pause.GetReason()), id)}
+		return &Blocker{
+			WorkflowPaused,
+			fmt.Sprintf("the workflow is paused%s. To let it go on: temporal workflow unpause --workflow-id %s",
+				byWhom(pause.GetIdentity(), pause.GetReason()), id),
+		}
 	}
 	if task := run.GetPendingWorkflowTask(); task != nil {
 		if failure := c.workflowTaskFailure(ctx, run); failure != "" {
@@ -63,9 +66,14 @@ func (c *Client) blocker(ctx context.Context, run *workflowservice.DescribeWorkf
 		if activity.GetPaused() {
 			pause := activity.GetPauseInfo()
 			return &Blocker{ActivityPaused, fmt.Sprintf(
-				"its activity %s is paused%s. To let it go on: temporal activity unpause --workflow-id %s --activity-id %s",
-				activity.GetActivityType().GetName(), byWhom(pause.GetManual().GetIdentity(), pause.GetManual().GetReason()),
-				id, activity.GetActivityId())}
+				"its activity %s is paused%s. To let it go on: temporal activity unpause --workflow-id %s "+
+					"--activity-id %s",
+				activity.GetActivityType().
+					GetName(),
+				byWhom(pause.GetManual().GetIdentity(), pause.GetManual().GetReason()),
+				id,
+				activity.GetActivityId(),
+			)}
 		}
 		if activity.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 			return c.workers(ctx, run, enumspb.TASK_QUEUE_TYPE_ACTIVITY, dueTime(activity))
@@ -103,19 +111,28 @@ func (c *Client) workers(ctx context.Context, run *workflowservice.DescribeWorkf
 	queue := run.GetExecutionConfig().GetTaskQueue().GetName()
 	answer, err := c.temporal.DescribeTaskQueue(ctx, queue, kind)
 	if err == nil && len(answer.GetPollers()) == 0 {
-		return &Blocker{NoWorker, fmt.Sprintf("no worker polls the task queue %q: start one, or let TEMPORAL_TASK_QUEUE "+
-			"name the queue that the workers poll", queue)}
+		return &Blocker{
+			NoWorker,
+			fmt.Sprintf("no worker polls the task queue %q: start one, or let TEMPORAL_TASK_QUEUE "+
+				"name the queue that the workers poll", queue),
+		}
 	}
 	if waited < busyAfter {
 		return nil
 	}
-	return &Blocker{WorkersBusyOrGone, fmt.Sprintf("no worker has taken its task: those of the task queue %q are busy or gone",
-		queue)}
+	return &Blocker{
+		WorkersBusyOrGone,
+		fmt.Sprintf("no worker has taken its task: those of the task queue %q are busy or gone",
+			queue),
+	}
 }
 
 // workflowTaskFailure says how the last workflow task failed; "" where it did not. The history keeps the first failure
 // in a row, and the pending task counts the attempts.
-func (c *Client) workflowTaskFailure(ctx context.Context, run *workflowservice.DescribeWorkflowExecutionResponse) string {
+func (c *Client) workflowTaskFailure(
+	ctx context.Context,
+	run *workflowservice.DescribeWorkflowExecutionResponse,
+) string {
 	attempt := run.GetPendingWorkflowTask().GetAttempt()
 	if attempt < 2 {
 		return ""
@@ -139,6 +156,10 @@ func (c *Client) workflowTaskFailure(ctx context.Context, run *workflowservice.D
 	if failed == nil {
 		return ""
 	}
-	return fmt.Sprintf("its workflow task fails (attempt %d), %s: %s. It goes on once a worker can run it; the worker's log says more",
-		attempt, failed.GetCause(), failed.GetFailure().GetMessage())
+	return fmt.Sprintf(
+		"its workflow task fails (attempt %d), %s: %s. It goes on once a worker can run it; the worker's log says more",
+		attempt,
+		failed.GetCause(),
+		failed.GetFailure().GetMessage(),
+	)
 }

@@ -25,11 +25,19 @@ type described struct {
 	pollers []*taskqueuepb.PollerInfo
 }
 
-func (d described) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (d described) DescribeWorkflowExecution(
+	context.Context,
+	string,
+	string,
+) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	return d.run, nil
 }
 
-func (d described) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+func (d described) DescribeTaskQueue(
+	context.Context,
+	string,
+	enumspb.TaskQueueType,
+) (*workflowservice.DescribeTaskQueueResponse, error) {
 	return &workflowservice.DescribeTaskQueueResponse{Pollers: d.pollers}, nil
 }
 
@@ -59,13 +67,15 @@ func TestBlocker(t *testing.T) {
 		{
 			name: "a paused workflow", status: enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, extended: paused, task: scheduled(time.Hour),
 			want: &provisioner.Blocker{Reason: "WORKFLOW_PAUSED",
-				Message: "the workflow is paused by ann (a freeze). To let it go on: temporal workflow unpause --workflow-id id"},
+				Message: "the workflow is paused by ann (a freeze). To let it go on: temporal workflow unpause " +
+					"--workflow-id id"},
 		},
 		{name: "a task that was just scheduled", task: scheduled(0)},
 		{
 			name: "a task that no worker polls for", task: scheduled(2 * time.Second),
 			want: &provisioner.Blocker{Reason: "NO_WORKER",
-				Message: `no worker polls the task queue "q": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`},
+				Message: `no worker polls the task queue "q": start one, or let TEMPORAL_TASK_QUEUE name the queue ` +
+					`that the workers poll`},
 		},
 		{name: "a task that waits a little", task: scheduled(2 * time.Second), pollers: []*taskqueuepb.PollerInfo{{}}},
 		{
@@ -82,7 +92,8 @@ func TestBlocker(t *testing.T) {
 			name: "an activity that no worker polls for", activity: &workflowpb.PendingActivityInfo{
 				State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, ScheduledTime: ago(time.Minute)},
 			want: &provisioner.Blocker{Reason: "NO_WORKER",
-				Message: `no worker polls the task queue "q": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`},
+				Message: `no worker polls the task queue "q": start one, or let TEMPORAL_TASK_QUEUE name the queue ` +
+					`that the workers poll`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

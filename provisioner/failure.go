@@ -70,9 +70,17 @@ func ended(err error) error {
 	}
 	switch {
 	case errors.As(err, &canceled):
-		return &Failure{State: Canceled, Type: string(Canceled), Message: "the run was cancelled; what it made is left as it is"}
+		return &Failure{
+			State:   Canceled,
+			Type:    string(Canceled),
+			Message: "the run was cancelled; what it made is left as it is",
+		}
 	case errors.As(err, &terminated):
-		return &Failure{State: Terminated, Type: string(Terminated), Message: "the run was terminated; what it made is left as it is"}
+		return &Failure{
+			State:   Terminated,
+			Type:    string(Terminated),
+			Message: "the run was terminated; what it made is left as it is",
+		}
 	case errors.As(err, &app):
 		f := &Failure{State: Failed, Type: app.Type(), Message: app.Message()}
 		if app.HasDetails() {
@@ -81,7 +89,11 @@ func ended(err error) error {
 		}
 		return f
 	case errors.As(err, &timeout):
-		return &Failure{State: TimedOut, Type: string(TimedOut), Message: "the run reached the time limit that Temporal was given for it; what it made is left as it is"}
+		return &Failure{
+			State:   TimedOut,
+			Type:    string(TimedOut),
+			Message: "the run reached the time limit that Temporal was given for it; what it made is left as it is",
+		}
 	}
 	return &Failure{State: Failed, Type: string(Failed), Message: execution.Error()}
 }
@@ -99,8 +111,13 @@ func Invalid(err error) *Failure {
 func requestConflict(run Run, workflowType string, differences []contract.Difference) error {
 	return &Failure{
 		State: Running, Type: contract.RequestConflict,
-		Message: fmt.Sprintf("a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
-			"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
+		Message: fmt.Sprintf(
+			"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
+				"or ask for the same",
+			run.WorkflowID,
+			workflowType,
+			contract.ListDifferences(differences),
+		),
 		Details: contract.FailureDetails{Differences: differences},
 	}
 }

@@ -39,7 +39,8 @@ func TestFollowAfterReset(t *testing.T) {
 	}, workflow.RegisterOptions{Name: "waits"})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
-	started, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
+	started, err := server.Client().
+		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
 	run := provisioner.Run{WorkflowID: started.GetID(), RunID: started.GetRunID()}
 
@@ -60,7 +61,8 @@ func TestFollowAfterReset(t *testing.T) {
 	for range 2 {
 		require.Eventually(t, func() bool { // until its first workflow task is done
 			s, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
-			return err == nil && s.GetPendingWorkflowTask() == nil && s.GetWorkflowExecutionInfo().GetHistoryLength() > 3
+			return err == nil && s.GetPendingWorkflowTask() == nil &&
+				s.GetWorkflowExecutionInfo().GetHistoryLength() > 3
 		}, patience, 10*time.Millisecond)
 		run.RunID = reset(ctx, t, run)
 		require.Equal(t, run, <-followed)
@@ -71,10 +73,12 @@ func TestFollowAfterReset(t *testing.T) {
 	}
 
 	// A run that was terminated for another reason has no successor, not even one that was started later.
-	other, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
+	other, err := server.Client().
+		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
 	require.NoError(t, server.Client().TerminateWorkflow(ctx, t.Name(), other.GetRunID(), "by hand"))
-	later, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
+	later, err := server.Client().
+		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
 	_, err = c.Result(ctx, t.Name(), other.GetRunID())
 	require.Equal(t, provisioner.Terminated, failure(t, err).State)

@@ -96,7 +96,13 @@ func (c *Client) Execute(ctx context.Context, request contract.Request) (contrac
 
 // join holds the request against the one that the run was started with, which is in the first event of its history.
 func (c *Client) join(ctx context.Context, request contract.Request, run Run) (Run, error) {
-	events := c.temporal.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := c.temporal.GetWorkflowHistory(
+		ctx,
+		run.WorkflowID,
+		run.RunID,
+		false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
+	)
 	event, err := events.Next()
 	if err != nil {
 		return Run{}, err
@@ -104,7 +110,11 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	started := event.GetWorkflowExecutionStartedEventAttributes()
 	running := started.GetWorkflowType().GetName()
 	if asked := request.Operation().WorkflowType; running != asked {
-		return run, requestConflict(run, running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
+		return run, requestConflict(
+			run,
+			running,
+			[]contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}},
+		)
 	}
 	var input converter.RawValue
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
@@ -115,7 +125,11 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	existing, err := request.Operation().Parse(input.Payload().GetData(), run.WorkflowID)
 	if err != nil {
 		// It is about to fail by itself, and is not this request.
-		return run, requestConflict(run, running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
+		return run, requestConflict(
+			run,
+			running,
+			[]contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}},
+		)
 	}
 	if d := contract.Differences(request.Fields(), existing.Fields()); len(d) > 0 {
 		return run, requestConflict(run, running, d)
@@ -157,8 +171,8 @@ func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contra
 	}
 }
 
-// shorten keeps a text within what Temporal takes as the summary of a run, 400 bytes, also when it is encrypted. A region
-// can have any length, since Atlas decides which exist.
+// shorten keeps a text within what Temporal takes as the summary of a run, 400 bytes, also when it is encrypted. A
+// region can have any length, since Atlas decides which exist.
 func shorten(text string) string {
 	const most = 200
 	if len(text) <= most {

@@ -71,18 +71,27 @@ func TestInvalid(t *testing.T) {
 	require.Equal(t, &provisioner.Failure{
 		Type: "INVALID_INPUT",
 		Message: `invalid input: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"; ` +
-			`name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-". ` +
+			`name must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
+			`"orders-". ` +
 			`Nothing was sent to Atlas: correct the input and start the workflow again`,
 		Details: contract.FailureDetails{Violations: []contract.Violation{
 			{Field: "groupId", Problem: `must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"`},
-			{Field: "name", Problem: `must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`},
+			{
+				Field: "name",
+				Problem: `must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
+					`"orders-"`,
+			},
 		}},
 	}, f)
 	require.EqualError(t, err, "INVALID_INPUT: "+f.Message)
 
 	_, err = c.Start(t.Context(), contract.UpgradeToServerlessInput{})
 	require.Len(t, failure(t, err).Details.Violations, 4)
-	require.Equal(t, &provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"}, provisioner.Invalid(errors.New("odd")))
+	require.Equal(
+		t,
+		&provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"},
+		provisioner.Invalid(errors.New("odd")),
+	)
 }
 
 // A failure is the JSON of the contract.
@@ -90,7 +99,11 @@ func TestFailureJSON(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(&provisioner.Failure{State: provisioner.Failed, Type: "T", Message: "m"})
 	require.NoError(t, err)
-	require.Equal(t, `{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`, string(b))
+	require.Equal(
+		t,
+		`{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`,
+		string(b),
+	)
 }
 
 func TestStart(t *testing.T) {
@@ -120,7 +133,16 @@ func TestStart(t *testing.T) {
 		require.NoError(t, err)
 		require.WithinDuration(t, time.Now(), s.Started, patience)
 		s.Started = time.Time{}
-		require.Equal(t, provisioner.Status{WorkflowID: test.id, RunID: run.RunID, Workflow: test.workflow, State: provisioner.Running}, s)
+		require.Equal(
+			t,
+			provisioner.Status{
+				WorkflowID: test.id,
+				RunID:      run.RunID,
+				Workflow:   test.workflow,
+				State:      provisioner.Running,
+			},
+			s,
+		)
 		require.NoError(t, server.Client().TerminateWorkflow(ctx, run.WorkflowID, run.RunID, "the end of the test"))
 	}
 }
@@ -138,7 +160,8 @@ func TestConflict(t *testing.T) {
 		want     []contract.Difference
 	}{
 		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflowType", Requested: "UpgradeToServerless", Existing: "Other"}}},
-		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid " +
+			"request", Existing: "an invalid one"}}},
 		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
 		{"an unknown field", contract.UpgradeToServerless, []any{map[string]any{
 			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}, "tag": "x",
@@ -149,16 +172,26 @@ func TestConflict(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, ctx := setup(t)
 			id := contract.ClusterWorkflowID(group, "x")
-			running, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
+			running, err := server.Client().
+				ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
 			require.NoError(t, err)
 			run, err := c.Start(ctx, upgrade("x"))
 			f := failure(t, err)
-			require.Equal(t, provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true}, run, "of what runs")
+			require.Equal(
+				t,
+				provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true},
+				run,
+				"of what runs",
+			)
 			require.Equal(t, provisioner.Running, f.State)
 			require.Equal(t, contract.RequestConflict, f.Type)
 			require.Equal(t, test.want, f.Details.Differences)
-			require.Equal(t, `a different request runs under workflow id "`+id+`" (`+test.workflow+`): `+test.want[0].String()+
-				". It was left alone: wait for its end, cancel it, or ask for the same", f.Message)
+			require.Equal(
+				t,
+				`a different request runs under workflow id "`+id+`" (`+test.workflow+`): `+test.want[0].String()+
+					". It was left alone: wait for its end, cancel it, or ask for the same",
+				f.Message,
+			)
 			s, err := c.Status(ctx, id, "")
 			require.NoError(t, err)
 			require.Equal(t, provisioner.Running, s.State)
@@ -181,7 +214,17 @@ func TestResult(t *testing.T) {
 	register("again", func(ctx workflow.Context) (contract.Cluster, error) {
 		return contract.Cluster{}, workflow.NewContinueAsNewError(ctx, "done")
 	})
-	register("fails", fails(temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil, contract.FailureDetails{Status: 409, StateName: "CREATING"})))
+	register(
+		"fails",
+		fails(
+			temporal.NewNonRetryableApplicationError(
+				"why",
+				"OUT_OF_CAPACITY",
+				nil,
+				contract.FailureDetails{Status: 409, StateName: "CREATING"},
+			),
+		),
+	)
 	register("odd details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", nil, "text")))
 	register("no details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", errors.New("the cause"))))
 	register("times out", func(ctx workflow.Context) error { return workflow.Sleep(ctx, 24*time.Hour) })
@@ -200,7 +243,8 @@ func TestResult(t *testing.T) {
 		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why", Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
 		{"odd details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
 		{"no details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
-		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached the time limit that Temporal was given for it" + left}},
+		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached " +
+			"the time limit that Temporal was given for it" + left}},
 		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED", Type: "CANCELED", Message: "the run was cancelled" + left}},
 		{"waits", func(id string) error { return server.Client().TerminateWorkflow(ctx, id, "", "by hand") },
 			&provisioner.Failure{State: "TERMINATED", Type: "TERMINATED", Message: "the run was terminated" + left}},
@@ -289,12 +333,15 @@ func TestProvisionAndUpgrade(t *testing.T) {
 	}
 	w := worker.New(server.Client(), t.Name(), worker.Options{})
 	for kind := range calls {
-		w.RegisterWorkflowWithOptions(func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
-			if in.Name == "fails" {
-				return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
-			}
-			return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
-		}, workflow.RegisterOptions{Name: kind})
+		w.RegisterWorkflowWithOptions(
+			func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
+				if in.Name == "fails" {
+					return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
+				}
+				return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
+			},
+			workflow.RegisterOptions{Name: kind},
+		)
 	}
 	for kind, call := range calls {
 		_, err := call(ctx, "-")
@@ -328,7 +375,11 @@ func TestProvisionAndUpgrade(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "joined", cluster.Name, kind)
 		_, err = call(ctx, "fails")
-		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t, err))
+		require.Equal(
+			t,
+			&provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"},
+			failure(t, err),
+		)
 	}
 }
 
@@ -373,7 +424,8 @@ func TestPendingActivity(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	run, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
+	run, err := server.Client().
+		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
 	require.NoError(t, err)
 	pending := func(ready func(provisioner.PendingActivity) bool) (p provisioner.PendingActivity) {
 		require.Eventually(t, func() bool {
@@ -390,7 +442,11 @@ func TestPendingActivity(t *testing.T) {
 
 	notYet := func(delay time.Duration) func() error {
 		return func() error {
-			return temporal.NewApplicationErrorWithOptions("not yet", "NOT_YET", temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+			return temporal.NewApplicationErrorWithOptions(
+				"not yet",
+				"NOT_YET",
+				temporal.ApplicationErrorOptions{NextRetryDelay: delay},
+			)
 		}
 	}
 	attempt <- notYet(time.Millisecond)
@@ -398,7 +454,16 @@ func TestPendingActivity(t *testing.T) {
 	p := pending(func(p provisioner.PendingActivity) bool { return p.Attempt == 3 })
 	require.WithinDuration(t, time.Now().Add(time.Hour), p.NextAttempt, patience)
 	p.NextAttempt = time.Time{}
-	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 3, ClusterState: "CREATING", LastFailure: "not yet"}, p)
+	require.Equal(
+		t,
+		provisioner.PendingActivity{
+			Activity:     "WaitUntilIdle",
+			Attempt:      3,
+			ClusterState: "CREATING",
+			LastFailure:  "not yet",
+		},
+		p,
+	)
 	require.NoError(t, server.Client().TerminateWorkflow(ctx, run.GetID(), "", "the end of the test"))
 }
 
@@ -411,7 +476,8 @@ func TestList(t *testing.T) {
 		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState).ValueSet("IDLE"))
 	var ids []string // newest first
 	for _, id := range []string{"list-1", "list-2", "list-3"} {
-		_, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(), TypedSearchAttributes: attributes}, "Any")
+		_, err := server.Client().
+			ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(), TypedSearchAttributes: attributes}, "Any")
 		require.NoError(t, err)
 		ids = append([]string{id}, ids...)
 	}
@@ -423,7 +489,11 @@ func TestList(t *testing.T) {
 			var got []string
 			for _, s := range found {
 				got = append(got, s.WorkflowID)
-				assert.Equal(t, []string{"Any", "RUNNING", group, "listed", "IDLE"}, []string{s.Workflow, string(s.State), s.ProjectID, s.ClusterName, s.ClusterState})
+				assert.Equal(
+					t,
+					[]string{"Any", "RUNNING", group, "listed", "IDLE"},
+					[]string{s.Workflow, string(s.State), s.ProjectID, s.ClusterName, s.ClusterState},
+				)
 			}
 			assert.Equal(t, want, got)
 		}, patience, 20*time.Millisecond, "limit %d", limit)

@@ -65,7 +65,8 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 			Activity: p.GetActivityType().GetName(), Attempt: int(p.GetAttempt()),
 			ClusterState: c.lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
 		}
-		if t := p.GetNextAttemptScheduleTime(); t != nil && !p.GetPaused() && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
+		if t := p.GetNextAttemptScheduleTime(); t != nil && !p.GetPaused() &&
+			p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 			s.Pending.NextAttempt = t.AsTime()
 		}
 	}

@@ -76,11 +76,21 @@ func TestSignals(t *testing.T) {
 				_ = cmd.Wait()
 			}()
 			const shown = "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n"
-			require.Eventually(t, func() bool { return s.clean(stderr.String()) == shown }, patience, 10*time.Millisecond)
+			require.Eventually(
+				t,
+				func() bool { return s.clean(stderr.String()) == shown },
+				patience,
+				10*time.Millisecond,
+			)
 			require.NoError(t, cmd.Process.Signal(signal))
 			<-ended
 			require.Equal(t, 130, cmd.ProcessState.ExitCode())
-			require.Equal(t, shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n", s.clean(stderr.String()))
+			require.Equal(
+				t,
+				shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch "+
+					"atlas-cluster-PROJECT-orders\n",
+				s.clean(stderr.String()),
+			)
 			require.Empty(t, stdout.String())
 		})
 	}

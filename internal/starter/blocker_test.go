@@ -25,7 +25,8 @@ import (
 // cli runs Temporal's own program, as an operator does.
 func (s *stack) cli(args ...string) {
 	s.t.Helper()
-	out, err := exec.CommandContext(s.ctx(), server.CLI, append(args, "--address", server.FrontendHostPort())...).CombinedOutput()
+	out, err := exec.CommandContext(s.ctx(), server.CLI, append(args, "--address", server.FrontendHostPort())...).
+		CombinedOutput()
 	require.NoError(s.t, err, "%s", out)
 }
 
@@ -55,14 +56,19 @@ func TestPausedActivity(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.startOtherWorker(waits, func(ctx context.Context) error {
 		activity.RecordHeartbeat(ctx, contract.WaitProgress{StateName: "CREATING"})
-		return temporal.NewApplicationErrorWithOptions("not yet", "NOT_YET", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second})
+		return temporal.NewApplicationErrorWithOptions(
+			"not yet",
+			"NOT_YET",
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Second},
+		)
 	})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	watch, wait := s.start("watch", s.clusterID()), s.start(s.flags("provision-flex", "--wait")...)
 	wait.sees("Joined atlas-cluster-PROJECT-orders")
 	s.cli("activity", "pause", "--workflow-id", s.clusterID(), "--activity-type", "WaitUntilIdle")
 
-	const paused = `: its activity WaitUntilIdle is paused by \S+\. To let it go on: temporal activity unpause --workflow-id atlas-cluster-PROJECT-orders --activity-id \d+\n`
+	const paused = `: its activity WaitUntilIdle is paused by \S+\. To let it go on: temporal activity unpause ` +
+		`--workflow-id atlas-cluster-PROJECT-orders --activity-id \d+\n`
 	seen := func(b *background) {
 		require.Eventually(t, func() bool {
 			return regexp.MustCompile(paused).MatchString(s.clean(b.stderr.String()))
@@ -94,11 +100,17 @@ func TestFailingWorkflowTask(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.startOtherWorker(func(workflow.Context, contract.ProvisionFlexClusterInput) error { panic("a mistake") }, nil)
 	wait := s.start(s.flags("provision-flex", "--wait")...)
-	const message = `its workflow task fails \(attempt \d+\), WorkflowWorkerUnhandledFailure: a mistake\. It goes on once a worker can run it; the worker's log says more`
+	const message = `its workflow task fails \(attempt \d+\), WorkflowWorkerUnhandledFailure: a mistake\. It goes ` +
+		`on once a worker can run it; the worker's log says more`
 	require.Eventually(t, func() bool {
-		return regexp.MustCompile(`waiting for a worker, Ns: ` + message + "\n").MatchString(s.clean(wait.stderr.String()))
+		return regexp.MustCompile(`waiting for a worker, Ns: ` + message + "\n").
+			MatchString(s.clean(wait.stderr.String()))
 	}, patience, 50*time.Millisecond)
-	require.Regexp(t, "Status     RUNNING, waiting for a worker, Ns: "+message+"\n", s.run("status", s.clusterID()).stdout)
+	require.Regexp(
+		t,
+		"Status     RUNNING, waiting for a worker, Ns: "+message+"\n",
+		s.run("status", s.clusterID()).stdout,
+	)
 	require.Contains(t, s.run("status", s.clusterID(), "-o", "json").stdout, `"reason": "WORKFLOW_TASK_FAILS"`)
 	s.cli("workflow", "terminate", "--workflow-id", s.clusterID())
 	require.Equal(t, 1, wait.end().code)
@@ -109,21 +121,26 @@ func TestWorkerGone(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	stop := s.startOtherWorker(waits, func(context.Context) error {
-		return temporal.NewApplicationErrorWithOptions("not yet", "NOT_YET", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second})
+		return temporal.NewApplicationErrorWithOptions(
+			"not yet",
+			"NOT_YET",
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Second},
+		)
 	})
 	wait := s.start(s.flags("provision-flex", "--wait")...)
 	wait.sees("waiting until IDLE, Ns, attempt 3: not yet")
 	stop()
 	require.Eventually(t, func() bool {
-		return regexp.MustCompile(`waiting for a worker, Ns, attempt \d+: no worker (polls the task queue|has taken its task: those of the task queue) "QUEUE"`).
+		return regexp.MustCompile(`waiting for a worker, Ns, attempt \d+: no worker (polls the task queue|has ` +
+			`taken its task: those of the task queue) "QUEUE"`).
 			MatchString(s.clean(wait.stderr.String()))
 	}, patience, 50*time.Millisecond)
 	wait.interrupt()
 	require.Equal(t, 130, wait.end().code)
 }
 
-// From the moment that Atlas took the request, status tells the state of the cluster: by the search attribute, or by the
-// query, where the wait has not yet reported it. Before, it tells none.
+// From the moment that Atlas took the request, status tells the state of the cluster: by the search attribute, or by
+// the query, where the wait has not yet reported it. Before, it tells none.
 func TestStateInTheFirstSeconds(t *testing.T) {
 	t.Parallel()
 	state := temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState)
@@ -162,10 +179,21 @@ func TestStateInTheFirstSeconds(t *testing.T) {
 			t.Cleanup(func() { close(release) })
 			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 			<-begun
-			require.Equal(t, output{stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\nWeb UI     " + webUILink + "\n"},
-				s.run("status", s.clusterID()))
+			require.Equal(
+				t,
+				output{
+					stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\nWeb UI     " +
+						"" + webUILink + "\n",
+				},
+				s.run("status", s.clusterID()),
+			)
 			out := s.run("status", s.clusterID(), "-o", "json")
-			require.Equal(t, test.activity == contract.WaitUntilIdleActivity, strings.Contains(out.stdout, `"clusterState": "`+test.want+`"`), out.stdout)
+			require.Equal(
+				t,
+				test.activity == contract.WaitUntilIdleActivity,
+				strings.Contains(out.stdout, `"clusterState": "`+test.want+`"`),
+				out.stdout,
+			)
 		})
 	}
 }
@@ -180,7 +208,12 @@ func TestReset(t *testing.T) {
 	many := s.start("watch", "--project-id", s.project)
 	many.sees("Following 1 workflow")
 	result := s.start("result", s.clusterID())
-	require.Eventually(t, func() bool { return strings.Contains(many.stderr.String(), ": RUNNING, CREATING") }, patience, 50*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return strings.Contains(many.stderr.String(), ": RUNNING, CREATING") },
+		patience,
+		50*time.Millisecond,
+	)
 
 	answer, err := s.temporal().ResetWorkflowExecution(s.ctx(), &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: "default", WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: s.clusterID()},
@@ -202,11 +235,20 @@ func TestWorkflowOfAnotherType(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const id = "billing"
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: id + s.project, TaskQueue: s.queue}, "Other")
+	_, err := s.temporal().
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: id + s.project, TaskQueue: s.queue}, "Other")
 	require.NoError(t, err)
 	for _, command := range []string{"cancel", "status", "result", "watch"} {
-		require.Equal(t, output{code: 2, stderr: "starter: workflow billingPROJECT is of the type Other, which is no workflow of atlas-provisioner. 'starter list' shows those there are\n"},
-			s.run(command, id+s.project), command)
+		require.Equal(
+			t,
+			output{
+				code: 2,
+				stderr: "starter: workflow billingPROJECT is of the type Other, which is no workflow of " +
+					"atlas-provisioner. 'starter list' shows those there are\n",
+			},
+			s.run(command, id+s.project),
+			command,
+		)
 	}
 	require.Equal(t, 2, s.run("watch", id+s.project, s.clusterID()).code)
 	run, err := s.temporal().DescribeWorkflowExecution(s.ctx(), id+s.project, "")
@@ -219,10 +261,23 @@ func TestAnotherVerb(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	const failure = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): ` +
-		"workflowType is ProvisionFlexCluster, requested UpgradeToServerless. It was left alone: wait for its end, cancel it, or ask for the same\n"
+	const failure = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" ` +
+		`(ProvisionFlexCluster): ` +
+		"workflowType is ProvisionFlexCluster, requested UpgradeToServerless. It was left alone: wait for its end, " +
+		"cancel it, or ask for the same\n"
 	require.Equal(t, output{code: 2, stderr: "starter: " + failure}, s.run(s.flags("upgrade-to-serverless")...))
-	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + failure + "STARTED  atlas-cluster-PROJECT-stock\n",
-		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.run("upgrade-to-serverless", "-f", s.file("orders", "stock")))
-	require.Equal(t, output{stdout: started("Joined", webUILink)}, s.run(s.flags("provision-flex", "--timeout", "2h")...))
+	require.Equal(
+		t,
+		output{
+			code:   1,
+			stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + failure + "STARTED  atlas-cluster-PROJECT-stock\n",
+			stderr: "starter: 1 of 2 failed; each says why and what to do\n",
+		},
+		s.run("upgrade-to-serverless", "-f", s.file("orders", "stock")),
+	)
+	require.Equal(
+		t,
+		output{stdout: started("Joined", webUILink)},
+		s.run(s.flags("provision-flex", "--timeout", "2h")...),
+	)
 }

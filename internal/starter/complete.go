@@ -19,7 +19,9 @@ const (
 
 // complete has the shell offer the values of a flag, rather than files.
 func complete(cmd *cobra.Command, flag string, values ...string) {
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+	cobra.CheckErr(
+		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)),
+	)
 }
 
 // completeIDs has the shell offer the ids of the newest workflows, with how they
@@ -51,7 +53,13 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		for _, r := range runs {
 			// An id of somebody else's could hold what a shell or a terminal obeys.
 			if !seen[r.WorkflowID] && terminal.Clean(r.WorkflowID) == r.WorkflowID {
-				out = append(out, cobra.CompletionWithDesc(r.WorkflowID, terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState))))
+				out = append(
+					out,
+					cobra.CompletionWithDesc(
+						r.WorkflowID,
+						terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState)),
+					),
+				)
 			}
 			seen[r.WorkflowID] = true
 		}
@@ -62,5 +70,13 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 // completeFilter has the shell offer states.
 func completeFilter(cmd *cobra.Command) {
 	complete(cmd, "project-id")
-	complete(cmd, "state", contract.StateIdle, contract.StateCreating, contract.StateUpdating, contract.StateDeleting, contract.StateRepairing)
+	complete(
+		cmd,
+		"state",
+		contract.StateIdle,
+		contract.StateCreating,
+		contract.StateUpdating,
+		contract.StateDeleting,
+		contract.StateRepairing,
+	)
 }

@@ -45,7 +45,12 @@ func TestCompleteIDs(t *testing.T) {
 		require.Equal(t, noFiles, out.stdout+out.stderr, "%q", args)
 	}
 	out := run(nowhere, "__complete", "status", "")
-	require.Equal(t, output{stdout: ":1\n", stderr: "Completion ended with directive: ShellCompDirectiveError\n"}, out, "without Temporal there is nothing to offer")
+	require.Equal(
+		t,
+		output{stdout: ":1\n", stderr: "Completion ended with directive: ShellCompDirectiveError\n"},
+		out,
+		"without Temporal there is nothing to offer",
+	)
 }
 
 func TestCompleteFlags(t *testing.T) {

@@ -50,7 +50,13 @@ ended otherwise.`,
 
 // printStatus shows how a run that is under way stands.
 func (a *app) printStatus(s provisioner.Status) {
-	a.stdout.Printf("Workflow   %s\nRun        %s\nStatus     %s, %s\n", s.WorkflowID, s.RunID, string(s.State), line(s, time.Now()))
+	a.stdout.Printf(
+		"Workflow   %s\nRun        %s\nStatus     %s, %s\n",
+		s.WorkflowID,
+		s.RunID,
+		string(s.State),
+		line(s, time.Now()),
+	)
 	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
 		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
 	}
@@ -71,8 +77,14 @@ func ourRun(ctx context.Context, c *provisioner.Client, workflowID string) (prov
 		return s, err
 	}
 	if _, ours := contract.OperationOf(s.Workflow); !ours {
-		return s, refusal{fmt.Sprintf("workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows those there are",
-			terminal.Clean(s.WorkflowID), terminal.Clean(s.Workflow))}
+		return s, refusal{
+			fmt.Sprintf(
+				"workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows "+
+					"those there are",
+				terminal.Clean(s.WorkflowID),
+				terminal.Clean(s.Workflow),
+			),
+		}
 	}
 	return s, nil
 }
@@ -98,7 +110,9 @@ A filter finds as with 'starter list', 1000 at most.`,
 			filtered := f.projectID != "" || f.state != ""
 			switch {
 			case slices.Contains(args, ""), len(args) == 0 && !filtered:
-				return usageError{fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID)}
+				return usageError{
+					fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID),
+				}
 			case len(args) > 0 && filtered:
 				return usageError{"watch takes workflow ids or a filter, not both"}
 			}
@@ -159,7 +173,8 @@ func (a *app) result() *cobra.Command {
 		Short: "Print the result of a workflow, waiting for it in silence",
 		Long: `result prints the result of the newest run of a workflow. While that runs, it
 waits for the end in silence.`,
-		Example:           "  starter result atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
+		Example: "  starter result atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json | jq -r " +
+			".result.connectionStrings.standardSrv",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -197,7 +212,9 @@ up to you.`,
 				return err
 			}
 			if s.State != provisioner.Running {
-				return refusal{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State)}
+				return refusal{
+					fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State),
+				}
 			}
 			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
 				return err
@@ -233,7 +250,10 @@ func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contrac
 	switch {
 	case err != nil && ctx.Err() != nil:
 		out.Status, out.Result = provisioner.Running, nil
-		err = ending{exitInterrupted, "interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID}
+		err = ending{
+			exitInterrupted,
+			"interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID,
+		}
 	case errors.As(err, &failure):
 		out.Status, out.Result, out.Failure = failure.State, nil, failure
 		if link := a.webUI(run.WorkflowID, run.RunID); link != "" {

@@ -81,10 +81,25 @@ func TestCompleted(t *testing.T) {
 		require.Equal(t, output{stdout: created}, s.run(command, s.clusterID()))
 		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.clusterID(), "-o", "json"))
 	}
-	require.Equal(t, output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.clusterID()))
-	require.Equal(t, output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.clusterID(), "-o", "json"))
-	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
-		s.run("cancel", s.clusterID()))
+	require.Equal(
+		t,
+		output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"},
+		s.run("watch", s.clusterID()),
+	)
+	require.Equal(
+		t,
+		output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"},
+		s.run("watch", s.clusterID(), "-o", "json"),
+	)
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' " +
+				"tells how\n",
+		},
+		s.run("cancel", s.clusterID()),
+	)
 }
 
 // watch shows progress; result waits in silence.
@@ -114,7 +129,8 @@ func TestCancel(t *testing.T) {
 		asked, ended string
 	}{
 		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
-		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it is")},
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it "+
+			"is")},
 	} {
 		name := "text"
 		if test.flags != nil {
@@ -128,12 +144,18 @@ func TestCancel(t *testing.T) {
 				return s.run(append([]string{command, s.clusterID()}, test.flags...)...)
 			}
 			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-			require.Eventually(t, func() bool { return s.sim.Count(atlassim.Created) == 1 }, patience, 10*time.Millisecond)
+			require.Eventually(
+				t,
+				func() bool { return s.sim.Count(atlassim.Created) == 1 },
+				patience,
+				10*time.Millisecond,
+			)
 			watch := s.start("watch", s.clusterID())
 			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
-			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
+			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what it " +
+				"made is left as it is\n"
 			out := watch.end()
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
@@ -141,7 +163,15 @@ func TestCancel(t *testing.T) {
 			require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 			require.Equal(t, output{1, test.ended, complaint}, run("result"))
 			require.Equal(t, output{1, test.ended, complaint}, run("status"))
-			require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: CANCELED. 'starter status' tells how\n"}, run("cancel"))
+			require.Equal(
+				t,
+				output{
+					code: 2,
+					stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: CANCELED. 'starter " +
+						"status' tells how\n",
+				},
+				run("cancel"),
+			)
 
 			letGo()
 			out = s.run(s.flags("provision-flex", "--wait")...)
@@ -161,7 +191,11 @@ func TestTerminated(t *testing.T) {
 	watch := s.start("watch", s.clusterID())
 	watch.sees(waitingForAWorker)
 	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.clusterID(), "", "by hand"))
-	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint}, watch.end())
+	require.Equal(
+		t,
+		output{1, "", "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint},
+		watch.end(),
+	)
 	require.Equal(t, output{1, "", complaint}, s.run("status", s.clusterID()))
 	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.clusterID(), "-o", "json"))
 }
@@ -185,8 +219,15 @@ func TestUnknownWorkflow(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, command := range []string{"status", "watch", "result", "cancel"} {
 		for _, flags := range [][]string{nil, {"-o", "json"}} {
-			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n"},
-				s.run(append([]string{command, s.clusterID()}, flags...)...))
+			require.Equal(
+				t,
+				output{
+					code: 2,
+					stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found " +
+						"for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n",
+				},
+				s.run(append([]string{command, s.clusterID()}, flags...)...),
+			)
 		}
 	}
 }
@@ -200,7 +241,8 @@ func TestLine(t *testing.T) {
 		want    string
 	}{
 		{nil, "waiting for a worker, 75s"},
-		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex " +
+			"cluster, 75s, attempt 1"},
 		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1}, "waiting until IDLE, 75s, attempt 1"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},

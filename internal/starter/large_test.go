@@ -26,7 +26,8 @@ func TestRequestTooLarge(t *testing.T) {
 		region string
 		why    string
 	}{
-		{"for a payload", strings.Repeat("R", 2<<20), "Temporal at ADDRESS refuses the request: Blob data size exceeds limit."},
+		{"for a payload", strings.Repeat("R", 2<<20), "Temporal at ADDRESS refuses the request: Blob data size " +
+			"exceeds limit."},
 		// JSON spells each of these in six bytes.
 		{"for a message", strings.Repeat("<", 1<<20), tooLargeMessage},
 	} {
@@ -41,7 +42,11 @@ func TestRequestTooLarge(t *testing.T) {
 			require.Equal(t, output{code: 2, stderr: "starter: nothing was started; each says why\n",
 				stdout: "REFUSED  atlas-cluster-PROJECT-large  INVALID_INPUT: " + test.why + "\n"},
 				s.run("provision-flex", "-f", s.fileWithLarge(test.region)))
-			require.Equal(t, output{code: 2, stderr: "starter: " + test.why + "\n"}, s.run(s.flags("provision-flex", "--region", test.region)...))
+			require.Equal(
+				t,
+				output{code: 2, stderr: "starter: " + test.why + "\n"},
+				s.run(s.flags("provision-flex", "--region", test.region)...),
+			)
 		})
 	}
 }

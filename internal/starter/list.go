@@ -50,7 +50,12 @@ func (f filter) check() error {
 		return usageError{"--project-id and --state must not hold quotes"}
 	}
 	if f.status != "" && statuses[provisioner.State(strings.ToUpper(f.status))] == "" {
-		return usageError{fmt.Sprintf("--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q", f.status)}
+		return usageError{
+			fmt.Sprintf(
+				"--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q",
+				f.status,
+			),
+		}
 	}
 	return nil
 }
@@ -83,10 +88,16 @@ func (a *app) find(ctx context.Context, c *provisioner.Client, f filter, limit i
 	runs, err := c.List(ctx, f.query(), limit)
 	var invalid *serviceerror.InvalidArgument
 	if errors.As(err, &invalid) {
-		return nil, refusal{fmt.Sprintf(`Temporal cannot filter so (%s).
+		return nil, refusal{fmt.Sprintf(
+			`Temporal cannot filter so (%s).
 Add the search attributes, then restart the worker, which sets them from then on:
-  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`, invalid.Message,
-			contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, a.options.Namespace)}
+  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`,
+			invalid.Message,
+			contract.SearchAttributeProjectID,
+			contract.SearchAttributeClusterName,
+			contract.SearchAttributeClusterState,
+			a.options.Namespace,
+		)}
 	}
 	return runs, err
 }
@@ -165,7 +176,9 @@ func runTable(runs []provisioner.Status, width int, now time.Time) terminal.Tabl
 	for _, r := range runs {
 		project, cluster := clusterOf(r)
 		table.Rows = append(table.Rows, []string{
-			string(r.State), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)), cmp.Or(cluster, "-"), cmp.Or(project, "-"),
+			string(
+				r.State,
+			), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)), cmp.Or(cluster, "-"), cmp.Or(project, "-"),
 			r.WorkflowID,
 		})
 	}

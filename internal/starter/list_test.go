@@ -33,7 +33,8 @@ func TestList(t *testing.T) {
 	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
 	require.Equal(t, 1, s.run(s.flags("provision-flex", "--name", "legacy", "--wait")...).code, "the name is taken")
 	// Not a workflow of ours, whatever its id.
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
+	_, err := s.temporal().
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
 	require.NoError(t, err)
 
 	const (
@@ -96,7 +97,12 @@ func TestListOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	s.lists("STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
+	s.lists(
+		"STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT "+
+			" atlas-cluster-PROJECT-orders\n",
+		"--project-id",
+		s.project,
+	)
 	s.lists(`[
   {
     "workflowId": "atlas-cluster-PROJECT-orders",
@@ -121,12 +127,24 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	out := s.run(s.flags("provision-flex", "--wait")...)
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
-	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
+	s.lists(
+		"STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   "+
+			"PROJECT  atlas-cluster-PROJECT-orders\n",
+		"--project-id",
+		s.project,
+	)
 	for _, args := range [][]string{{"list"}, {"list", "-o", "json"}, {"watch"}} {
-		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
+		require.Equal(
+			t,
+			output{
+				code: 2,
+				stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:
   temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default
-`}, s.run(append(args, "--state", "IDLE")...))
+`,
+			},
+			s.run(append(args, "--state", "IDLE")...),
+		)
 	}
 }
 

@@ -33,7 +33,8 @@ type outcome struct {
 
 func (o *outcome) ended() bool { return o.result != nil || o.failure != nil || o.err != nil }
 
-// refused says that nothing was started: another request runs under the workflow id, or Temporal does not take this one.
+// refused says that nothing was started: another request runs under the workflow id, or Temporal does not take this
+// one.
 func (o *outcome) refused() bool {
 	return o.failure != nil && (o.failure.Type == contract.RequestConflict || o.failure.State == "")
 }
@@ -96,7 +97,10 @@ func (a *app) readFile(ctx context.Context, file string) (documents []*requestfi
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, ending{exitInterrupted, "interrupted before " + requestfile.Name(file) + " was read; nothing was started"}
+		return nil, ending{
+			exitInterrupted,
+			"interrupted before " + requestfile.Name(file) + " was read; nothing was started",
+		}
 	case <-done:
 	}
 	if err != nil {
@@ -171,7 +175,11 @@ func (a *app) failureOfOne(err error) *provisioner.Failure {
 		return &provisioner.Failure{Type: contract.InvalidInput, Message: tooLargeMessage}
 	case errors.As(err, &encrypted):
 		// What runs under the workflow id cannot be compared with the request.
-		return &provisioner.Failure{State: provisioner.Running, Type: contract.RequestConflict, Message: encrypted.Error()}
+		return &provisioner.Failure{
+			State:   provisioner.Running,
+			Type:    contract.RequestConflict,
+			Message: encrypted.Error(),
+		}
 	}
 	return nil
 }
@@ -192,7 +200,12 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 			mu.Lock()
 			defer mu.Unlock()
 			o.run = next
-			o.status = provisioner.Status{WorkflowID: next.WorkflowID, RunID: next.RunID, State: provisioner.Running, Started: time.Now()}
+			o.status = provisioner.Status{
+				WorkflowID: next.WorkflowID,
+				RunID:      next.RunID,
+				State:      provisioner.Running,
+				Started:    time.Now(),
+			}
 		})
 		mu.Lock()
 		defer mu.Unlock()
@@ -232,7 +245,13 @@ func (o *outcome) line(waited bool) (status, detail string) {
 }
 
 func (o *outcome) answer() answer {
-	out := answer{WorkflowID: o.run.WorkflowID, RunID: o.run.RunID, Status: o.status.State, Result: o.result, Failure: o.failure}
+	out := answer{
+		WorkflowID: o.run.WorkflowID,
+		RunID:      o.run.RunID,
+		Status:     o.status.State,
+		Result:     o.result,
+		Failure:    o.failure,
+	}
 	if o.err != nil || o.failure != nil && o.failure.State == "" {
 		out.Status = ""
 	}
@@ -279,13 +298,18 @@ func (a *app) conclude(ctx context.Context, all []*outcome, waited bool) error {
 	switch n := countOutcomes(all); {
 	case ctx.Err() != nil && n.unknown > 0:
 		return ending{exitInterrupted, fmt.Sprintf(
-			"interrupted; of %d not all were started. The same command starts what is missing and joins what runs", len(all))}
+			"interrupted; of %d not all were started. The same command starts what is missing and joins what runs",
+			len(all),
+		)}
 	case ctx.Err() != nil && n.running > 0:
 		return ending{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
 	case n.refused > 0 && n.refused == len(all):
 		return refusal{"nothing was started; each says why"}
 	case n.failed+n.refused > 0:
-		return ending{exitFailed, fmt.Sprintf("%d of %d failed; each says why and what to do", n.failed+n.refused, len(all))}
+		return ending{
+			exitFailed,
+			fmt.Sprintf("%d of %d failed; each says why and what to do", n.failed+n.refused, len(all)),
+		}
 	case err == nil && !waited && a.output == "text":
 		a.stdout.Printf("Follow them with: the same command and --wait\n")
 	}

@@ -25,7 +25,8 @@ import (
 func (s *stack) file(names ...string) string {
 	var text string
 	for _, name := range names {
-		text += "---\ngroupId: " + s.project + "\nname: " + name + "\nproviderSettings: {backingProviderName: AWS, regionName: US_EAST_1}\n"
+		text += "---\ngroupId: " + s.project + "\nname: " + name + "\nproviderSettings: {backingProviderName: AWS, " +
+			"regionName: US_EAST_1}\n"
 	}
 	return write(s.t, "clusters.yaml", text)
 }
@@ -49,7 +50,9 @@ func TestMany(t *testing.T) {
 FAILED     atlas-cluster-PROJECT-billing  CLUSTER_CONFLICT: cluster "billing": .*
 COMPLETED  atlas-cluster-PROJECT-stock    CREATED mongodb\+srv://stock\.SIM
 $`, out.stdout)
-	form := regexp.MustCompile(`^atlas-cluster-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`)
+	form := regexp.MustCompile(
+		`^atlas-cluster-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`,
+	)
 	var rest []string
 	for line := range strings.Lines(out.stderr) {
 		if line = strings.TrimSuffix(line, "\n"); !form.MatchString(line) {
@@ -101,9 +104,16 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const follow = "Follow them with: the same command and --wait\n"
-	require.Equal(t, output{stdout: "STARTED  atlas-cluster-PROJECT-orders\n" + follow}, s.run("provision-flex", "-f", s.file("orders")))
-	require.Equal(t, output{stdout: "JOINED   atlas-cluster-PROJECT-orders\nSTARTED  atlas-cluster-PROJECT-stock\n" + follow},
-		s.run("provision-flex", "-f", s.file("orders", "stock")))
+	require.Equal(
+		t,
+		output{stdout: "STARTED  atlas-cluster-PROJECT-orders\n" + follow},
+		s.run("provision-flex", "-f", s.file("orders")),
+	)
+	require.Equal(
+		t,
+		output{stdout: "JOINED   atlas-cluster-PROJECT-orders\nSTARTED  atlas-cluster-PROJECT-stock\n" + follow},
+		s.run("provision-flex", "-f", s.file("orders", "stock")),
+	)
 	require.Equal(t, output{stdout: `{
   "clusters": [
     {
@@ -115,15 +125,23 @@ func TestManyAtOnce(t *testing.T) {
 }
 `}, s.run("provision-flex", "-f", s.file("orders"), "-o", "json"))
 
-	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): terminationProtectionEnabled is "false", requested "true". ` +
+	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" ` +
+		`(ProvisionFlexCluster): terminationProtectionEnabled is "false", requested "true". ` +
 		"It was left alone: wait for its end, cancel it, or ask for the same\n"
 	text, err := os.ReadFile(s.file("orders"))
 	require.NoError(t, err)
 	other := string(text) + "terminationProtectionEnabled: true\n"
 	require.Equal(t, output{code: 2, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict,
 		stderr: "starter: nothing was started; each says why\n"}, s.runWith(other, "provision-flex", "-f-"))
-	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
-		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")))
+	require.Equal(
+		t,
+		output{
+			code:   1,
+			stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
+			stderr: "starter: 1 of 2 failed; each says why and what to do\n",
+		},
+		s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")),
+	)
 	require.Empty(t, s.sim.Ledger())
 }
 
@@ -134,8 +152,16 @@ func TestManyRefusedByTemporal(t *testing.T) {
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
 	const why = "Temporal at ADDRESS refuses the request: task queue name cannot start with reserved prefix /_sys/"
 	const complaint = "starter: nothing was started; each says why\n"
-	require.Equal(t, output{2, "REFUSED  atlas-cluster-PROJECT-orders  INVALID_INPUT: " + why + "\nREFUSED  atlas-cluster-PROJECT-stock   INVALID_INPUT: " + why + "\n", complaint},
-		s.run("provision-flex", "-f", s.file("orders", "stock")))
+	require.Equal(
+		t,
+		output{
+			2,
+			"REFUSED  atlas-cluster-PROJECT-orders  INVALID_INPUT: " + why + "\nREFUSED  " +
+				"atlas-cluster-PROJECT-stock   INVALID_INPUT: " + why + "\n",
+			complaint,
+		},
+		s.run("provision-flex", "-f", s.file("orders", "stock")),
+	)
 	require.Equal(t, output{2, `{
   "clusters": [
     {
@@ -170,11 +196,16 @@ func TestInterruptMany(t *testing.T) {
 		{"watch", s.clusterID(), "atlas-cluster-" + s.project + "-stock"},
 	} {
 		b := s.start(args...)
-		const held = `-PROJECT-stock: RUNNING: no worker polls the task queue "QUEUE": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`
+		const held = `-PROJECT-stock: RUNNING: no worker polls the task queue "QUEUE": start one, or let ` +
+			`TEMPORAL_TASK_QUEUE name the queue that the workers poll`
 		b.sees("atlas-cluster" + held)
 		b.interrupt()
 		out := b.end()
-		require.Equal(t, output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n", out.stderr}, out)
+		require.Equal(
+			t,
+			output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n", out.stderr},
+			out,
+		)
 		require.True(t, strings.HasPrefix(out.stderr, "Following 2 workflows\n"), out.stderr)
 		require.True(t, strings.HasSuffix(out.stderr, "\n"+follow), out.stderr)
 	}
@@ -192,8 +223,14 @@ func TestInterruptTheStartOfMany(t *testing.T) {
 	}
 	all := a.startAll(ctx, nil, []contract.Request{request("a"), request("b")})
 	a.followAll(ctx, nil, all)
-	require.Equal(t, ending{130, "interrupted; of 2 not all were started. The same command starts what is missing and joins what runs"},
-		a.conclude(ctx, all, true))
+	require.Equal(
+		t,
+		ending{
+			130,
+			"interrupted; of 2 not all were started. The same command starts what is missing and joins what runs",
+		},
+		a.conclude(ctx, all, true),
+	)
 	const id = "UNKNOWN  atlas-cluster-32b6e34b3d91647abb20e7b8-"
 	require.Equal(t, id+"a\n"+id+"b\n", stdout.String())
 	require.Empty(t, stderr.String())
@@ -211,9 +248,18 @@ func TestPlainLines(t *testing.T) {
 	var stderr stream
 	all := []*outcome{
 		{status: provisioner.Status{WorkflowID: "a", State: provisioner.Running}},
-		{status: provisioner.Status{WorkflowID: "b", State: provisioner.Failed}, failure: &provisioner.Failure{State: provisioner.Failed, Type: "TIMEOUT"}},
-		{status: provisioner.Status{WorkflowID: "c", State: provisioner.Running}, failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"}},
-		{status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"}, result: &contract.Cluster{}},
+		{
+			status:  provisioner.Status{WorkflowID: "b", State: provisioner.Failed},
+			failure: &provisioner.Failure{State: provisioner.Failed, Type: "TIMEOUT"},
+		},
+		{
+			status:  provisioner.Status{WorkflowID: "c", State: provisioner.Running},
+			failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"},
+		},
+		{
+			status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"},
+			result: &contract.Cluster{},
+		},
 	}
 	now := time.Now()
 	v := newTestApp(&stderr, &stderr).newView(len(all))
@@ -223,7 +269,11 @@ func TestPlainLines(t *testing.T) {
 	v.paint(all, now.Add(repeatEvery+1))
 	all[0].status.ClusterState = "CREATING"
 	v.end(all)
-	require.Equal(t, "a: RUNNING\nb: FAILED\nd: COMPLETED, IDLE\n1 running, 1 completed, 2 failed\na: RUNNING, CREATING\n", stderr.String())
+	require.Equal(
+		t,
+		"a: RUNNING\nb: FAILED\nd: COMPLETED, IDLE\n1 running, 1 completed, 2 failed\na: RUNNING, CREATING\n",
+		stderr.String(),
+	)
 }
 
 // watch follows several, or what a filter finds running.
@@ -232,11 +282,22 @@ func TestWatchMany(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const none = "Nothing that runs matches\n"
 	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
-	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
+	require.Equal(
+		t,
+		output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none},
+		s.run("watch", "--project-id", s.project, "-o", "json"),
+	)
 	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)
 	ids := []string{"atlas-cluster-" + s.project + "-stock", s.clusterID()}
-	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-none. 'starter list' shows those there are\n"},
-		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"))
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: " +
+				"atlas-cluster-PROJECT-none. 'starter list' shows those there are\n",
+		},
+		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"),
+	)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
 	}, patience, lookEvery)
@@ -248,8 +309,21 @@ func TestWatchMany(t *testing.T) {
 	s.startWorker()
 	out := byID.end()
 	require.Equal(t, 0, out.code)
-	require.Equal(t, "COMPLETED  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", out.stdout)
-	require.Subset(t, lines(out.stderr), []string{"Following 2 workflows", "atlas-cluster-PROJECT-orders: COMPLETED, IDLE", "atlas-cluster-PROJECT-stock: COMPLETED, IDLE"})
+	require.Equal(
+		t,
+		"COMPLETED  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  "+
+			"atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n",
+		out.stdout,
+	)
+	require.Subset(
+		t,
+		lines(out.stderr),
+		[]string{
+			"Following 2 workflows",
+			"atlas-cluster-PROJECT-orders: COMPLETED, IDLE",
+			"atlas-cluster-PROJECT-stock: COMPLETED, IDLE",
+		},
+	)
 	out = byFilter.end()
 	require.Equal(t, 0, out.code)
 	require.Equal(t, 2, strings.Count(out.stdout, `"status": "COMPLETED"`))

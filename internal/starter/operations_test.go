@@ -27,7 +27,11 @@ func TestOperations(t *testing.T) {
 			require.Equal(t, 0, help.code, help.stderr)
 			require.Contains(t, help.stdout, operation.IDPrefix+"<project-id>-<name>")
 			require.Contains(t, run(nowhere, "--help").stdout, "\n  "+operation.Command+" ")
-			require.FileExists(t, filepath.Join("testdata", operation.Command+".txt"), "TestHelp writes it with -update")
+			require.FileExists(
+				t,
+				filepath.Join("testdata", operation.Command+".txt"),
+				"TestHelp writes it with -update",
+			)
 
 			schema := reflect.TypeOf(operation.Input).Name() + ".json"
 			require.FileExists(t, filepath.Join("../../contract/schema", schema), "make schema writes it")

@@ -71,7 +71,10 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 			a.stdout.Printf("%-10s %s\n", name, value)
 		}
 	}
-	row("Cluster", fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
+	row(
+		"Cluster",
+		fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome),
+	)
 	row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
 	row("Where", c.ProviderSettings.BackingProviderName+" "+c.ProviderSettings.RegionName)
 	row("Id", c.ID)
@@ -82,8 +85,8 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	}
 }
 
-// webUI is the page of a run in the Temporal Web UI, "" where it is not known where that is: TEMPORAL_UI_URL says so, and
-// otherwise a local server is the dev server and a Temporal Cloud address has the cloud's.
+// webUI is the page of a run in the Temporal Web UI, "" where it is not known where that is: TEMPORAL_UI_URL says so,
+// and otherwise a local server is the dev server and a Temporal Cloud address has the cloud's.
 func (a *app) webUI(workflowID, runID string) string {
 	host, _, err := net.SplitHostPort(a.options.HostPort)
 	if err != nil {
@@ -114,7 +117,13 @@ func checkUI(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
 		u.Fragment != "" || strings.ContainsFunc(base, unicode.IsSpace) {
-		return refusal{fmt.Sprintf("%s must be where the Web UI is, such as https://temporal.example.com, got %q", uiVariable, base)}
+		return refusal{
+			fmt.Sprintf(
+				"%s must be where the Web UI is, such as https://temporal.example.com, got %q",
+				uiVariable,
+				base,
+			),
+		}
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {

@@ -80,7 +80,11 @@ func TestStandardOutputOfARun(t *testing.T) {
 		require.Equal(t, 4, out.code, "%q: %s", args, out.stderr)
 		require.True(t, strings.HasSuffix(out.stderr, unwritten+". 'starter list' shows what there is\n"), out.stderr)
 	}
-	require.Equal(t, output{stdout: strings.Replace(created, "CREATED", "UNCHANGED", 1)}, s.run("result", s.clusterID()))
+	require.Equal(
+		t,
+		output{stdout: strings.Replace(created, "CREATED", "UNCHANGED", 1)},
+		s.run("result", s.clusterID()),
+	)
 	require.Equal(t, 1, s.sim.Count(atlassim.Created))
 }
 
@@ -90,8 +94,15 @@ func TestProviderInLowerCase(t *testing.T) {
 	const problem = `must be AWS, AZURE or GCP, got "aws"`
 	require.Equal(t, output{code: 2, stderr: "starter: nothing was started:\n  --provider " + problem + "\n"},
 		run(nowhere, well("--provider", "aws")...))
-	require.Equal(t, output{code: 2, stderr: "starter: nothing was started:\n  standard input:3: document 1: providerSettings.backingProviderName " + problem + "\n"},
-		runWith(strings.Replace(ordersYAML, "AWS", "aws", 1), nowhere, "provision-flex", "-f-"))
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: nothing was started:\n  standard input:3: document 1: " +
+				"providerSettings.backingProviderName " + problem + "\n",
+		},
+		runWith(strings.Replace(ordersYAML, "AWS", "aws", 1), nowhere, "provision-flex", "-f-"),
+	)
 }
 
 // An address of the Web UI that no link can begin with is refused by its name, before Temporal is dialled.
@@ -103,8 +114,12 @@ func TestWebUIAddress(t *testing.T) {
 	} {
 		out := run(append([]string{"TEMPORAL_UI_URL=" + address}, nowhere...), "list")
 		require.Equal(t, 2, out.code, "%q", address)
-		require.Regexp(t, `^starter: TEMPORAL_UI_URL must (be where the Web UI is, such as https://temporal.example.com|have a port from 1 to 65535), got ".*"\n$`,
-			out.stderr)
+		require.Regexp(
+			t,
+			`^starter: TEMPORAL_UI_URL must (be where the Web UI is, such as https://temporal.example.com|have a `+
+				`port from 1 to 65535), got ".*"\n$`,
+			out.stderr,
+		)
 	}
 	for _, address := range []string{"", "http://localhost:8080/temporal", "https://ui.example.com/"} {
 		require.Equal(t, 3, run(append([]string{"TEMPORAL_UI_URL=" + address}, nowhere...), "list").code, "%q", address)

@@ -45,7 +45,7 @@ func progressOf(s provisioner.Status) *progress {
 // doing says in words what a run is at: the state of the cluster where it waits for that.
 func doing(s provisioner.Status) string {
 	switch {
-	case s.Blocker != nil && (s.Blocker.Reason == provisioner.NoWorker || s.Blocker.Reason == provisioner.WorkersBusyOrGone):
+	case lacksWorker(s):
 		return "waiting for a worker"
 	case s.Pending == nil:
 		return cmp.Or(s.ClusterState, "waiting for a worker")
@@ -56,6 +56,11 @@ func doing(s provisioner.Status) string {
 		return "asking Atlas to " + operation.Verb
 	}
 	return s.Pending.Activity
+}
+
+func lacksWorker(s provisioner.Status) bool {
+	b := s.Blocker
+	return b != nil && (b.Reason == provisioner.NoWorker || b.Reason == provisioner.WorkersBusyOrGone)
 }
 
 // why says what holds up a run; "" where nothing is known to.

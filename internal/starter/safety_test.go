@@ -64,7 +64,8 @@ func TestHostileTexts(t *testing.T) {
 		args []string
 		want string
 	}{
-		{s.flags("provision-flex", "--name", "fails", "--wait"), "starter: TYPE" + shownHostile + ": why" + shownHostile + "\n"},
+		{s.flags("provision-flex", "--name", "fails", "--wait"), "starter: TYPE" + shownHostile + ": " +
+			"why" + shownHostile + "\n"},
 		{s.flags("provision-flex", "--wait"), "Connect    " + shownHostile + "\n"},
 		{[]string{"provision-flex", "-f", s.file("fails", "orders"), "--wait"}, "TYPE" + shownHostile},
 		{[]string{"result", id}, "Where      " + shownHostile + " " + shownHostile + "\n"},

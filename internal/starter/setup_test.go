@@ -152,7 +152,9 @@ func (s *stack) runWith(stdin string, args ...string) output {
 
 // flags are those that the two workflows require, and more.
 func (s *stack) flags(command string, more ...string) []string {
-	return append([]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
+	return append(
+		[]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"},
+		more...)
 }
 
 // clusterID is the workflow id of whatever is asked for the cluster "orders".
@@ -205,7 +207,8 @@ func (s *stack) clean(text string) string {
 }
 
 // waitingForAWorker is a line of progress while no worker polls the task queue.
-const waitingForAWorker = `waiting for a worker, Ns: no worker polls the task queue "QUEUE": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll`
+const waitingForAWorker = `waiting for a worker, Ns: no worker polls the task queue "QUEUE": start one, or let ` +
+	`TEMPORAL_TASK_QUEUE name the queue that the workers poll`
 
 // background is a run of the program that is under way.
 type background struct {
@@ -247,7 +250,10 @@ type stream = temporaltest.Buffer
 // holds each against the form that they have.
 func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
-	form := regexp.MustCompile(`^(waiting for a worker, Ns(: no worker .+)?|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
+	form := regexp.MustCompile(
+		`^(waiting for a worker, Ns(: no worker .+)?|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
+			`attempt \d+(: .+)?)$`,
+	)
 	for line := range strings.Lines(stderr) {
 		if form.MatchString(strings.TrimSuffix(line, "\n")) {
 			lines = append(lines, line)

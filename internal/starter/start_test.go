@@ -190,15 +190,27 @@ func TestProgress(t *testing.T) {
 // What holds a run up is part of its progress.
 func TestProgressOfWhatIsRetried(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Method: "POST"}}})
-	const held = `asking Atlas to create the Flex cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks`
+	s := setup(
+		t,
+		atlassim.Config{
+			Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Method: "POST"}},
+		},
+	)
+	const held = `asking Atlas to create the Flex cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 ` +
+		`Service Unavailable: trying again after 1h0m0s, as Atlas asks`
 	b := s.start(s.flags("provision-flex", "--wait", "--timeout", "2h")...)
 	b.sees(held)
 	b.interrupt()
 	require.Equal(t, 130, b.end().code)
 
-	require.Equal(t, output{stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + webUILink + "\n"},
-		s.run("status", s.clusterID()))
+	require.Equal(
+		t,
+		output{
+			stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " +
+				"" + held + "\nNext look  in N\nWeb UI     " + webUILink + "\n",
+		},
+		s.run("status", s.clusterID()),
+	)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -220,8 +232,10 @@ func TestRequestConflict(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): tags.team is none, requested "x"; ` +
-		`terminationProtectionEnabled is "false", requested "true". It was left alone: wait for its end, cancel it, or ask for the same` + "\n"
+	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id ` +
+		`"atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): tags.team is none, requested "x"; ` +
+		`terminationProtectionEnabled is "false", requested "true". It was left alone: wait for its end, cancel ` +
+		`it, or ask for the same` + "\n"
 	other := s.flags("provision-flex", "--tag", "team=x", "--termination-protection")
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(other...))
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(append(other, "--wait")...))
@@ -266,11 +280,20 @@ func TestRequestConflict(t *testing.T) {
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	const (
-		message   = `cluster "orders": Atlas answered 402 NO_PAYMENT_INFORMATION_FOUND (No payment information was found.): add a payment method to the organization, then start the workflow again`
+		message = `cluster "orders": Atlas answered 402 NO_PAYMENT_INFORMATION_FOUND (No payment information was ` +
+			`found.): add a payment method to the organization, then start the workflow again`
 		complaint = "Web UI     " + webUILink + "\nstarter: NO_PAYMENT_INFORMATION_FOUND: " + message + "\n"
 	)
-	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
-		Reason: "Payment Required", Detail: "No payment information was found.", Parameters: []any{"a", "b"}}}})
+	s := setup(
+		t,
+		atlassim.Config{
+			Faults: []atlassim.Fault{
+				{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
+					Reason: "Payment Required", Detail: "No payment information was " +
+						"found.", Parameters: []any{"a", "b"}},
+			},
+		},
+	)
 	failed := `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -303,7 +326,11 @@ func TestFailure(t *testing.T) {
 		_, rest := s.progress(out.stderr)
 		require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 		for _, command := range []string{"status", "result"} {
-			require.Equal(t, output{1, test.stdout, complaint}, s.run(append([]string{command, s.clusterID()}, test.flags...)...))
+			require.Equal(
+				t,
+				output{1, test.stdout, complaint},
+				s.run(append([]string{command, s.clusterID()}, test.flags...)...),
+			)
 		}
 		require.Equal(t, output{1, test.stdout, "Following atlas-cluster-PROJECT-orders\n" + complaint},
 			s.run(append([]string{"watch", s.clusterID()}, test.flags...)...))
@@ -315,10 +342,16 @@ func TestFailure(t *testing.T) {
 func TestInvalidInputOfAWorkflow(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
-		map[string]any{"groupId": s.project, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}})
+	_, err := s.temporal().
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
+			map[string]any{
+				"groupId":          s.project,
+				"name":             7,
+				"providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
+			})
 	require.NoError(t, err)
-	const message = "invalid input: name must be a string, got a JSON number. Nothing was sent to Atlas: correct the input and start the workflow again"
+	const message = "invalid input: name must be a string, got a JSON number. Nothing was sent to Atlas: correct " +
+		"the input and start the workflow again"
 	const complaint = "Web UI     " + webUILink + "\nstarter: INVALID_INPUT: " + message + "\n"
 	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.clusterID()))
 	require.Equal(t, output{code: 1, stderr: complaint, stdout: `{
@@ -351,14 +384,16 @@ func TestInvalidInputOfAWorkflow(t *testing.T) {
 // what is not asked for is left to the worker's defaults.
 func TestInput(t *testing.T) {
 	t.Parallel()
-	const where = `"groupId": "PROJECT", "name": "orders", "providerSettings": {"backingProviderName": "AWS", "regionName": "US_EAST_1"}`
+	const where = `"groupId": "PROJECT", "name": "orders", "providerSettings": {"backingProviderName": "AWS", ` +
+		`"regionName": "US_EAST_1"}`
 	for _, test := range []struct {
 		name, command string
 		flags         []string
 		want          string
 	}{
 		{"least", "provision-flex", nil, `{` + where + `}`},
-		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a b; c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
+		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a b; " +
+			"c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
 			`{` + where + `, "tags": [{"key": "team", "value": "orders"}, {"key": "note", "value": "a b; c"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 90, "ownershipTag": false}`},
 		{"part of a second", "provision-flex", []string{"--timeout", "1500ms"}, `{` + where + `, "timeoutSeconds": 2}`},
@@ -367,19 +402,24 @@ func TestInput(t *testing.T) {
 		{"all", "upgrade-to-serverless", []string{"--tag", "team=orders", "--termination-protection", "--no-ownership-tag", "--timeout", "2h", "--continuous-backup"},
 			`{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": true}, "tags": [{"key": "team", "value": "orders"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 7200, "ownershipTag": false}`},
-		{"basic backup", "upgrade-to-serverless", []string{"--continuous-backup=false"}, `{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}}`},
+		{"basic backup", "upgrade-to-serverless", []string{"--continuous-backup=false"}, `{` + where + `, ` +
+			`"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}}`},
 	} {
 		t.Run(test.command+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			s := setupWithoutWorker(t, atlassim.Config{})
 			out := s.run(append(s.flags(test.command), test.flags...)...)
 			require.Equal(t, 0, out.code, out.stderr)
-			events := s.temporal().GetWorkflowHistory(s.ctx(), s.clusterID(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			events := s.temporal().
+				GetWorkflowHistory(s.ctx(), s.clusterID(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 			first, err := events.Next()
 			require.NoError(t, err)
 			started := first.GetWorkflowExecutionStartedEventAttributes()
-			require.Equal(t, map[string]string{"provision-flex": "ProvisionFlexCluster", "upgrade-to-serverless": "UpgradeToServerless"}[test.command],
-				started.GetWorkflowType().GetName())
+			require.Equal(
+				t,
+				map[string]string{"provision-flex": "ProvisionFlexCluster", "upgrade-to-serverless": "UpgradeToServerless"}[test.command],
+				started.GetWorkflowType().GetName(),
+			)
 			require.Equal(t, s.queue, started.GetTaskQueue().GetName())
 			require.Len(t, started.GetInput().GetPayloads(), 1)
 			payload := started.GetInput().GetPayloads()[0]
@@ -393,7 +433,8 @@ func TestInput(t *testing.T) {
 // Whoever stops waiting is told how to go on, and the workflow does.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n"
+	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch " +
+		"atlas-cluster-PROJECT-orders\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, test := range []struct {
 		args         []string
@@ -407,7 +448,15 @@ func TestInterrupt(t *testing.T) {
 		b := s.start(test.args...)
 		b.sees(test.says + " atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
 		b.interrupt()
-		require.Equal(t, output{130, test.stdout, test.says + " atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint}, b.end())
+		require.Equal(
+			t,
+			output{
+				130,
+				test.stdout,
+				test.says + " atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint,
+			},
+			b.end(),
+		)
 	}
 	s.startWorker()
 	require.Equal(t, output{stdout: created}, s.run("result", s.clusterID()))
@@ -422,7 +471,11 @@ func TestInterruptBeforeTheStart(t *testing.T) {
 		cancel()
 		var stdout, stderr stream
 		require.Equal(t, 130, Run(ctx, args, s.env, nil, &stdout, &stderr))
-		require.Equal(t, "starter: interrupted before Temporal answered. 'starter list' shows what runs\n", stderr.String())
+		require.Equal(
+			t,
+			"starter: interrupted before Temporal answered. 'starter list' shows what runs\n",
+			stderr.String(),
+		)
 		require.Empty(t, stdout.String())
 	}
 }
@@ -432,14 +485,28 @@ func TestUnknownNamespace(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_NAMESPACE=nowhere")
 	for _, args := range [][]string{s.flags("provision-flex"), s.flags("provision-flex", "--wait", "-o", "json"), {"status", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}} {
-		require.Equal(t, output{code: 3, stderr: "starter: Temporal at ADDRESS has no namespace \"nowhere\": set TEMPORAL_NAMESPACE\n"}, s.run(args...))
+		require.Equal(
+			t,
+			output{
+				code:   3,
+				stderr: "starter: Temporal at ADDRESS has no namespace \"nowhere\": set TEMPORAL_NAMESPACE\n",
+			},
+			s.run(args...),
+		)
 	}
 }
 
 func TestNotPermitted(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "Temporal at a.b.tmprl.cloud:7233 does not permit it (Request unauthorized.): check TEMPORAL_API_KEY and TEMPORAL_TLS_…",
-		unreachable(client.Options{HostPort: "a.b.tmprl.cloud:7233"}, serviceerror.NewPermissionDenied("Request unauthorized.", "")))
+	require.Equal(
+		t,
+		"Temporal at a.b.tmprl.cloud:7233 does not permit it (Request unauthorized.): check TEMPORAL_API_KEY and "+
+			"TEMPORAL_TLS_…",
+		unreachable(
+			client.Options{HostPort: "a.b.tmprl.cloud:7233"},
+			serviceerror.NewPermissionDenied("Request unauthorized.", ""),
+		),
+	)
 }
 
 // What Temporal refuses is told as a refusal: it was reached.
@@ -447,8 +514,15 @@ func TestRefusedByTemporal(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
-	require.Equal(t, output{code: 2, stderr: "starter: Temporal at ADDRESS refuses the request: task queue name cannot start with reserved prefix /_sys/\n"},
-		s.run(s.flags("provision-flex")...))
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: Temporal at ADDRESS refuses the request: task queue name cannot start with reserved " +
+				"prefix /_sys/\n",
+		},
+		s.run(s.flags("provision-flex")...),
+	)
 }
 
 // The link to the Web UI is printed where it is known where that is.
@@ -469,13 +543,19 @@ func TestWebUI(t *testing.T) {
 		{address: "10.0.0.1:7233"},
 		{address: "tmprl.cloud.example.com:7233"},
 		{address: "localhost.example.com:7233"},
-		{address: "temporal.example.com:7233", ui: "https://ui.example.com/", namespace: "a b", want: "https://ui.example.com/namespaces/a%20b/workflows/id/run/history"},
+		{address: "temporal.example.com:7233", ui: "https://ui.example.com/", namespace: "a " +
+			"b", want: "https://ui.example.com/namespaces/a%20b/workflows/id/run/history"},
 		{address: "localhost:7233", ui: "http://localhost:8080/temporal", want: "http://localhost:8080/temporal/namespaces/default/workflows/id/run/history"},
 		{address: "a.b.tmprl.cloud:7233", ui: "https://ui.example.com", want: "https://ui.example.com/namespaces/default/workflows/id/run/history"},
 	} {
 		t.Run(test.address+" "+test.ui, func(t *testing.T) {
 			t.Parallel()
-			e := env.Env{"TEMPORAL_ADDRESS=" + test.address, "TEMPORAL_NAMESPACE=" + test.namespace, "TEMPORAL_UI_URL=" + test.ui, "TEMPORAL_CONFIG_FILE=" + os.DevNull}
+			e := env.Env{
+				"TEMPORAL_ADDRESS=" + test.address,
+				"TEMPORAL_NAMESPACE=" + test.namespace,
+				"TEMPORAL_UI_URL=" + test.ui,
+				"TEMPORAL_CONFIG_FILE=" + os.DevNull,
+			}
 			options, err := e.TemporalOptions()
 			require.NoError(t, err)
 			require.Equal(t, test.want, (&app{env: e, options: options}).webUI("id", "run"))
@@ -485,7 +565,15 @@ func TestWebUI(t *testing.T) {
 		t.Parallel()
 		s := setupWithoutWorker(t, atlassim.Config{})
 		s.env = append(s.env, "TEMPORAL_UI_URL=https://ui.example.com")
-		require.Equal(t, output{stdout: started("Started", "https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history")},
-			s.run(s.flags("provision-flex")...))
+		require.Equal(
+			t,
+			output{
+				stdout: started(
+					"Started",
+					"https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history",
+				),
+			},
+			s.run(s.flags("provision-flex")...),
+		)
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// showMany shows the progress of many until stop is called: as a live table on a terminal, and elsewhere as a plain line
-// for each change. One list tells of a hundred of them.
+// showMany shows the progress of many until stop is called: as a live table on a terminal, and elsewhere as a plain
+// line for each change. One list tells of a hundred of them.
 func (a *app) showMany(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -30,8 +30,14 @@ func Parse(documents []*Document, operation contract.Operation) ([]contract.Requ
 				firsts[cluster] = d
 			default:
 				first := firsts[cluster]
-				d.Mistakes = append(d.Mistakes, Mistake{Violation: contract.Violation{Field: "name", Problem: fmt.Sprintf(
-					"is that of %s of %s as well, in the same project: ask for each cluster once", first.Name, first.File)}})
+				d.Mistakes = append(
+					d.Mistakes,
+					Mistake{Violation: contract.Violation{Field: "name", Problem: fmt.Sprintf(
+						"is that of %s of %s as well, in the same project: ask for each cluster once",
+						first.Name,
+						first.File,
+					)}},
+				)
 			}
 		}
 		valid = valid && d.Mistakes == nil
