@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) { temporaltest.Main(withStack{m}, &server) }
 const (
 	group = "32b6e34b3d91647abb20e7b8"
 	// patience bounds what a test waits for; no test passes or fails by speed.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 )
 
 // setup makes a client with a task queue of its own, which nobody works on.
@@ -106,24 +107,25 @@ func TestFailureJSON(t *testing.T) {
 	)
 }
 
+// requests are those of both operations, for a cluster each.
+func requests(name string) []contract.Request {
+	return []contract.Request{flex(name + "-flex"), upgrade(name + "-upgrade")}
+}
+
+// Each operation is started, and joined by whoever asks for the same, whatever the time limit.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	_, ctx := setup(t)
 	c := provisioner.New(server.Client(), provisioner.Options{})
-	for _, test := range []struct {
-		id, workflow string
-		start        func() (provisioner.Run, error)
-	}{
-		{"atlas-cluster-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.Start(ctx, flex("start")) }},
-		{"atlas-cluster-" + group + "-upgrade", "UpgradeToServerless", func() (provisioner.Run, error) { return c.Start(ctx, upgrade("upgrade")) }},
-	} {
-		run, err := test.start()
+	for _, request := range requests("start") {
+		run, err := c.Start(ctx, request)
 		require.NoError(t, err)
 		require.NotEmpty(t, run.RunID)
-		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID}, run)
-		again, err := test.start()
+		id := "atlas-cluster-" + group + "-" + request.Cluster().Name
+		require.Equal(t, provisioner.Run{WorkflowID: id, RunID: run.RunID}, run)
+		again, err := c.Start(ctx, request)
 		require.NoError(t, err)
-		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID, Joined: true}, again)
+		require.Equal(t, provisioner.Run{WorkflowID: id, RunID: run.RunID, Joined: true}, again)
 
 		described, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 		require.NoError(t, err)
@@ -132,18 +134,31 @@ func TestStart(t *testing.T) {
 		s, err := c.Status(ctx, run.WorkflowID, "")
 		require.NoError(t, err)
 		require.WithinDuration(t, time.Now(), s.Started, patience)
-		s.Started = time.Time{}
-		require.Equal(
-			t,
-			provisioner.Status{
-				WorkflowID: test.id,
-				RunID:      run.RunID,
-				Workflow:   test.workflow,
-				State:      provisioner.Running,
-			},
-			s,
-		)
-		require.NoError(t, server.Client().TerminateWorkflow(ctx, run.WorkflowID, run.RunID, "the end of the test"))
+		s.Started, s.Blocker = time.Time{}, nil
+		workflowType := request.Operation().WorkflowType
+		require.Equal(t, provisioner.Status{
+			WorkflowID: id, RunID: run.RunID, Workflow: workflowType, State: provisioner.Running,
+		}, s)
+	}
+
+	longer, seconds := flex("start-flex"), 7200
+	longer.TimeoutSeconds = &seconds
+	run, err := c.Start(ctx, longer)
+	require.NoError(t, err)
+	require.True(t, run.Joined)
+
+	// Another operation on the same cluster is refused, and what runs is left alone.
+	_, err = c.Start(ctx, upgrade("start-flex"))
+	f := failure(t, err)
+	require.Equal(t, contract.RequestConflict, f.Type)
+	require.Equal(t, `a different request runs under workflow id "`+run.WorkflowID+`" (ProvisionFlexCluster): workflowType is `+
+		"ProvisionFlexCluster, requested UpgradeToServerless. It was left alone: wait for its end, cancel it, or ask for the same",
+		f.Message)
+	s, err := c.Status(ctx, run.WorkflowID, "")
+	require.NoError(t, err)
+	require.Equal(t, provisioner.Running, s.State)
+	for _, request := range requests("start") {
+		require.NoError(t, server.Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "", "the end of the test"))
 	}
 }
 
@@ -320,47 +335,39 @@ func TestRetryable(t *testing.T) {
 	}
 }
 
-// Start or join, and wait: both workflows, and what comes back of each way a call can end.
-func TestProvisionAndUpgrade(t *testing.T) {
+// Start or join, and wait, for each operation, and what comes back of each way a call can end.
+func TestExecute(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
-	calls := map[string]func(context.Context, string) (contract.Cluster, error){
-		contract.ProvisionFlexCluster: func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, flex(name)) },
-		contract.UpgradeToServerless:  func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, upgrade(name)) },
-	}
-	ids := map[string]func(string, string) string{
-		contract.ProvisionFlexCluster: contract.ClusterWorkflowID, contract.UpgradeToServerless: contract.ClusterWorkflowID,
-	}
 	w := worker.New(server.Client(), t.Name(), worker.Options{})
-	for kind := range calls {
+	for _, operation := range contract.Operations() {
 		w.RegisterWorkflowWithOptions(
 			func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
-				if in.Name == "fails" {
+				if strings.HasPrefix(in.Name, "fails") {
 					return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
 				}
 				return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
-			},
-			workflow.RegisterOptions{Name: kind},
-		)
+			}, workflow.RegisterOptions{Name: operation.WorkflowType})
 	}
-	for kind, call := range calls {
-		_, err := call(ctx, "-")
+	for _, request := range requests("-") {
+		_, err := c.Execute(ctx, request)
 		require.Equal(t, "INVALID_INPUT", failure(t, err).Type)
-
+	}
+	for _, request := range requests("joined") {
 		// Nobody works yet: two calls wait for one run, and one gives up.
 		brief, giveUp := context.WithCancel(ctx)
 		gaveUp := make(chan error, 1)
 		go func() {
-			_, err := call(brief, "joined")
+			_, err := c.Execute(brief, request)
 			gaveUp <- err
 		}()
-		id := ids[kind](group, "joined")
+		id := contract.WorkflowID(request)
 		require.Eventually(t, func() bool {
-			_, err := c.Status(ctx, id, "")
-			return err == nil
+			s, err := c.Status(ctx, id, "")
+			return err == nil && s.State == provisioner.Running
 		}, patience, 10*time.Millisecond)
 		giveUp()
-		err = <-gaveUp
+		err := <-gaveUp
 		var f *provisioner.Failure
 		require.Error(t, err)
 		require.NotErrorAs(t, err, &f, "the run goes on")
@@ -370,16 +377,14 @@ func TestProvisionAndUpgrade(t *testing.T) {
 	}
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
-	for kind, call := range calls {
-		cluster, err := call(ctx, "joined")
+	for _, request := range requests("joined") {
+		cluster, err := c.Execute(ctx, request)
 		require.NoError(t, err)
-		require.Equal(t, "joined", cluster.Name, kind)
-		_, err = call(ctx, "fails")
-		require.Equal(
-			t,
-			&provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"},
-			failure(t, err),
-		)
+		require.Equal(t, request.Cluster().Name, cluster.Name)
+	}
+	for _, request := range requests("fails") {
+		_, err := c.Execute(ctx, request)
+		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t, err))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // patience bounds what a test waits for. It is far beyond what is needed: no
 // test passes or fails by speed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // nowhere is an environment in which every contact with Temporal fails.
 var nowhere = []string{"TEMPORAL_ADDRESS=127.0.0.1:1", "TEMPORAL_CONFIG_FILE=" + os.DevNull}
