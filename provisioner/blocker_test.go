@@ -46,10 +46,16 @@ func (d described) DescribeTaskQueue(
 func TestBlocker(t *testing.T) {
 	t.Parallel()
 	ago := func(d time.Duration) *timestamppb.Timestamp { return timestamppb.New(time.Now().Add(-d)) }
-	scheduled := func(d time.Duration) *workflowpb.PendingWorkflowTaskInfo {
-		return &workflowpb.PendingWorkflowTaskInfo{
-			State: enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, ScheduledTime: ago(d), Attempt: 1,
+	// scheduled is a task that has waited for so long when it is asked for.
+	scheduled := func(d time.Duration) func() *workflowpb.PendingWorkflowTaskInfo {
+		return func() *workflowpb.PendingWorkflowTaskInfo {
+			return &workflowpb.PendingWorkflowTaskInfo{
+				State: enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, ScheduledTime: ago(d), Attempt: 1,
+			}
 		}
+	}
+	underWay := func() *workflowpb.PendingWorkflowTaskInfo {
+		return &workflowpb.PendingWorkflowTaskInfo{State: enumspb.PENDING_WORKFLOW_TASK_STATE_STARTED, Attempt: 1}
 	}
 	paused := &workflowpb.WorkflowExecutionExtendedInfo{
 		PauseInfo: &workflowpb.WorkflowExecutionPauseInfo{Identity: "ann", Reason: "a freeze"},
@@ -58,7 +64,7 @@ func TestBlocker(t *testing.T) {
 		name     string
 		status   enumspb.WorkflowExecutionStatus
 		extended *workflowpb.WorkflowExecutionExtendedInfo
-		task     *workflowpb.PendingWorkflowTaskInfo
+		task     func() *workflowpb.PendingWorkflowTaskInfo
 		activity *workflowpb.PendingActivityInfo
 		pollers  []*taskqueuepb.PollerInfo
 		want     *provisioner.Blocker
@@ -83,7 +89,7 @@ func TestBlocker(t *testing.T) {
 			want: &provisioner.Blocker{Reason: "WORKERS_BUSY_OR_GONE",
 				Message: `no worker has taken its task: those of the task queue "q" are busy or gone`},
 		},
-		{name: "a task under way", task: &workflowpb.PendingWorkflowTaskInfo{State: enumspb.PENDING_WORKFLOW_TASK_STATE_STARTED, Attempt: 1}},
+		{name: "a task under way", task: underWay},
 		{name: "an activity under way", activity: &workflowpb.PendingActivityInfo{
 			State: enumspb.PENDING_ACTIVITY_STATE_STARTED, ScheduledTime: ago(time.Hour)}},
 		{name: "an activity whose next attempt is due later", activity: &workflowpb.PendingActivityInfo{
@@ -107,7 +113,10 @@ func TestBlocker(t *testing.T) {
 				WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 					Execution: &commonpb.WorkflowExecution{WorkflowId: "id", RunId: "run"}, Status: status,
 				},
-				WorkflowExtendedInfo: test.extended, PendingWorkflowTask: test.task,
+				WorkflowExtendedInfo: test.extended,
+			}
+			if test.task != nil {
+				run.PendingWorkflowTask = test.task()
 			}
 			if test.activity != nil {
 				test.activity.ActivityType = &commonpb.ActivityType{Name: contract.CreateFlexClusterActivity}

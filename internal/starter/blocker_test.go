@@ -103,12 +103,12 @@ func TestFailingWorkflowTask(t *testing.T) {
 	const message = `its workflow task fails \(attempt \d+\), WorkflowWorkerUnhandledFailure: a mistake\. It goes ` +
 		`on once a worker can run it; the worker's log says more`
 	require.Eventually(t, func() bool {
-		return regexp.MustCompile(`waiting for a worker, Ns: ` + message + "\n").
+		return regexp.MustCompile(`held up, Ns: ` + message + "\n").
 			MatchString(s.clean(wait.stderr.String()))
 	}, patience, 50*time.Millisecond)
 	require.Regexp(
 		t,
-		"Status     RUNNING, waiting for a worker, Ns: "+message+"\n",
+		"Status     RUNNING, held up, Ns: "+message+"\n",
 		s.run("status", s.clusterID()).stdout,
 	)
 	require.Contains(t, s.run("status", s.clusterID(), "-o", "json").stdout, `"reason": "WORKFLOW_TASK_FAILS"`)

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// completeWithin is as long as anybody waits for a completion.
-	completeWithin = 2 * time.Second
-	completeMost   = 100
+	// completionTimeout is as long as anybody waits for a completion.
+	completionTimeout = 2 * time.Second
+	completionLimit   = 100
 )
 
 // complete has the shell offer the values of a flag, rather than files.
@@ -31,7 +31,7 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		if len(args) >= most || strings.ContainsAny(begun, `'"\`) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		c, err := a.connect(ctx)
 		if err != nil {
@@ -41,7 +41,7 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		if begun != "" {
 			query += " AND WorkflowId STARTS_WITH '" + begun + "'"
 		}
-		runs, err := c.List(ctx, query, completeMost)
+		runs, err := c.List(ctx, query, completionLimit)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -31,7 +31,7 @@ func TestCompleteIDs(t *testing.T) {
 			out := s.run(append([]string{"__complete"}, args...)...)
 			assert.Equal(c, 0, out.code)
 			assert.Equal(c, want+ordered, out.stdout)
-		}, patience, lookEvery)
+		}, patience, refreshInterval)
 	}
 	for _, command := range []string{"status", "watch", "result"} {
 		offers(orders+done, command, begun)

@@ -34,18 +34,18 @@ type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message }
 
-// refusal is a request that cannot be carried out, well-formed as it is.
-type refusal struct{ message string }
+// refusedError is a request that cannot be carried out, well-formed as it is.
+type refusedError struct{ message string }
 
-func (e refusal) Error() string { return e.message }
+func (e refusedError) Error() string { return e.message }
 
-// ending is an end with a code and a word on it.
-type ending struct {
+// exitError ends the program with a code and a message.
+type exitError struct {
 	code    int
 	message string
 }
 
-func (e ending) Error() string { return e.message }
+func (e exitError) Error() string { return e.message }
 
 // invalidFlags are flags that make a request which no workflow takes.
 type invalidFlags struct {
@@ -59,8 +59,8 @@ func (e invalidFlags) Error() string { return e.flags.problems(e.failure.Details
 func (a *app) exit(cmd *cobra.Command, err error) int {
 	var (
 		usage     usageError
-		refused   refusal
-		end       ending
+		refused   refusedError
+		end       exitError
 		file      *requestfile.InvalidError
 		flags     invalidFlags
 		failure   *provisioner.Failure
@@ -72,46 +72,46 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &failure):
-		a.complain(terminal.Clean(failure.Error()))
+		a.printError(terminal.Clean(failure.Error()))
 		if failure.State == "" || failure.Type == contract.RequestConflict {
 			return exitUsage
 		}
 		return exitFailed
 	case errors.As(err, &end):
-		a.complain(end.message)
+		a.printError(end.message)
 		return end.code
 	case errors.As(err, &file):
 		if a.output == "json" {
 			a.printJSON(invalidAnswers(file))
 		}
-		a.complain(file.Error())
+		a.printError(file.Error())
 	case errors.As(err, &flags):
 		if a.output == "json" {
 			a.printJSON(answer{Failure: flags.failure})
 		}
-		a.complain(flags.Error())
+		a.printError(flags.Error())
 	case errors.As(err, &usage):
-		a.complain(usage.message + seeHelp(cmd))
+		a.printError(usage.message + seeHelp(cmd))
 	case errors.As(err, &refused):
-		a.complain(refused.message)
+		a.printError(refused.message)
 	case errors.As(err, &encrypted):
-		a.complain(encrypted.Error())
+		a.printError(encrypted.Error())
 	case errors.As(err, &notFound):
-		a.complain(
+		a.printError(
 			fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are",
 				a.options.Namespace, notFound.Message),
 		)
 	case a.options.HostPort == "": // cobra's own: an unknown command or a missing flag
-		a.complain(strings.TrimSpace(err.Error()) + seeHelp(cmd))
+		a.printError(strings.TrimSpace(err.Error()) + seeHelp(cmd))
 	case cmd.Context().Err() != nil:
-		a.complain("interrupted before Temporal answered. 'starter list' shows what runs")
+		a.printError("interrupted before Temporal answered. 'starter list' shows what runs")
 		return exitInterrupted
 	case errors.As(err, &invalid):
-		a.complain(a.refusedByTemporal(invalid))
+		a.printError(a.refusedByTemporal(invalid))
 	case tooLarge(err):
-		a.complain(tooLargeMessage)
+		a.printError(tooLargeMessage)
 	default:
-		a.complain(unreachable(a.options, err))
+		a.printError(unreachable(a.options, err))
 		return exitUnreachable
 	}
 	return exitUsage
@@ -185,6 +185,6 @@ func (a *app) unwritten(err error) string {
 	return message
 }
 
-func (a *app) complain(message string) {
+func (a *app) printError(message string) {
 	_, _ = a.stderr.Write([]byte(terminal.CleanLines("starter: "+message) + "\n"))
 }

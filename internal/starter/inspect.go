@@ -31,7 +31,7 @@ ended otherwise.`,
 			if err != nil {
 				return err
 			}
-			s, err := ourRun(cmd.Context(), c, args[0])
+			s, err := newestRun(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -69,15 +69,15 @@ func runOf(s provisioner.Status) provisioner.Run {
 	return provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}
 }
 
-// ourRun is how the newest run of a workflow stands. It refuses a workflow that is none of ours: there is no cluster
+// newestRun is how the newest run of a workflow stands. It refuses a workflow that is none of ours: there is no cluster
 // behind it, and it is somebody else's to cancel.
-func ourRun(ctx context.Context, c *provisioner.Client, workflowID string) (provisioner.Status, error) {
+func newestRun(ctx context.Context, c *provisioner.Client, workflowID string) (provisioner.Status, error) {
 	s, err := c.Status(ctx, workflowID, "")
 	if err != nil {
 		return s, err
 	}
 	if _, ours := contract.OperationOf(s.Workflow); !ours {
-		return s, refusal{
+		return s, refusedError{
 			fmt.Sprintf(
 				"workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows "+
 					"those there are",
@@ -89,8 +89,8 @@ func ourRun(ctx context.Context, c *provisioner.Client, workflowID string) (prov
 	return s, nil
 }
 
-// watchMost bounds what a filter of watch follows.
-const watchMost = 1000
+// watchLimit bounds what a filter of watch follows.
+const watchLimit = 1000
 
 func (a *app) watch() *cobra.Command {
 	var f filter
@@ -118,7 +118,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			}
 			return cmp.Or(checkIDs(cmd, args), f.check())
 		},
-		ValidArgsFunction: a.completeIDs(watchMost, ""),
+		ValidArgsFunction: a.completeIDs(watchLimit, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd.Context())
 			if err != nil {
@@ -127,7 +127,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			if len(args) != 1 {
 				return a.watchMany(cmd.Context(), c, args, f)
 			}
-			s, err := ourRun(cmd.Context(), c, args[0])
+			s, err := newestRun(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -144,7 +144,7 @@ func (a *app) watchMany(ctx context.Context, c *provisioner.Client, ids []string
 	if len(ids) == 0 {
 		f.status = string(provisioner.Running)
 		var err error
-		if runs, err = a.find(ctx, c, f, watchMost); err != nil {
+		if runs, err = a.find(ctx, c, f, watchLimit); err != nil {
 			return err
 		}
 		if len(runs) == 0 {
@@ -153,7 +153,7 @@ func (a *app) watchMany(ctx context.Context, c *provisioner.Client, ids []string
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		s, err := ourRun(ctx, c, id)
+		s, err := newestRun(ctx, c, id)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (a *app) watchMany(ctx context.Context, c *provisioner.Client, ids []string
 		all = append(all, &outcome{run: runOf(s), status: s})
 	}
 	a.followAll(ctx, c, all)
-	return a.conclude(ctx, all, true)
+	return a.printOutcomes(ctx, all, true)
 }
 
 func (a *app) result() *cobra.Command {
@@ -182,7 +182,7 @@ waits for the end in silence.`,
 			if err != nil {
 				return err
 			}
-			s, err := ourRun(cmd.Context(), c, args[0])
+			s, err := newestRun(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -207,12 +207,12 @@ up to you.`,
 			if err != nil {
 				return err
 			}
-			s, err := ourRun(ctx, c, args[0])
+			s, err := newestRun(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
 			if s.State != provisioner.Running {
-				return refusal{
+				return refusedError{
 					fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State),
 				}
 			}
@@ -250,7 +250,7 @@ func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contrac
 	switch {
 	case err != nil && ctx.Err() != nil:
 		out.Status, out.Result = provisioner.Running, nil
-		err = ending{
+		err = exitError{
 			exitInterrupted,
 			"interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID,
 		}

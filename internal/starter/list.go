@@ -88,7 +88,7 @@ func (a *app) find(ctx context.Context, c *provisioner.Client, f filter, limit i
 	runs, err := c.List(ctx, f.query(), limit)
 	var invalid *serviceerror.InvalidArgument
 	if errors.As(err, &invalid) {
-		return nil, refusal{fmt.Sprintf(
+		return nil, refusedError{fmt.Sprintf(
 			`Temporal cannot filter so (%s).
 Add the search attributes, then restart the worker, which sets them from then on:
   temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`,

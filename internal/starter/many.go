@@ -45,8 +45,8 @@ const (
 	waitsAtOnce = 64
 )
 
-// each calls f for 0 to n-1, so many at a time.
-func each(n, atOnce int, f func(int)) {
+// forEach calls f for 0 to n-1, so many at a time.
+func forEach(n, atOnce int, f func(int)) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	for i := range n {
@@ -85,7 +85,7 @@ func (a *app) startFiles(ctx context.Context, operation contract.Operation, flag
 	if flags.wait {
 		a.followAll(ctx, c, all)
 	}
-	return a.conclude(ctx, all, flags.wait)
+	return a.printOutcomes(ctx, all, flags.wait)
 }
 
 // readFile reads a file. A terminal or a pipe may never answer, so an interrupt does not wait for it.
@@ -97,14 +97,14 @@ func (a *app) readFile(ctx context.Context, file string) (documents []*requestfi
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, ending{
+		return nil, exitError{
 			exitInterrupted,
 			"interrupted before " + requestfile.Name(file) + " was read; nothing was started",
 		}
 	case <-done:
 	}
 	if err != nil {
-		return nil, refusal{terminal.Clean(err.Error())}
+		return nil, refusedError{terminal.Clean(err.Error())}
 	}
 	for _, d := range documents {
 		d.File = terminal.Clean(d.File)
@@ -137,7 +137,7 @@ func (a *app) startAll(ctx context.Context, c *provisioner.Client, requests []co
 	all := make([]*outcome, len(requests))
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	each(len(all), startsAtOnce, func(i int) {
+	forEach(len(all), startsAtOnce, func(i int) {
 		o := &outcome{}
 		all[i] = o
 		var err error
@@ -191,7 +191,7 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 	}
 	var mu sync.Mutex
 	stop := a.showMany(ctx, c, all, &mu)
-	each(len(all), waitsAtOnce, func(i int) {
+	forEach(len(all), waitsAtOnce, func(i int) {
 		o := all[i]
 		if o.ended() {
 			return
@@ -279,8 +279,8 @@ func countOutcomes(all []*outcome) (n counts) {
 	return n
 }
 
-// conclude prints how they all stand, a line each, and answers what that comes to.
-func (a *app) conclude(ctx context.Context, all []*outcome, waited bool) error {
+// printOutcomes prints how they all stand, a line each, and answers what that comes to.
+func (a *app) printOutcomes(ctx context.Context, all []*outcome, waited bool) error {
 	var table terminal.Table
 	var err error
 	out := answers{Clusters: []answer{}}
@@ -297,16 +297,16 @@ func (a *app) conclude(ctx context.Context, all []*outcome, waited bool) error {
 	}
 	switch n := countOutcomes(all); {
 	case ctx.Err() != nil && n.unknown > 0:
-		return ending{exitInterrupted, fmt.Sprintf(
+		return exitError{exitInterrupted, fmt.Sprintf(
 			"interrupted; of %d not all were started. The same command starts what is missing and joins what runs",
 			len(all),
 		)}
 	case ctx.Err() != nil && n.running > 0:
-		return ending{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
+		return exitError{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
 	case n.refused > 0 && n.refused == len(all):
-		return refusal{"nothing was started; each says why"}
+		return refusedError{"nothing was started; each says why"}
 	case n.failed+n.refused > 0:
-		return ending{
+		return exitError{
 			exitFailed,
 			fmt.Sprintf("%d of %d failed; each says why and what to do", n.failed+n.refused, len(all)),
 		}

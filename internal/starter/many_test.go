@@ -225,11 +225,11 @@ func TestInterruptTheStartOfMany(t *testing.T) {
 	a.followAll(ctx, nil, all)
 	require.Equal(
 		t,
-		ending{
+		exitError{
 			130,
 			"interrupted; of 2 not all were started. The same command starts what is missing and joins what runs",
 		},
-		a.conclude(ctx, all, true),
+		a.printOutcomes(ctx, all, true),
 	)
 	const id = "UNKNOWN  atlas-cluster-32b6e34b3d91647abb20e7b8-"
 	require.Equal(t, id+"a\n"+id+"b\n", stdout.String())
@@ -265,8 +265,8 @@ func TestPlainLines(t *testing.T) {
 	v := newTestApp(&stderr, &stderr).newView(len(all))
 	v.at = now
 	v.paint(all, now)
-	v.paint(all, now.Add(repeatEvery))
-	v.paint(all, now.Add(repeatEvery+1))
+	v.paint(all, now.Add(repeatInterval))
+	v.paint(all, now.Add(repeatInterval+1))
 	all[0].status.ClusterState = "CREATING"
 	v.end(all)
 	require.Equal(
@@ -300,7 +300,7 @@ func TestWatchMany(t *testing.T) {
 	)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
-	}, patience, lookEvery)
+	}, patience, refreshInterval)
 
 	byID := s.start("watch", ids[0], ids[1], ids[0])
 	byID.sees("Following 2 workflows")
@@ -353,13 +353,13 @@ func TestLook(t *testing.T) {
 	}
 	all[7].result = &contract.Cluster{} // of which nothing more is to be known
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		look(s.ctx(), c, all, &sync.Mutex{})
+		refresh(s.ctx(), c, all, &sync.Mutex{})
 		for i, o := range all {
 			if i != 7 {
 				assert.Equal(t, "atlas-cluster-"+s.project+"-"+names[i], o.status.WorkflowID)
 				assert.Equal(t, provisioner.Running, o.status.State)
 			}
 		}
-	}, patience, lookEvery)
+	}, patience, refreshInterval)
 	require.Empty(t, all[7].status)
 }

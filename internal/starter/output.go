@@ -37,7 +37,7 @@ func (a *app) printJSON(v any) {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		a.complain("the result cannot be written as JSON: " + err.Error())
+		a.printError("the result cannot be written as JSON: " + err.Error())
 		return
 	}
 	_, _ = a.stdout.Write(escapeUnprintable(b.Bytes()))
@@ -117,7 +117,7 @@ func checkUI(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
 		u.Fragment != "" || strings.ContainsFunc(base, unicode.IsSpace) {
-		return refusal{
+		return refusedError{
 			fmt.Sprintf(
 				"%s must be where the Web UI is, such as https://temporal.example.com, got %q",
 				uiVariable,
@@ -127,7 +127,7 @@ func checkUI(base string) error {
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return refusal{fmt.Sprintf("%s must have a port from 1 to 65535, got %q", uiVariable, base)}
+			return refusedError{fmt.Sprintf("%s must have a port from 1 to 65535, got %q", uiVariable, base)}
 		}
 	}
 	return nil

@@ -12,13 +12,12 @@ import (
 )
 
 const (
-	// lookEvery is how often progress is read from Temporal.
-	lookEvery = time.Second
-	// grace is for a worker to take up what was started.
-	grace = 3 * time.Second
-	// repeatEvery is when a plain line is printed though nothing changed, so
-	// that a log shows life.
-	repeatEvery = 30 * time.Second
+	// refreshInterval is how often progress is read from Temporal.
+	refreshInterval = time.Second
+	// startGrace is for a worker to take up what was started.
+	startGrace = 3 * time.Second
+	// repeatInterval is when a plain line is printed though nothing changed, so that a log shows that starter lives.
+	repeatInterval = 30 * time.Second
 )
 
 // progress is the state of a run that is under way, in JSON.
@@ -42,11 +41,13 @@ func progressOf(s provisioner.Status) *progress {
 	return p
 }
 
-// doing says in words what a run is at: the state of the cluster where it waits for that.
-func doing(s provisioner.Status) string {
+// doingText says in words what a run is at: the state of the cluster where it waits for that.
+func doingText(s provisioner.Status) string {
 	switch {
 	case lacksWorker(s):
 		return "waiting for a worker"
+	case s.Pending == nil && s.Blocker != nil:
+		return cmp.Or(s.ClusterState, "held up")
 	case s.Pending == nil:
 		return cmp.Or(s.ClusterState, "waiting for a worker")
 	case s.Pending.Activity == contract.WaitUntilIdleActivity:
@@ -63,8 +64,8 @@ func lacksWorker(s provisioner.Status) bool {
 	return b != nil && (b.Reason == provisioner.NoWorker || b.Reason == provisioner.WorkersBusyOrGone)
 }
 
-// why says what holds up a run; "" where nothing is known to.
-func why(s provisioner.Status) string {
+// blockerText says what holds up a run; "" where nothing is known to.
+func blockerText(s provisioner.Status) string {
 	switch {
 	case s.Blocker != nil:
 		return s.Blocker.Message
@@ -76,12 +77,12 @@ func why(s provisioner.Status) string {
 
 // line is one line of progress: state, seconds, attempt, and what holds up the run.
 func line(s provisioner.Status, now time.Time) string {
-	out := fmt.Sprintf("%s, %ds", doing(s), int(now.Sub(s.Started).Seconds()))
+	out := fmt.Sprintf("%s, %ds", doingText(s), int(now.Sub(s.Started).Seconds()))
 	if s.Pending != nil {
 		out += fmt.Sprintf(", attempt %d", s.Pending.Attempt)
 	}
-	if why := why(s); why != "" {
-		out += ": " + why
+	if text := blockerText(s); text != "" {
+		out += ": " + text
 	}
 	return out
 }
@@ -125,7 +126,7 @@ func (v *progressView) follow(ctx context.Context) (contract.Cluster, error) {
 
 func (v *progressView) show(ctx context.Context) {
 	_, _, live := v.a.stderr.Size()
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
 	first := v.run
 	for {
@@ -141,7 +142,7 @@ func (v *progressView) show(ctx context.Context) {
 		case ctx.Err() != nil:
 		case err != nil || s.State != provisioner.Running:
 			// The wait for the result says what became of it.
-		case s.Pending == nil && s.Blocker == nil && time.Since(s.Started) < grace:
+		case s.Pending == nil && s.Blocker == nil && time.Since(s.Started) < startGrace:
 			// A worker that is there takes a moment.
 		case live:
 			v.a.stderr.PaintLine(line(s, time.Now()))
@@ -165,7 +166,7 @@ func (v *progressView) plain(s provisioner.Status, now time.Time) {
 	if s.Pending != nil {
 		attempt = s.Pending.Attempt
 	}
-	if shown := fmt.Sprint(doing(s), why(s), attempt); shown != v.shown || now.Sub(v.at) > repeatEvery {
+	if shown := fmt.Sprint(doingText(s), blockerText(s), attempt); shown != v.shown || now.Sub(v.at) > repeatInterval {
 		v.a.stderr.Printf("%s\n", line(s, now))
 		v.shown, v.at = shown, now
 	}

@@ -98,5 +98,5 @@ func TestHostileTexts(t *testing.T) {
 		requireSafe(c, out)
 		out = s.run("__complete", "status", "atlas-cluster-"+s.project)
 		assert.Contains(c, out.stdout, "-orders\tCOMPLETED")
-	}, patience, lookEvery)
+	}, patience, refreshInterval)
 }

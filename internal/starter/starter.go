@@ -42,7 +42,7 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 	code := a.exit(cmd, err)
 	if err := a.stdout.Err(); err != nil {
-		a.complain(a.unwritten(err))
+		a.printError(a.unwritten(err))
 		return exitUnwritten
 	}
 	return code
@@ -126,7 +126,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, _, err := root.Find(args)
 			if err != nil {
-				return refusal{strings.TrimSpace(err.Error()) + seeHelp(root)}
+				return refusedError{strings.TrimSpace(err.Error()) + seeHelp(root)}
 			}
 			cmd.InitDefaultHelpFlag()
 			cmd.InitDefaultVersionFlag()
@@ -179,14 +179,14 @@ var exampleID = contract.ClusterWorkflowID("32b6e34b3d91647abb20e7b8", "orders")
 func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	var err error
 	if a.options, err = a.env.TemporalOptions(); err != nil {
-		return nil, refusal{err.Error()}
+		return nil, refusedError{err.Error()}
 	}
 	if err := checkUI(a.env.Get(uiVariable, "")); err != nil {
 		return nil, err
 	}
 	payloads, err := codec.FromEnv(a.env.LookupEnv)
 	if err != nil {
-		return nil, refusal{err.Error()}
+		return nil, refusedError{err.Error()}
 	}
 	payloads.Configure(&a.options)
 	a.options.Logger = log.NewStructuredLogger(discard)

@@ -25,11 +25,11 @@ func (a *app) showMany(ctx context.Context, c *provisioner.Client, all []*outcom
 	a.stderr.Printf("Following %d workflow%s\n", len(all), plural)
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(lookEvery)
+		ticker := time.NewTicker(refreshInterval)
 		defer ticker.Stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			look(ctx, c, all, mu)
-			lookForBlockers(ctx, c, all, mu, n)
+			refresh(ctx, c, all, mu)
+			refreshBlockers(ctx, c, all, mu, n)
 			mu.Lock()
 			v.paint(all, time.Now())
 			mu.Unlock()
@@ -60,8 +60,8 @@ func running(all []*outcome, mu *sync.Mutex) (out []*outcome) {
 	return out
 }
 
-// look reads how those that run stand, a hundred at a time. What cannot be read now is read the next time.
-func look(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) {
+// refresh reads how those that run stand, a hundred at a time. What cannot be read now is read the next time.
+func refresh(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) {
 	waiting := running(all, mu)
 	for len(waiting) > 0 {
 		some := waiting[:min(len(waiting), 100)]
@@ -92,8 +92,8 @@ func look(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.M
 // describedAtOnce bounds how many of many runs are described each time.
 const describedAtOnce = 10
 
-// lookForBlockers reads what holds up some of those that run, others each time, since a list does not tell.
-func lookForBlockers(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex, round int) {
+// refreshBlockers reads what holds up some of those that run, others each time, since a list does not tell.
+func refreshBlockers(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex, round int) {
 	waiting := running(all, mu)
 	for i := range min(len(waiting), describedAtOnce) {
 		o := waiting[(round*describedAtOnce+i)%len(waiting)]
@@ -172,7 +172,7 @@ func (v *view) plain(all []*outcome, now time.Time) {
 			v.shown[i], v.at = line, now
 		}
 	}
-	if now.Sub(v.at) > repeatEvery {
+	if now.Sub(v.at) > repeatInterval {
 		v.output.Printf("%s\n", summary(all))
 		v.at = now
 	}
