@@ -71,7 +71,8 @@ func TestBlocker(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{
-			name: "a paused workflow", status: enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, extended: paused, task: scheduled(time.Hour),
+			name: "a paused workflow", status: enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, extended: paused,
+			task: scheduled(time.Hour),
 			want: &provisioner.Blocker{Reason: "WORKFLOW_PAUSED",
 				Message: "the workflow is paused by ann (a freeze). To let it go on: temporal workflow unpause " +
 					"--workflow-id id"},
@@ -93,7 +94,8 @@ func TestBlocker(t *testing.T) {
 		{name: "an activity under way", activity: &workflowpb.PendingActivityInfo{
 			State: enumspb.PENDING_ACTIVITY_STATE_STARTED, ScheduledTime: ago(time.Hour)}},
 		{name: "an activity whose next attempt is due later", activity: &workflowpb.PendingActivityInfo{
-			State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, ScheduledTime: ago(time.Hour), NextAttemptScheduleTime: ago(-time.Minute)}},
+			State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, ScheduledTime: ago(time.Hour),
+			NextAttemptScheduleTime: ago(-time.Minute)}},
 		{
 			name: "an activity that no worker polls for", activity: &workflowpb.PendingActivityInfo{
 				State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, ScheduledTime: ago(time.Minute)},

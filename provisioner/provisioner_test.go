@@ -151,14 +151,16 @@ func TestStart(t *testing.T) {
 	_, err = c.Start(ctx, upgrade("start-flex"))
 	f := failure(t, err)
 	require.Equal(t, contract.RequestConflict, f.Type)
-	require.Equal(t, `a different request runs under workflow id "`+run.WorkflowID+`" (ProvisionFlexCluster): workflowType is `+
-		"ProvisionFlexCluster, requested UpgradeToServerless. It was left alone: wait for its end, cancel it, or ask for the same",
+	require.Equal(t, `a different request runs under workflow id "`+run.WorkflowID+`" (ProvisionFlexCluster): `+
+		"workflowType is ProvisionFlexCluster, requested UpgradeToServerless. "+
+		"It was left alone: wait for its end, cancel it, or ask for the same",
 		f.Message)
 	s, err := c.Status(ctx, run.WorkflowID, "")
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Running, s.State)
 	for _, request := range requests("start") {
-		require.NoError(t, server.Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "", "the end of the test"))
+		require.NoError(t, server.Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "",
+			"the end of the test"))
 	}
 }
 
@@ -174,21 +176,26 @@ func TestConflict(t *testing.T) {
 		input    []any
 		want     []contract.Difference
 	}{
-		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflowType", Requested: "UpgradeToServerless", Existing: "Other"}}},
+		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflowType",
+			Requested: "UpgradeToServerless", Existing: "Other"}}},
 		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid " +
 			"request", Existing: "an invalid one"}}},
-		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input",
+			Requested: "a valid request", Existing: "an invalid one"}}},
 		{"an unknown field", contract.UpgradeToServerless, []any{map[string]any{
-			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}, "tag": "x",
+			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS",
+				"regionName": "US_EAST_1"}, "tag": "x",
 		}}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
 		{"another request", contract.UpgradeToServerless, []any{other},
-			[]contract.Difference{{Field: "serverlessBackupOptions.serverlessContinuousBackupEnabled", Requested: "none", Existing: `"true"`}}},
+			[]contract.Difference{{Field: "serverlessBackupOptions.serverlessContinuousBackupEnabled",
+				Requested: "none", Existing: `"true"`}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, ctx := setup(t)
 			id := contract.ClusterWorkflowID(group, "x")
 			running, err := server.Client().
-				ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
+				ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow,
+					test.input...)
 			require.NoError(t, err)
 			run, err := c.Start(ctx, upgrade("x"))
 			f := failure(t, err)
@@ -255,12 +262,14 @@ func TestResult(t *testing.T) {
 	}{
 		{"done", nil, nil},
 		{"again", nil, nil},
-		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why", Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
+		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why",
+			Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
 		{"odd details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
 		{"no details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
 		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached " +
 			"the time limit that Temporal was given for it" + left}},
-		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED", Type: "CANCELED", Message: "the run was cancelled" + left}},
+		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED",
+			Type: "CANCELED", Message: "the run was cancelled" + left}},
 		{"waits", func(id string) error { return server.Client().TerminateWorkflow(ctx, id, "", "by hand") },
 			&provisioner.Failure{State: "TERMINATED", Type: "TERMINATED", Message: "the run was terminated" + left}},
 	} {
@@ -307,17 +316,22 @@ func TestRetryable(t *testing.T) {
 		retryable bool
 	}{
 		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{StateName: "CREATING"}, true},
-		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, true},
+		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{Status: 402,
+			ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, true},
 		{provisioner.Failed, "ATLAS_UNREACHABLE", contract.FailureDetails{}, true},
 		{provisioner.Failed, "ATLAS_BAD_RESPONSE", contract.FailureDetails{Status: 200}, true},
 		{provisioner.Failed, "HTTP_503", contract.FailureDetails{Status: 503}, true},
-		{provisioner.Failed, "UNEXPECTED_ERROR", contract.FailureDetails{Status: 500, ErrorCode: "UNEXPECTED_ERROR"}, true},
+		{provisioner.Failed, "UNEXPECTED_ERROR", contract.FailureDetails{Status: 500, ErrorCode: "UNEXPECTED_ERROR"},
+			true},
 		{provisioner.Failed, "RATE_LIMITED", contract.FailureDetails{Status: 429, ErrorCode: "RATE_LIMITED"}, true},
-		{provisioner.Failed, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", contract.FailureDetails{Status: 400, ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, true},
+		{provisioner.Failed, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", contract.FailureDetails{Status: 400,
+			ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, true},
 		{provisioner.TimedOut, "TIMED_OUT", contract.FailureDetails{}, true},
 
-		{provisioner.Failed, "VALIDATION_ERROR", contract.FailureDetails{Status: 400, ErrorCode: "VALIDATION_ERROR"}, false},
-		{provisioner.Failed, "NO_PAYMENT_INFORMATION_FOUND", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, false},
+		{provisioner.Failed, "VALIDATION_ERROR", contract.FailureDetails{Status: 400, ErrorCode: "VALIDATION_ERROR"},
+			false},
+		{provisioner.Failed, "NO_PAYMENT_INFORMATION_FOUND", contract.FailureDetails{Status: 402,
+			ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, false},
 		{provisioner.Failed, "HTTP_404", contract.FailureDetails{Status: 404}, false},
 		{provisioner.Failed, "VERSION_GONE", contract.FailureDetails{Status: 410, ErrorCode: "VERSION_GONE"}, false},
 		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{}, false},
@@ -384,7 +398,8 @@ func TestExecute(t *testing.T) {
 	}
 	for _, request := range requests("fails") {
 		_, err := c.Execute(ctx, request)
-		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t, err))
+		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t,
+			err))
 	}
 }
 
@@ -482,12 +497,14 @@ func TestList(t *testing.T) {
 	var ids []string // newest first
 	for _, id := range []string{"list-1", "list-2", "list-3"} {
 		_, err := server.Client().
-			ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(), TypedSearchAttributes: attributes}, "Any")
+			ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(),
+				TypedSearchAttributes: attributes}, "Any")
 		require.NoError(t, err)
 		ids = append([]string{id}, ids...)
 	}
 	const query = "AtlasClusterName = 'listed'"
-	for limit, want := range map[int][]string{-1: nil, 0: nil, 1: ids[:1], 2: ids[:2], 3: ids, 1000: ids, 100_000: ids} {
+	for limit, want := range map[int][]string{-1: nil, 0: nil, 1: ids[:1], 2: ids[:2], 3: ids, 1000: ids,
+		100_000: ids} {
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
 			found, err := c.List(ctx, query, limit)
 			require.NoError(t, err)

@@ -46,7 +46,13 @@ esac
 type=$(echo "$failure" | jq -r .applicationFailureInfo.type)
 echo "$type: $(echo "$failure" | jq -r .message)" >&2
 case $type in
-INVALID_INPUT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[] | "  correct \(.field): it \(.problem)"' >&2 ;;
-CLUSTER_CONFLICT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[] | "  \(.field): requested \(.requested), there is \(.existing)"' >&2 ;;
+INVALID_INPUT)
+	echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[]
+		| "  correct \(.field): it \(.problem)"' >&2
+	;;
+CLUSTER_CONFLICT)
+	echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[]
+		| "  \(.field): requested \(.requested), there is \(.existing)"' >&2
+	;;
 esac
 exit 1

@@ -57,7 +57,8 @@ function advise(failure: ApplicationFailure): void {
       for (const v of details?.violations ?? []) console.error(`  correct ${v.field}: it ${v.problem}`);
       break;
     case 'CLUSTER_CONFLICT':
-      for (const d of details?.differences ?? []) console.error(`  ${d.field}: requested ${d.requested}, there is ${d.existing}`);
+      for (const d of details?.differences ?? [])
+        console.error(`  ${d.field}: requested ${d.requested}, there is ${d.existing}`);
       break;
     case 'TIMEOUT':
       console.error(`  still ${details?.stateName}: run this again to go on waiting`);
@@ -75,7 +76,8 @@ async function main(groupId = '', name = '', cloud = '', regionName = ''): Promi
     await follow(handle);
     try {
       const cluster = await handle.result();
-      console.log(`${cluster.name} is ${cluster.stateName} (${cluster.outcome}): ${cluster.connectionStrings.standardSrv}`);
+      const address = cluster.connectionStrings.standardSrv;
+      console.log(`${cluster.name} is ${cluster.stateName} (${cluster.outcome}): ${address}`);
       return 0;
     } catch (err) {
       if (!(err instanceof WorkflowFailedError && err.cause instanceof ApplicationFailure)) throw err;

@@ -175,7 +175,8 @@ func TestInvalidInput(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"everything", []string{"provision-flex", "--project-id", "ABC", "--name", "-orders", "--provider", "IBM", "--region", "", "--timeout", "25h",
+		{"everything", []string{"provision-flex", "--project-id", "ABC", "--name", "-orders", "--provider", "IBM",
+			"--region", "", "--timeout", "25h",
 			"--tag", "=x", "--tag", "team=", "--tag", "a=1", "--tag", "a=2", "--tag", "atlas-provisioner-workflow=me"},
 			[]string{
 				`--project-id must be the project's id of 24 hexadecimal digits (0-9, a-f), got "ABC"`,
@@ -188,7 +189,8 @@ func TestInvalidInput(t *testing.T) {
 				`--tag number 5: the key is atlas-provisioner-workflow, which is reserved`,
 				`--timeout must be from 1s to 24h`,
 			}},
-		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider", "aws", "--region", "US_EAST_1", "--timeout", "0s"},
+		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider",
+			"aws", "--region", "US_EAST_1", "--timeout", "0s"},
 			[]string{
 				`--name must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
 					`"orders-"`,
@@ -222,7 +224,9 @@ func TestInvalidInput(t *testing.T) {
   "status": "",
   "failure": {
     "type": "INVALID_INPUT",
-    "message": "invalid input: name must begin with a letter or digit and hold only letters, digits and hyphens, got \"-\"; timeoutSeconds must be from 1 to 86400, got 172800. Nothing was sent to Atlas: correct the input and start the workflow again",
+    "message": "invalid input: name must begin with a letter or digit and hold only letters, digits and hyphens, `+
+			`got \"-\"; timeoutSeconds must be from 1 to 86400, got 172800. Nothing was sent to Atlas: `+
+			`correct the input and start the workflow again",
     "details": {
       "status": 0,
       "errorCode": "",
@@ -262,7 +266,9 @@ func TestUnreachable(t *testing.T) {
 				t,
 				output{
 					code: 3,
-					stderr: `starter: Temporal could not be reached at 127.0.0.1:1: failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"
+					stderr: `starter: Temporal could not be reached at 127.0.0.1:1: failed reaching server: ` +
+						`connection error: desc = "transport: Error while dialing: ` +
+						`dial tcp 127.0.0.1:1: connect: connection refused"
 Is it running? Set TEMPORAL_ADDRESS to where it is
 `,
 				},
@@ -301,7 +307,8 @@ func TestTemporalConfiguration(t *testing.T) {
 func FuzzArgs(f *testing.F) {
 	for _, args := range [][]string{
 		nil, {"--help"}, {"--version"}, {"list", "--state", "IDLE", "--limit", "1"}, {"status", "x", "-o", "json"},
-		{"cancel", "--", "-x"}, {"watch", "-o=text", "x"}, {"result"}, {"completion", "bash"}, {"__complete", "provision-flex", "--"},
+		{"cancel", "--", "-x"}, {"watch", "-o=text", "x"}, {"result"}, {"completion", "bash"}, {"__complete",
+			"provision-flex", "--"},
 		well("--tag", "a=b", "--timeout", "90s", "--no-ownership-tag", "--termination-protection", "--wait"),
 		append([]string{"upgrade-to-serverless", "--continuous-backup=false"}, well()[1:]...),
 		well("--project-id", "", "-o", "json"), {"help", "list", "list"},

@@ -40,7 +40,8 @@ func TestCompleteIDs(t *testing.T) {
 	offers(orders, "status", begun+"-o")
 	offers(orders, "watch", begun+"-done", begun)
 	offers("", "status", "no-such")
-	for _, args := range [][]string{{"status", "x", begun}, {"status", "'"}, {"provision-flex", ""}, {"list", ""}, {"list", "--limit", ""}, {"list", "--project-id", ""}} {
+	for _, args := range [][]string{{"status", "x", begun}, {"status", "'"}, {"provision-flex", ""}, {"list", ""},
+		{"list", "--limit", ""}, {"list", "--project-id", ""}} {
 		out := s.run(append([]string{"__complete"}, args...)...)
 		require.Equal(t, noFiles, out.stdout+out.stderr, "%q", args)
 	}

@@ -172,7 +172,8 @@ Input      {
 }
 `
 	require.Equal(t, output{stdout: orders}, run(e, well("--dry-run", "--wait")...))
-	upgrade := strings.NewReplacer("provision-flex", "upgrade-to-serverless", "ProvisionFlexCluster", "UpgradeToServerless").
+	upgrade := strings.NewReplacer("provision-flex", "upgrade-to-serverless", "ProvisionFlexCluster",
+		"UpgradeToServerless").
 		Replace(orders)
 	require.Equal(
 		t,
@@ -248,15 +249,18 @@ timeoutSeconds: soon
 			`:12: document 2: providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""`,
 			`:12: document 2: providerSettings.regionName must name a region, such as US_EAST_1`,
 		}},
-		{"JSON", ordersJSON + "\n\n" + strings.Replace(billingJSON, `"tags"`, "\n\t\"label\"", 1) + "\n[" + strings.Replace(billingJSON, "billing", "", 1) + "]", []string{
+		{"JSON", ordersJSON + "\n\n" + strings.Replace(billingJSON, `"tags"`, "\n\t\"label\"", 1) + "\n[" +
+			strings.Replace(billingJSON, "billing", "", 1) + "]", []string{
 			`:4: document 2: label is not a known field`,
 			`:5: document 3, item 1: name must begin with a letter or digit and hold only letters, digits and ` +
 				`hyphens, got ""`,
 		}},
-		{"JSON without lines of its fields", "\n" + strings.NewReplacer("2024-01-01", `\ud835\udd38`, "AWS", "IBM").Replace(ordersJSON), []string{
+		{"JSON without lines of its fields", "\n" + strings.NewReplacer("2024-01-01", `\ud835\udd38`, "AWS",
+			"IBM").Replace(ordersJSON), []string{
 			`:2: document 1: providerSettings.backingProviderName must be AWS, AZURE or GCP, got "IBM"`,
 		}},
-		{"twice", ordersYAML + "---\n" + billingYAML + "---\n" + ordersYAML + "---\n" + strings.Replace(ordersYAML, "AWS", "IBM", 1), []string{
+		{"twice", ordersYAML + "---\n" + billingYAML + "---\n" + ordersYAML + "---\n" + strings.Replace(ordersYAML,
+			"AWS", "IBM", 1), []string{
 			`:18: document 3: name is that of document 1 of FILE as well, in the same project: ask for each ` +
 				`cluster once`,
 			`:27: document 4: providerSettings.backingProviderName must be AWS, AZURE or GCP, got "IBM"`,
@@ -305,16 +309,19 @@ timeoutSeconds: soon
 			`:20: document 4: providerSettings.backingProviderName must be AWS, AZURE or GCP, got ""`,
 			`:20: document 4: providerSettings.regionName must name a region, such as US_EAST_1`,
 		}},
-		{"no text", strings.Replace(ordersYAML, "orders", "orders\xff", 1) + "---\n" + billingYAML + "---\n" + strings.Replace(billingYAML, "since", "\xc3\x28", 1), []string{
+		{"no text", strings.Replace(ordersYAML, "orders", "orders\xff", 1) + "---\n" + billingYAML + "---\n" +
+			strings.Replace(billingYAML, "since", "\xc3\x28", 1), []string{
 			`:2: document 1: input cannot be read: it is not text in UTF-8`,
 			`:21: document 3: input cannot be read: it is not text in UTF-8`,
 		}},
-		{"no text in JSON", ordersJSON + "\n" + strings.Replace(billingJSON, "billing", "b\xff", 1) + "\n[" + strings.Replace(ordersJSON, "name", "\xfe", 1) + "]", []string{
+		{"no text in JSON", ordersJSON + "\n" + strings.Replace(billingJSON, "billing", "b\xff", 1) + "\n[" +
+			strings.Replace(ordersJSON, "name", "\xfe", 1) + "]", []string{
 			`:2: document 2: input cannot be read: it is not text in UTF-8`,
 			`:3: document 3, item 1: input cannot be read: it is not text in UTF-8`,
 		}},
 		{"UTF-16", "\xff\xfen\x00a\x00", []string{`:1: document 1: input cannot be read: it is not text in UTF-8`}},
-		{"control characters in all formats", ordersJSON + "\n" + strings.Replace(billingJSON, "US_EAST_1", "\u009b2J", 1), []string{
+		{"control characters in all formats", ordersJSON + "\n" + strings.Replace(billingJSON, "US_EAST_1",
+			"\u009b2J", 1), []string{
 			`:2: document 2: input cannot be read: it has a control character`,
 		}},
 		{"escaped control characters", ordersYAML + "\"\\e[2J\": x\n", []string{`:1: document 1: "\x1b[2J" is not ` +
@@ -371,7 +378,8 @@ timeoutSeconds: soon
       "status": "",
       "failure": {
         "type": "INVALID_INPUT",
-        "message": "invalid input: input cannot be read: did not find expected node content while parsing a flow node. Nothing was sent to Atlas: correct the input and start the workflow again",
+        "message": "invalid input: input cannot be read: did not find expected node content while parsing a flow ` +
+			`node. Nothing was sent to Atlas: correct the input and start the workflow again",
         "details": {
           "status": 0,
           "errorCode": "",
@@ -390,7 +398,8 @@ timeoutSeconds: soon
     }
   ]
 }
-`, "starter: nothing was started:\n  standard input:10: document 2: input cannot be read: did not find expected node content while parsing a flow node\n"}, out)
+`, "starter: nothing was started:\n  standard input:10: document 2: input " +
+			"cannot be read: did not find expected node content while parsing a flow node\n"}, out)
 	})
 }
 

@@ -49,7 +49,8 @@ func TestStatusOfARunningOne(t *testing.T) {
     "seconds": N,
     "blocker": {
       "reason": "NO_WORKER",
-      "message": "no worker polls the task queue \"QUEUE\": start one, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll"
+      "message": "no worker polls the task queue \"QUEUE\": start one, or let TEMPORAL_TASK_QUEUE name the queue ` +
+		`that the workers poll"
     }
   }
 }
@@ -243,10 +244,13 @@ func TestLine(t *testing.T) {
 		{nil, "waiting for a worker, 75s"},
 		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex " +
 			"cluster, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
+		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"},
+			"asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1}, "waiting until IDLE, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING", LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING",
+			LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING",
+			LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
 		{&provisioner.PendingActivity{Activity: "OfALaterVersion", Attempt: 1}, "OfALaterVersion, 75s, attempt 1"},
 	} {
 		s := provisioner.Status{State: provisioner.Running, Started: began, Pending: test.pending}

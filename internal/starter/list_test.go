@@ -34,7 +34,8 @@ func TestList(t *testing.T) {
 	require.Equal(t, 1, s.run(s.flags("provision-flex", "--name", "legacy", "--wait")...).code, "the name is taken")
 	// Not a workflow of ours, whatever its id.
 	_, err := s.temporal().
-		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x",
+			TaskQueue: s.queue + "-none"}, "Other")
 	require.NoError(t, err)
 
 	const (
@@ -138,9 +139,11 @@ func TestWithoutSearchAttributes(t *testing.T) {
 			t,
 			output{
 				code: 2,
-				stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
+				stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name ` +
+					`'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:
-  temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default
+  temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name ` +
+					`AtlasClusterState --namespace default
 `,
 			},
 			s.run(append(args, "--state", "IDLE")...),
@@ -151,7 +154,8 @@ Add the search attributes, then restart the worker, which sets them from then on
 func TestAge(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0s", 59*time.Second + 999*time.Millisecond: "59s", time.Minute: "1m", 59 * time.Minute: "59m", time.Hour: "1h", 47 * time.Hour: "1d", 100 * 24 * time.Hour: "100d",
+		-time.Second: "0s", 59*time.Second + 999*time.Millisecond: "59s", time.Minute: "1m",
+		59 * time.Minute: "59m", time.Hour: "1h", 47 * time.Hour: "1d", 100 * 24 * time.Hour: "100d",
 	} {
 		require.Equal(t, want, age(d), "%s", d)
 	}

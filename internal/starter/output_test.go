@@ -65,7 +65,8 @@ func TestStandardOutputOfARun(t *testing.T) {
 	s := setup(t, atlassim.Config{})
 	hint := unwritten + ". What it says can be read again with: starter status " + s.clusterID() + "\n"
 	for _, args := range [][]string{
-		s.flags("provision-flex"), s.flags("provision-flex", "--wait"), s.flags("provision-flex", "--wait", "-o", "json"),
+		s.flags("provision-flex"), s.flags("provision-flex", "--wait"), s.flags("provision-flex", "--wait", "-o",
+			"json"),
 		{"result", s.clusterID()}, {"watch", s.clusterID(), "-o", "json"}, {"status", s.clusterID()},
 	} {
 		out := runBroken(t, s.env, args...)
@@ -109,8 +110,10 @@ func TestProviderInLowerCase(t *testing.T) {
 func TestWebUIAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{
-		"yes", "ui.example.com", "localhost:8233", "ftp://ui.example.com", "http://", "https://ui.example.com\n", " https://ui.example.com",
-		"https://user@ui.example.com", "https://ui.example.com?x", "https://ui.example.com/#x", "http://ui:99999", "http://ui:0", "http://[::1", "\xff",
+		"yes", "ui.example.com", "localhost:8233", "ftp://ui.example.com", "http://", "https://ui.example.com\n",
+		" https://ui.example.com",
+		"https://user@ui.example.com", "https://ui.example.com?x", "https://ui.example.com/#x",
+		"http://ui:99999", "http://ui:0", "http://[::1", "\xff",
 	} {
 		out := run(append([]string{"TEMPORAL_UI_URL=" + address}, nowhere...), "list")
 		require.Equal(t, 2, out.code, "%q", address)

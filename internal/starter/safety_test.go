@@ -45,7 +45,8 @@ func TestHostileTexts(t *testing.T) {
 				contract.FailureDetails{Detail: hostile})
 		}
 		return contract.Cluster{
-			ID: hostile, Name: hostile, ClusterType: hostile, StateName: hostile, MongoDBVersion: hostile, Outcome: hostile,
+			ID: hostile, Name: hostile, ClusterType: hostile, StateName: hostile, MongoDBVersion: hostile,
+			Outcome:           hostile,
 			ConnectionStrings: contract.ConnectionStrings{StandardSrv: hostile}, Warnings: []string{hostile},
 			ProviderSettings: contract.ProviderSettings{BackingProviderName: hostile, RegionName: hostile},
 		}, nil

@@ -251,7 +251,8 @@ type stream = temporaltest.Buffer
 func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
 	form := regexp.MustCompile(
-		`^(waiting for a worker, Ns(: no worker .+)?|held up, Ns: .+|(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
+		`^(waiting for a worker, Ns(: no worker .+)?|held up, Ns: .+|` +
+			`(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
 			`attempt \d+(: .+)?)$`,
 	)
 	for line := range strings.Lines(stderr) {

@@ -140,8 +140,10 @@ Where      AWS US_EAST_1
 Id         ID
 Workflow   atlas-cluster-PROJECT-orders
 Web UI     `+webUILink+`
-Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
-Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
+Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version `+
+		`2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
+Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation `+
+		`Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
 `, out.stdout)
 	_, rest := s.progress(out.stderr)
 	require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
@@ -220,7 +222,8 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
     "attempt": 2,
     "seconds": N,
     "nextLook": "TIME",
-    "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks"
+    "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as ` +
+		`Atlas asks"
   }
 }
 `}, s.run("status", s.clusterID(), "-o", "json"))
@@ -245,7 +248,9 @@ func TestRequestConflict(t *testing.T) {
   "status": "RUNNING",
   "failure": {
     "type": "REQUEST_CONFLICT",
-    "message": "a different request runs under workflow id \"atlas-cluster-PROJECT-orders\" (ProvisionFlexCluster): tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
+    "message": "a different request runs under workflow id \"atlas-cluster-PROJECT-orders\" ` +
+		`(ProvisionFlexCluster): tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", ` +
+		`requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
     "details": {
       "status": 0,
       "errorCode": "",
@@ -343,7 +348,8 @@ func TestInvalidInputOfAWorkflow(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
 	_, err := s.temporal().
-		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue},
+			"ProvisionFlexCluster",
 			map[string]any{
 				"groupId":          s.project,
 				"name":             7,
@@ -399,8 +405,10 @@ func TestInput(t *testing.T) {
 		{"part of a second", "provision-flex", []string{"--timeout", "1500ms"}, `{` + where + `, "timeoutSeconds": 2}`},
 		{"a day", "provision-flex", []string{"--timeout", "24h"}, `{` + where + `, "timeoutSeconds": 86400}`},
 		{"least", "upgrade-to-serverless", nil, `{` + where + `}`},
-		{"all", "upgrade-to-serverless", []string{"--tag", "team=orders", "--termination-protection", "--no-ownership-tag", "--timeout", "2h", "--continuous-backup"},
-			`{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": true}, "tags": [{"key": "team", "value": "orders"}],
+		{"all", "upgrade-to-serverless", []string{"--tag", "team=orders", "--termination-protection",
+			"--no-ownership-tag", "--timeout", "2h", "--continuous-backup"},
+			`{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": true}, "tags": ` +
+				`[{"key": "team", "value": "orders"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 7200, "ownershipTag": false}`},
 		{"basic backup", "upgrade-to-serverless", []string{"--continuous-backup=false"}, `{` + where + `, ` +
 			`"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}}`},
@@ -417,7 +425,8 @@ func TestInput(t *testing.T) {
 			started := first.GetWorkflowExecutionStartedEventAttributes()
 			require.Equal(
 				t,
-				map[string]string{"provision-flex": "ProvisionFlexCluster", "upgrade-to-serverless": "UpgradeToServerless"}[test.command],
+				map[string]string{"provision-flex": "ProvisionFlexCluster",
+					"upgrade-to-serverless": "UpgradeToServerless"}[test.command],
 				started.GetWorkflowType().GetName(),
 			)
 			require.Equal(t, s.queue, started.GetTaskQueue().GetName())
@@ -484,7 +493,8 @@ func TestUnknownNamespace(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_NAMESPACE=nowhere")
-	for _, args := range [][]string{s.flags("provision-flex"), s.flags("provision-flex", "--wait", "-o", "json"), {"status", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}} {
+	for _, args := range [][]string{s.flags("provision-flex"), s.flags("provision-flex", "--wait", "-o", "json"),
+		{"status", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}} {
 		require.Equal(
 			t,
 			output{
@@ -536,8 +546,10 @@ func TestWebUI(t *testing.T) {
 		{address: "127.0.0.1:1", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
 		{address: "127.9.9.9:1", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
 		{address: "[::1]:7233", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
-		{address: "a.b.tmprl.cloud:7233", namespace: "a.b", want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
-		{address: "us-east-1.aws.api.temporal.io:7233", namespace: "a.b", want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
+		{address: "a.b.tmprl.cloud:7233", namespace: "a.b",
+			want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
+		{address: "us-east-1.aws.api.temporal.io:7233", namespace: "a.b",
+			want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
 		{address: "temporal.example.com:7233"},
 		{address: "temporal.example.com"},
 		{address: "10.0.0.1:7233"},
@@ -545,8 +557,10 @@ func TestWebUI(t *testing.T) {
 		{address: "localhost.example.com:7233"},
 		{address: "temporal.example.com:7233", ui: "https://ui.example.com/", namespace: "a " +
 			"b", want: "https://ui.example.com/namespaces/a%20b/workflows/id/run/history"},
-		{address: "localhost:7233", ui: "http://localhost:8080/temporal", want: "http://localhost:8080/temporal/namespaces/default/workflows/id/run/history"},
-		{address: "a.b.tmprl.cloud:7233", ui: "https://ui.example.com", want: "https://ui.example.com/namespaces/default/workflows/id/run/history"},
+		{address: "localhost:7233", ui: "http://localhost:8080/temporal",
+			want: "http://localhost:8080/temporal/namespaces/default/workflows/id/run/history"},
+		{address: "a.b.tmprl.cloud:7233", ui: "https://ui.example.com",
+			want: "https://ui.example.com/namespaces/default/workflows/id/run/history"},
 	} {
 		t.Run(test.address+" "+test.ui, func(t *testing.T) {
 			t.Parallel()

@@ -98,7 +98,8 @@ func TestListOnATerminal(t *testing.T) {
 		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-orders\n"
 	)
 	s.lists(strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide), "--project-id", s.project)
-	for width, want := range map[uint16]string{200: wide, 102: wide, 101: middle, 76: middle, 75: narrow, 67: narrow, 0: wide} {
+	for width, want := range map[uint16]string{200: wide, 102: wide, 101: middle, 76: middle, 75: narrow, 67: narrow,
+		0: wide} {
 		require.Equal(t, want, s.onTerminal(width, nil, "list", "--project-id", s.project), "%d columns", width)
 	}
 	text := s.onTerminal(60, nil, "list", "--project-id", s.project)
