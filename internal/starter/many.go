@@ -74,8 +74,7 @@ func (a *app) startFiles(ctx context.Context, operation contract.Operation, flag
 		return err
 	}
 	if flags.dryRun {
-		a.printPlans(requests)
-		return nil
+		return a.printPlans(requests)
 	}
 	c, err := a.connect(ctx)
 	if err != nil {
@@ -112,7 +111,10 @@ func (a *app) readFile(ctx context.Context, file string) (documents []*requestfi
 	return documents, nil
 }
 
-func (a *app) printPlans(requests []contract.Request) {
+func (a *app) printPlans(requests []contract.Request) error {
+	if err := a.readEnvironment(); err != nil {
+		return err
+	}
 	var plans []plannedRun
 	for _, r := range requests {
 		plans = append(plans, a.plan(r))
@@ -121,7 +123,7 @@ func (a *app) printPlans(requests []contract.Request) {
 		a.printJSON(struct {
 			Clusters []plannedRun `json:"clusters"`
 		}{plans})
-		return
+		return nil
 	}
 	for i, p := range plans {
 		if i > 0 {
@@ -129,6 +131,7 @@ func (a *app) printPlans(requests []contract.Request) {
 		}
 		a.printPlan(p)
 	}
+	return nil
 }
 
 // startAll starts or joins a run for each request. What Temporal does not take fails alone; once Temporal does not

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -92,7 +91,7 @@ func (a *app) webUI(workflowID, runID string) string {
 	if err != nil {
 		host = a.options.HostPort
 	}
-	base := a.env.Get(uiVariable, "")
+	base := a.env.Get("TEMPORAL_UI_URL", "")
 	ip := net.ParseIP(host)
 	switch {
 	case base != "":
@@ -105,30 +104,4 @@ func (a *app) webUI(workflowID, runID string) string {
 	}
 	return strings.TrimRight(base, "/") + "/namespaces/" + url.PathEscape(a.options.Namespace) +
 		"/workflows/" + url.PathEscape(workflowID) + "/" + url.PathEscape(runID) + "/history"
-}
-
-const uiVariable = "TEMPORAL_UI_URL"
-
-// checkUI refuses an address of the Web UI that no link can begin with.
-func checkUI(base string) error {
-	if base == "" {
-		return nil
-	}
-	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
-		u.Fragment != "" || strings.ContainsFunc(base, unicode.IsSpace) {
-		return refusedError{
-			fmt.Sprintf(
-				"%s must be where the Web UI is, such as https://temporal.example.com, got %q",
-				uiVariable,
-				base,
-			),
-		}
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return refusedError{fmt.Sprintf("%s must have a port from 1 to 65535, got %q", uiVariable, base)}
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,25 +107,22 @@ func TestProviderInLowerCase(t *testing.T) {
 	)
 }
 
-// An address of the Web UI that no link can begin with is refused by its name, before Temporal is dialled.
-func TestWebUIAddress(t *testing.T) {
+// A setting that means nothing is refused by its name before Temporal is dialled, also where nothing would be sent.
+func TestSettingsOfADryRun(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{
-		"yes", "ui.example.com", "localhost:8233", "ftp://ui.example.com", "http://", "https://ui.example.com\n",
-		" https://ui.example.com",
-		"https://user@ui.example.com", "https://ui.example.com?x", "https://ui.example.com/#x",
-		"http://ui:99999", "http://ui:0", "http://[::1", "\xff",
+	file := write(t, "clusters.yaml", ordersYAML)
+	for _, setting := range []string{
+		"TEMPORAL_TASK_QUEUE=q ", "TEMPORAL_UI_URL=ui.example.com", "TEMPORAL_UI_URL=http://ui:99999",
+		"TEMPORAL_PAYLOAD_KEYS=hush",
 	} {
-		out := run(append([]string{"TEMPORAL_UI_URL=" + address}, nowhere...), "list")
-		require.Equal(t, 2, out.code, "%q", address)
-		require.Regexp(
-			t,
-			`^starter: TEMPORAL_UI_URL must (be where the Web UI is, such as https://temporal.example.com|have a `+
-				`port from 1 to 65535), got ".*"\n$`,
-			out.stderr,
-		)
-	}
-	for _, address := range []string{"", "http://localhost:8080/temporal", "https://ui.example.com/"} {
-		require.Equal(t, 3, run(append([]string{"TEMPORAL_UI_URL=" + address}, nowhere...), "list").code, "%q", address)
+		name, _, _ := strings.Cut(setting, "=")
+		for _, args := range [][]string{
+			{"list"}, well("--dry-run"), {"provision-flex", "--dry-run", "-f", file}, {"provision-flex", "-f", file},
+		} {
+			out := run(append(slices.Clone(nowhere), setting), args...)
+			require.Equal(t, 2, out.code, "%q %q", setting, args)
+			require.Empty(t, out.stdout)
+			require.True(t, strings.HasPrefix(out.stderr, "starter: "+name+" "), out.stderr)
+		}
 	}
 }

@@ -116,6 +116,9 @@ func refuseBesideFile(cmd *cobra.Command, own map[string]bool) (err error) {
 // start starts or joins a run and, with --wait, follows it to its end.
 func (a *app) start(ctx context.Context, request contract.Request, flags startFlags) error {
 	if flags.dryRun {
+		if err := a.readEnvironment(); err != nil {
+			return err
+		}
 		if a.output == "json" {
 			a.printJSON(a.plan(request))
 			return nil

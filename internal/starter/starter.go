@@ -175,28 +175,33 @@ func checkIDs(cmd *cobra.Command, ids []string) error {
 
 var exampleID = contract.ClusterWorkflowID("32b6e34b3d91647abb20e7b8", "orders")
 
-// connect dials Temporal.
-func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
-	var err error
-	if a.options, err = a.env.TemporalOptions(); err != nil {
-		return nil, refusedError{err.Error()}
-	}
-	if err := checkUI(a.env.Get(uiVariable, "")); err != nil {
-		return nil, err
+// readEnvironment reads what the environment says of Temporal, and refuses what means nothing.
+func (a *app) readEnvironment() error {
+	options, err := a.env.TemporalOptions()
+	if err != nil {
+		return refusedError{err.Error()}
 	}
 	payloads, err := codec.FromEnv(a.env.LookupEnv)
 	if err != nil {
-		return nil, refusedError{err.Error()}
+		return refusedError{err.Error()}
 	}
-	payloads.Configure(&a.options)
-	a.options.Logger = log.NewStructuredLogger(discard)
+	payloads.Configure(&options)
+	options.Logger = log.NewStructuredLogger(discard)
+	a.options = options
+	return nil
+}
+
+// connect dials Temporal.
+func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
+	if err := a.readEnvironment(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	var err error
 	if a.temporal, err = client.DialContext(ctx, a.options); err != nil {
 		return nil, err
 	}
-	return provisioner.New(
-		a.temporal,
-		provisioner.Options{TaskQueue: a.env.TaskQueue(), DataConverter: a.options.DataConverter},
-	), nil
+	options := provisioner.Options{TaskQueue: a.env.TaskQueue(), DataConverter: a.options.DataConverter}
+	return provisioner.New(a.temporal, options), nil
 }
