@@ -171,8 +171,8 @@ func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contra
 	}
 }
 
-// shorten keeps a text within what Temporal takes as the summary of a run, 400 bytes, also when it is encrypted. A
-// region can have any length, since Atlas decides which exist.
+// shorten keeps what the Web UI shows of a request to a line: a region can have any length, since Atlas decides which
+// exist, and is not to be sent three times.
 func shorten(text string) string {
 	const most = 200
 	if len(text) <= most {

@@ -50,13 +50,3 @@ func TestRequestTooLarge(t *testing.T) {
 		})
 	}
 }
-
-// A long text is cut for the Web UI and does not keep a request from being started.
-func TestLongRegion(t *testing.T) {
-	t.Parallel()
-	s := setupWithoutWorker(t, atlassim.Config{})
-	for name, length := range map[string]int{"a": 1000, "b": 100_000} {
-		out := s.run(s.flags("provision-flex", "--name", name, "--region", strings.Repeat("R", length))...)
-		require.Equal(t, 0, out.code, out.stderr)
-	}
-}
