@@ -278,7 +278,8 @@ Is it running? Set TEMPORAL_ADDRESS to where it is
 	}
 }
 
-// A configuration of Temporal that cannot be used ends the command before it connects, and the error names the variable.
+// A configuration of Temporal that cannot be used ends the command before it connects, and the error names the
+// variable.
 func TestTemporalConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -297,7 +298,8 @@ func TestTemporalConfiguration(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"}, run(append(slices.Clone(nowhere), test.env), "list"))
+			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"},
+				run(append(slices.Clone(nowhere), test.env), "list"))
 		})
 	}
 }
