@@ -285,7 +285,8 @@ func TestTemporalConfiguration(t *testing.T) {
 	for _, test := range []struct {
 		name, env, want string
 	}{
-		{"profile", "TEMPORAL_PROFILE=production", `TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
+		{"profile", "TEMPORAL_PROFILE=production",
+			`TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
 		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem",
 			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA"},
 		{"TLS", "TEMPORAL_TLS=yes", `TEMPORAL_TLS must be true or false, got "yes"`},
