@@ -129,10 +129,8 @@ func (c *Client) workers(ctx context.Context, run *workflowservice.DescribeWorkf
 
 // workflowTaskFailure says how the last workflow task failed; "" where it did not. The history keeps the first failure
 // in a row, and the pending task counts the attempts.
-func (c *Client) workflowTaskFailure(
-	ctx context.Context,
-	run *workflowservice.DescribeWorkflowExecutionResponse,
-) string {
+func (c *Client) workflowTaskFailure(ctx context.Context,
+	run *workflowservice.DescribeWorkflowExecutionResponse) string {
 	attempt := run.GetPendingWorkflowTask().GetAttempt()
 	if attempt < 2 {
 		return ""

@@ -96,13 +96,8 @@ func (c *Client) Execute(ctx context.Context, request contract.Request) (contrac
 
 // join holds the request against the one that the run was started with, which is in the first event of its history.
 func (c *Client) join(ctx context.Context, request contract.Request, run Run) (Run, error) {
-	events := c.temporal.GetWorkflowHistory(
-		ctx,
-		run.WorkflowID,
-		run.RunID,
-		false,
-		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
-	)
+	events := c.temporal.GetWorkflowHistory(ctx,
+		run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	event, err := events.Next()
 	if err != nil {
 		return Run{}, err
@@ -110,11 +105,8 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	started := event.GetWorkflowExecutionStartedEventAttributes()
 	running := started.GetWorkflowType().GetName()
 	if asked := request.Operation().WorkflowType; running != asked {
-		return run, requestConflict(
-			run,
-			running,
-			[]contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}},
-		)
+		return run, requestConflict(run,
+			running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
 	}
 	var input converter.RawValue
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
@@ -125,11 +117,8 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	existing, err := request.Operation().Parse(input.Payload().GetData(), run.WorkflowID)
 	if err != nil {
 		// It is about to fail by itself, and is not this request.
-		return run, requestConflict(
-			run,
-			running,
-			[]contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}},
-		)
+		return run, requestConflict(run,
+			running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
 	}
 	if d := contract.Differences(request.Fields(), existing.Fields()); len(d) > 0 {
 		return run, requestConflict(run, running, d)

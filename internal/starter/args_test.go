@@ -288,7 +288,8 @@ func TestTemporalConfiguration(t *testing.T) {
 		{"profile", "TEMPORAL_PROFILE=production",
 			`TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
 		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem",
-			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA"},
+			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or " +
+				"TEMPORAL_TLS_CLIENT_KEY_DATA"},
 		{"TLS", "TEMPORAL_TLS=yes", `TEMPORAL_TLS must be true or false, got "yes"`},
 		{"namespace", "TEMPORAL_NAMESPACE=default\n",
 			"TEMPORAL_NAMESPACE has white space or a line end around it: set the bare value"},

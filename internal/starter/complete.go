@@ -55,10 +55,8 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 			if !seen[r.WorkflowID] && terminal.Clean(r.WorkflowID) == r.WorkflowID {
 				out = append(
 					out,
-					cobra.CompletionWithDesc(
-						r.WorkflowID,
-						terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState)),
-					),
+					cobra.CompletionWithDesc(r.WorkflowID,
+						terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState))),
 				)
 			}
 			seen[r.WorkflowID] = true

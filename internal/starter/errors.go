@@ -156,17 +156,11 @@ func unreachable(o client.Options, err error) string {
 	case errors.As(err, &namespace):
 		return fmt.Sprintf("Temporal at %s has no namespace %q: set TEMPORAL_NAMESPACE", o.HostPort, o.Namespace)
 	case errors.As(err, &denied):
-		return fmt.Sprintf(
-			"Temporal at %s does not permit it (%v): check TEMPORAL_API_KEY and TEMPORAL_TLS_…",
-			o.HostPort,
-			err,
-		)
+		return fmt.Sprintf("Temporal at %s does not permit it (%v): check TEMPORAL_API_KEY and TEMPORAL_TLS_…",
+			o.HostPort, err)
 	}
-	return fmt.Sprintf(
-		"Temporal could not be reached at %s: %v\nIs it running? Set TEMPORAL_ADDRESS to where it is",
-		o.HostPort,
-		err,
-	)
+	return fmt.Sprintf("Temporal could not be reached at %s: %v\nIs it running? Set TEMPORAL_ADDRESS to where it is",
+		o.HostPort, err)
 }
 
 // unwritten says what can be done about output that is lost.

@@ -50,13 +50,8 @@ ended otherwise.`,
 
 // printStatus shows how a run that is under way stands.
 func (a *app) printStatus(s provisioner.Status) {
-	a.stdout.Printf(
-		"Workflow   %s\nRun        %s\nStatus     %s, %s\n",
-		s.WorkflowID,
-		s.RunID,
-		string(s.State),
-		line(s, time.Now()),
-	)
+	a.stdout.Printf("Workflow   %s\nRun        %s\nStatus     %s, %s\n",
+		s.WorkflowID, s.RunID, string(s.State), line(s, time.Now()))
 	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
 		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
 	}

@@ -51,10 +51,8 @@ func (f filter) check() error {
 	}
 	if f.status != "" && statuses[provisioner.State(strings.ToUpper(f.status))] == "" {
 		return usageError{
-			fmt.Sprintf(
-				"--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q",
-				f.status,
-			),
+			fmt.Sprintf("--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q",
+				f.status),
 		}
 	}
 	return nil

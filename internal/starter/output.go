@@ -70,10 +70,8 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 			a.stdout.Printf("%-10s %s\n", name, value)
 		}
 	}
-	row(
-		"Cluster",
-		fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome),
-	)
+	row("Cluster",
+		fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
 	row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
 	row("Where", c.ProviderSettings.BackingProviderName+" "+c.ProviderSettings.RegionName)
 	row("Id", c.ID)
