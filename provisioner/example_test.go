@@ -89,8 +89,11 @@ func ExampleClient_Start() {
 	_, err = p.Result(ctx, run.WorkflowID, run.RunID)
 	fmt.Println(err)
 
-	// Output: atlas-cluster-32b6e34b3d91647abb20e7b8-slow joined: true true RUNNING CANCELED: the run was cancelled;
-	// what it made is left as it is
+	// Output:
+	// atlas-cluster-32b6e34b3d91647abb20e7b8-slow
+	// joined: true true
+	// RUNNING
+	// CANCELED: the run was cancelled; what it made is left as it is
 }
 
 // MongoDB retired this upgrade, so be ready for VERSION_GONE.

@@ -70,9 +70,9 @@ func ended(err error) error {
 	}
 	switch {
 	case errors.As(err, &canceled):
-		return &Failure{State: Canceled, Type: string(Canceled), Message: "the run was cancelled; what it made is left as it is"}
+		return stopped(Canceled, "the run was cancelled")
 	case errors.As(err, &terminated):
-		return &Failure{State: Terminated, Type: string(Terminated), Message: "the run was terminated; what it made is left as it is"}
+		return stopped(Terminated, "the run was terminated")
 	case errors.As(err, &app):
 		f := &Failure{State: Failed, Type: app.Type(), Message: app.Message()}
 		if app.HasDetails() {
@@ -81,13 +81,18 @@ func ended(err error) error {
 		}
 		return f
 	case errors.As(err, &timeout):
-		return &Failure{State: TimedOut, Type: string(TimedOut), Message: "the run reached the time limit that Temporal was given for it; what it made is left as it is"}
+		return stopped(TimedOut, "the run reached the time limit that Temporal was given for it")
 	}
 	return &Failure{State: Failed, Type: string(Failed), Message: execution.Error()}
 }
 
+// stopped is the failure of a run that did not end by itself.
+func stopped(state State, what string) *Failure {
+	return &Failure{State: state, Type: string(state), Message: what + "; what it made is left as it is"}
+}
+
 // Invalid is the [*Failure] of an input that does not validate: nothing was started.
-func Invalid(err error) error {
+func Invalid(err error) *Failure {
 	f := &Failure{Type: contract.InvalidInput, Message: err.Error()}
 	var input *contract.InputError
 	if errors.As(err, &input) {
@@ -99,8 +104,13 @@ func Invalid(err error) error {
 func requestConflict(run Run, workflowType string, differences []contract.Difference) error {
 	return &Failure{
 		State: Running, Type: contract.RequestConflict,
-		Message: fmt.Sprintf("a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
-			"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
+		Message: fmt.Sprintf(
+			"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
+				"or ask for the same",
+			run.WorkflowID,
+			workflowType,
+			contract.ListDifferences(differences),
+		),
 		Details: contract.FailureDetails{Differences: differences},
 	}
 }

@@ -71,7 +71,7 @@ func (c *Client) Start(ctx context.Context, request contract.Request) (Run, erro
 		// A run that is there is compared with the request before it is joined.
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            request.Summary(),
+		StaticSummary:                            shorten(request.Summary()),
 		StaticDetails:                            details(request),
 	}, request.Operation().WorkflowType, request)
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
@@ -96,7 +96,8 @@ func (c *Client) Execute(ctx context.Context, request contract.Request) (contrac
 
 // join holds the request against the one that the run was started with, which is in the first event of its history.
 func (c *Client) join(ctx context.Context, request contract.Request, run Run) (Run, error) {
-	events := c.temporal.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := c.temporal.GetWorkflowHistory(ctx,
+		run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	event, err := events.Next()
 	if err != nil {
 		return Run{}, err
@@ -104,7 +105,8 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	started := event.GetWorkflowExecutionStartedEventAttributes()
 	running := started.GetWorkflowType().GetName()
 	if asked := request.Operation().WorkflowType; running != asked {
-		return run, requestConflict(run, running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
+		return run, requestConflict(run,
+			running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
 	}
 	var input converter.RawValue
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
@@ -115,7 +117,8 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	existing, err := request.Operation().Parse(input.Payload().GetData(), run.WorkflowID)
 	if err != nil {
 		// It is about to fail by itself, and is not this request.
-		return run, requestConflict(run, running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
+		return run, requestConflict(run,
+			running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
 	}
 	if d := contract.Differences(request.Fields(), existing.Fields()); len(d) > 0 {
 		return run, requestConflict(run, running, d)
@@ -130,11 +133,41 @@ func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 
 // Result waits for the end of a run and answers its cluster. It fails with a [*Failure] when the run ended otherwise.
 // Any other error says nothing of the run, which goes on: it is Temporal's, or that of ctx. An empty runID is the
-// newest run.
+// newest run. A run that is reset meanwhile goes on as another, whose end it is then.
 func (c *Client) Result(ctx context.Context, workflowID, runID string) (contract.Cluster, error) {
-	var cluster contract.Cluster
-	err := c.temporal.GetWorkflow(ctx, workflowID, runID).Get(ctx, &cluster)
-	return cluster, ended(err)
+	return c.Follow(ctx, Run{WorkflowID: workflowID, RunID: runID}, func(Run) {})
+}
+
+// Follow is [Client.Result] for callers that want to know of a reset: it calls onReset with each run that takes the
+// place of the one before.
+func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contract.Cluster, error) {
+	for {
+		waited := c.temporal.GetWorkflow(ctx, run.WorkflowID, run.RunID)
+		var cluster contract.Cluster
+		err := ended(waited.Get(ctx, &cluster))
+		var failure *Failure
+		if !errors.As(err, &failure) || failure.State != Terminated {
+			return cluster, err
+		}
+		// Temporal resets a run by terminating it and starting another.
+		answer, describeErr := c.temporal.DescribeWorkflowExecution(ctx, run.WorkflowID, waited.GetRunID())
+		next := answer.GetWorkflowExtendedInfo().GetResetRunId()
+		if describeErr != nil || next == "" || next == waited.GetRunID() {
+			return cluster, err
+		}
+		run.RunID = next
+		onReset(run)
+	}
+}
+
+// shorten keeps what the Web UI shows of a request to a line: a region can have any length, since Atlas decides which
+// exist, and is not to be sent three times.
+func shorten(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // details are what the Web UI shows of the request, in Markdown.
@@ -143,7 +176,7 @@ func details(r contract.Request) string {
 	lines := []string{"- Project: `" + cluster.GroupID + "`", "- Cluster: `" + cluster.Name + "`"}
 	fields := r.Fields()
 	if cloud := fields["providerSettings.backingProviderName"]; cloud != "" {
-		lines = append(lines, "- Where: "+cloud+" "+fields["providerSettings.regionName"])
+		lines = append(lines, "- Where: "+shorten(cloud+" "+fields["providerSettings.regionName"]))
 	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,18 +72,27 @@ func TestInvalid(t *testing.T) {
 	require.Equal(t, &provisioner.Failure{
 		Type: "INVALID_INPUT",
 		Message: `invalid input: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"; ` +
-			`name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-". ` +
+			`name must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
+			`"orders-". ` +
 			`Nothing was sent to Atlas: correct the input and start the workflow again`,
 		Details: contract.FailureDetails{Violations: []contract.Violation{
 			{Field: "groupId", Problem: `must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"`},
-			{Field: "name", Problem: `must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`},
+			{
+				Field: "name",
+				Problem: `must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
+					`"orders-"`,
+			},
 		}},
 	}, f)
 	require.EqualError(t, err, "INVALID_INPUT: "+f.Message)
 
 	_, err = c.Start(t.Context(), contract.UpgradeToServerlessInput{})
 	require.Len(t, failure(t, err).Details.Violations, 4)
-	require.Equal(t, &provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"}, provisioner.Invalid(errors.New("odd")))
+	require.Equal(
+		t,
+		&provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"},
+		provisioner.Invalid(errors.New("odd")),
+	)
 }
 
 // A failure is the JSON of the contract.
@@ -90,27 +100,32 @@ func TestFailureJSON(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(&provisioner.Failure{State: provisioner.Failed, Type: "T", Message: "m"})
 	require.NoError(t, err)
-	require.Equal(t, `{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`, string(b))
+	require.Equal(
+		t,
+		`{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`,
+		string(b),
+	)
 }
 
+// requests are those of both operations, for a cluster each.
+func requests(name string) []contract.Request {
+	return []contract.Request{flex(name + "-flex"), upgrade(name + "-upgrade")}
+}
+
+// Each operation is started, and joined by whoever asks for the same, whatever the time limit.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	_, ctx := setup(t)
 	c := provisioner.New(server.Client(), provisioner.Options{})
-	for _, test := range []struct {
-		id, workflow string
-		start        func() (provisioner.Run, error)
-	}{
-		{"atlas-cluster-" + group + "-start", "ProvisionFlexCluster", func() (provisioner.Run, error) { return c.Start(ctx, flex("start")) }},
-		{"atlas-cluster-" + group + "-start", "UpgradeToServerless", func() (provisioner.Run, error) { return c.Start(ctx, upgrade("start")) }},
-	} {
-		run, err := test.start()
+	for _, request := range requests("start") {
+		run, err := c.Start(ctx, request)
 		require.NoError(t, err)
 		require.NotEmpty(t, run.RunID)
-		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID}, run)
-		again, err := test.start()
+		id := "atlas-cluster-" + group + "-" + request.Cluster().Name
+		require.Equal(t, provisioner.Run{WorkflowID: id, RunID: run.RunID}, run)
+		again, err := c.Start(ctx, request)
 		require.NoError(t, err)
-		require.Equal(t, provisioner.Run{WorkflowID: test.id, RunID: run.RunID, Joined: true}, again)
+		require.Equal(t, provisioner.Run{WorkflowID: id, RunID: run.RunID, Joined: true}, again)
 
 		described, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 		require.NoError(t, err)
@@ -119,9 +134,33 @@ func TestStart(t *testing.T) {
 		s, err := c.Status(ctx, run.WorkflowID, "")
 		require.NoError(t, err)
 		require.WithinDuration(t, time.Now(), s.Started, patience)
-		s.Started = time.Time{}
-		require.Equal(t, provisioner.Status{WorkflowID: test.id, RunID: run.RunID, Workflow: test.workflow, State: provisioner.Running}, s)
-		require.NoError(t, server.Client().TerminateWorkflow(ctx, run.WorkflowID, run.RunID, "the end of the test"))
+		s.Started, s.Blocker = time.Time{}, nil
+		workflowType := request.Operation().WorkflowType
+		require.Equal(t, provisioner.Status{
+			WorkflowID: id, RunID: run.RunID, Workflow: workflowType, State: provisioner.Running,
+		}, s)
+	}
+
+	longer, seconds := flex("start-flex"), 7200
+	longer.TimeoutSeconds = &seconds
+	run, err := c.Start(ctx, longer)
+	require.NoError(t, err)
+	require.True(t, run.Joined)
+
+	// Another operation on the same cluster is refused, and what runs is left alone.
+	_, err = c.Start(ctx, upgrade("start-flex"))
+	f := failure(t, err)
+	require.Equal(t, contract.RequestConflict, f.Type)
+	require.Equal(t, `a different request runs under workflow id "`+run.WorkflowID+`" (ProvisionFlexCluster): `+
+		"workflowType is ProvisionFlexCluster, requested UpgradeToServerless. "+
+		"It was left alone: wait for its end, cancel it, or ask for the same",
+		f.Message)
+	s, err := c.Status(ctx, run.WorkflowID, "")
+	require.NoError(t, err)
+	require.Equal(t, provisioner.Running, s.State)
+	for _, request := range requests("start") {
+		require.NoError(t, server.Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "",
+			"the end of the test"))
 	}
 }
 
@@ -137,28 +176,44 @@ func TestConflict(t *testing.T) {
 		input    []any
 		want     []contract.Difference
 	}{
-		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflow type", Requested: "UpgradeToServerless", Existing: "Other"}}},
-		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
-		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
+		{"another workflow", "Other", nil, []contract.Difference{{Field: "workflowType",
+			Requested: "UpgradeToServerless", Existing: "Other"}}},
+		{"no input", contract.UpgradeToServerless, nil, []contract.Difference{{Field: "input", Requested: "a valid " +
+			"request", Existing: "an invalid one"}}},
+		{"not an object", contract.UpgradeToServerless, []any{7}, []contract.Difference{{Field: "input",
+			Requested: "a valid request", Existing: "an invalid one"}}},
 		{"an unknown field", contract.UpgradeToServerless, []any{map[string]any{
-			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}, "tag": "x",
+			"groupId": group, "name": "x", "providerSettings": map[string]any{"backingProviderName": "AWS",
+				"regionName": "US_EAST_1"}, "tag": "x",
 		}}, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}}},
 		{"another request", contract.UpgradeToServerless, []any{other},
-			[]contract.Difference{{Field: "serverlessBackupOptions.serverlessContinuousBackupEnabled", Requested: "none", Existing: `"true"`}}},
+			[]contract.Difference{{Field: "serverlessBackupOptions.serverlessContinuousBackupEnabled",
+				Requested: "none", Existing: `"true"`}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, ctx := setup(t)
 			id := contract.ClusterWorkflowID(group, "x")
-			running, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow, test.input...)
+			running, err := server.Client().
+				ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow,
+					test.input...)
 			require.NoError(t, err)
 			run, err := c.Start(ctx, upgrade("x"))
 			f := failure(t, err)
-			require.Equal(t, provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true}, run, "of what runs")
+			require.Equal(
+				t,
+				provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true},
+				run,
+				"of what runs",
+			)
 			require.Equal(t, provisioner.Running, f.State)
 			require.Equal(t, contract.RequestConflict, f.Type)
 			require.Equal(t, test.want, f.Details.Differences)
-			require.Equal(t, `a different request runs under workflow id "`+id+`": `+test.want[0].String()+
-				". It was left alone: wait for its end, cancel it, or ask for the same", f.Message)
+			require.Equal(
+				t,
+				`a different request runs under workflow id "`+id+`" (`+test.workflow+`): `+test.want[0].String()+
+					". It was left alone: wait for its end, cancel it, or ask for the same",
+				f.Message,
+			)
 			s, err := c.Status(ctx, id, "")
 			require.NoError(t, err)
 			require.Equal(t, provisioner.Running, s.State)
@@ -181,7 +236,17 @@ func TestResult(t *testing.T) {
 	register("again", func(ctx workflow.Context) (contract.Cluster, error) {
 		return contract.Cluster{}, workflow.NewContinueAsNewError(ctx, "done")
 	})
-	register("fails", fails(temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil, contract.FailureDetails{Status: 409, StateName: "CREATING"})))
+	register(
+		"fails",
+		fails(
+			temporal.NewNonRetryableApplicationError(
+				"why",
+				"OUT_OF_CAPACITY",
+				nil,
+				contract.FailureDetails{Status: 409, StateName: "CREATING"},
+			),
+		),
+	)
 	register("odd details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", nil, "text")))
 	register("no details", fails(temporal.NewNonRetryableApplicationError("why", "OTHER", errors.New("the cause"))))
 	register("times out", func(ctx workflow.Context) error { return workflow.Sleep(ctx, 24*time.Hour) })
@@ -197,11 +262,14 @@ func TestResult(t *testing.T) {
 	}{
 		{"done", nil, nil},
 		{"again", nil, nil},
-		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why", Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
+		{"fails", nil, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why",
+			Details: contract.FailureDetails{Status: 409, StateName: "CREATING"}}},
 		{"odd details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
 		{"no details", nil, &provisioner.Failure{State: "FAILED", Type: "OTHER", Message: "why"}},
-		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached the time limit that Temporal was given for it" + left}},
-		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED", Type: "CANCELED", Message: "the run was cancelled" + left}},
+		{"times out", nil, &provisioner.Failure{State: "TIMED_OUT", Type: "TIMED_OUT", Message: "the run reached " +
+			"the time limit that Temporal was given for it" + left}},
+		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED",
+			Type: "CANCELED", Message: "the run was cancelled" + left}},
 		{"waits", func(id string) error { return server.Client().TerminateWorkflow(ctx, id, "", "by hand") },
 			&provisioner.Failure{State: "TERMINATED", Type: "TERMINATED", Message: "the run was terminated" + left}},
 	} {
@@ -248,17 +316,22 @@ func TestRetryable(t *testing.T) {
 		retryable bool
 	}{
 		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{StateName: "CREATING"}, true},
-		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, true},
+		{provisioner.Failed, "TIMEOUT", contract.FailureDetails{Status: 402,
+			ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, true},
 		{provisioner.Failed, "ATLAS_UNREACHABLE", contract.FailureDetails{}, true},
 		{provisioner.Failed, "ATLAS_BAD_RESPONSE", contract.FailureDetails{Status: 200}, true},
 		{provisioner.Failed, "HTTP_503", contract.FailureDetails{Status: 503}, true},
-		{provisioner.Failed, "UNEXPECTED_ERROR", contract.FailureDetails{Status: 500, ErrorCode: "UNEXPECTED_ERROR"}, true},
+		{provisioner.Failed, "UNEXPECTED_ERROR", contract.FailureDetails{Status: 500, ErrorCode: "UNEXPECTED_ERROR"},
+			true},
 		{provisioner.Failed, "RATE_LIMITED", contract.FailureDetails{Status: 429, ErrorCode: "RATE_LIMITED"}, true},
-		{provisioner.Failed, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", contract.FailureDetails{Status: 400, ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, true},
+		{provisioner.Failed, "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", contract.FailureDetails{Status: 400,
+			ErrorCode: "CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP"}, true},
 		{provisioner.TimedOut, "TIMED_OUT", contract.FailureDetails{}, true},
 
-		{provisioner.Failed, "VALIDATION_ERROR", contract.FailureDetails{Status: 400, ErrorCode: "VALIDATION_ERROR"}, false},
-		{provisioner.Failed, "NO_PAYMENT_INFORMATION_FOUND", contract.FailureDetails{Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, false},
+		{provisioner.Failed, "VALIDATION_ERROR", contract.FailureDetails{Status: 400, ErrorCode: "VALIDATION_ERROR"},
+			false},
+		{provisioner.Failed, "NO_PAYMENT_INFORMATION_FOUND", contract.FailureDetails{Status: 402,
+			ErrorCode: "NO_PAYMENT_INFORMATION_FOUND"}, false},
 		{provisioner.Failed, "HTTP_404", contract.FailureDetails{Status: 404}, false},
 		{provisioner.Failed, "VERSION_GONE", contract.FailureDetails{Status: 410, ErrorCode: "VERSION_GONE"}, false},
 		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{}, false},
@@ -276,44 +349,39 @@ func TestRetryable(t *testing.T) {
 	}
 }
 
-// Start or join, and wait: both workflows, and what comes back of each way a call can end.
-func TestProvisionAndUpgrade(t *testing.T) {
+// Start or join, and wait, for each operation, and what comes back of each way a call can end.
+func TestExecute(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
-	calls := map[string]func(context.Context, string) (contract.Cluster, error){
-		contract.ProvisionFlexCluster: func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, flex(name)) },
-		contract.UpgradeToServerless:  func(ctx context.Context, name string) (contract.Cluster, error) { return c.Execute(ctx, upgrade(name)) },
-	}
-	ids := map[string]func(string, string) string{
-		contract.ProvisionFlexCluster: contract.ClusterWorkflowID, contract.UpgradeToServerless: contract.ClusterWorkflowID,
-	}
 	w := worker.New(server.Client(), t.Name(), worker.Options{})
-	for kind := range calls {
-		w.RegisterWorkflowWithOptions(func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
-			if in.Name == "fails" {
-				return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
-			}
-			return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
-		}, workflow.RegisterOptions{Name: kind})
+	for _, operation := range contract.Operations() {
+		w.RegisterWorkflowWithOptions(
+			func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
+				if strings.HasPrefix(in.Name, "fails") {
+					return contract.Cluster{}, temporal.NewNonRetryableApplicationError("why", "OUT_OF_CAPACITY", nil)
+				}
+				return contract.Cluster{Name: in.Name, StateName: "IDLE"}, nil
+			}, workflow.RegisterOptions{Name: operation.WorkflowType})
 	}
-	for kind, call := range calls {
-		_, err := call(ctx, "-")
+	for _, request := range requests("-") {
+		_, err := c.Execute(ctx, request)
 		require.Equal(t, "INVALID_INPUT", failure(t, err).Type)
-
+	}
+	for _, request := range requests("joined") {
 		// Nobody works yet: two calls wait for one run, and one gives up.
 		brief, giveUp := context.WithCancel(ctx)
 		gaveUp := make(chan error, 1)
 		go func() {
-			_, err := call(brief, "joined")
+			_, err := c.Execute(brief, request)
 			gaveUp <- err
 		}()
-		id := ids[kind](group, "joined")
+		id := contract.WorkflowID(request)
 		require.Eventually(t, func() bool {
-			_, err := c.Status(ctx, id, "")
-			return err == nil
+			s, err := c.Status(ctx, id, "")
+			return err == nil && s.State == provisioner.Running
 		}, patience, 10*time.Millisecond)
 		giveUp()
-		err = <-gaveUp
+		err := <-gaveUp
 		var f *provisioner.Failure
 		require.Error(t, err)
 		require.NotErrorAs(t, err, &f, "the run goes on")
@@ -323,12 +391,15 @@ func TestProvisionAndUpgrade(t *testing.T) {
 	}
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
-	for kind, call := range calls {
-		cluster, err := call(ctx, "joined")
+	for _, request := range requests("joined") {
+		cluster, err := c.Execute(ctx, request)
 		require.NoError(t, err)
-		require.Equal(t, "joined", cluster.Name, kind)
-		_, err = call(ctx, "fails")
-		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t, err))
+		require.Equal(t, request.Cluster().Name, cluster.Name)
+	}
+	for _, request := range requests("fails") {
+		_, err := c.Execute(ctx, request)
+		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t,
+			err))
 	}
 }
 
@@ -373,7 +444,8 @@ func TestPendingActivity(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	run, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
+	run, err := server.Client().
+		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
 	require.NoError(t, err)
 	pending := func(ready func(provisioner.PendingActivity) bool) (p provisioner.PendingActivity) {
 		require.Eventually(t, func() bool {
@@ -390,7 +462,11 @@ func TestPendingActivity(t *testing.T) {
 
 	notYet := func(delay time.Duration) func() error {
 		return func() error {
-			return temporal.NewApplicationErrorWithOptions("not yet", "NOT_YET", temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+			return temporal.NewApplicationErrorWithOptions(
+				"not yet",
+				"NOT_YET",
+				temporal.ApplicationErrorOptions{NextRetryDelay: delay},
+			)
 		}
 	}
 	attempt <- notYet(time.Millisecond)
@@ -398,7 +474,16 @@ func TestPendingActivity(t *testing.T) {
 	p := pending(func(p provisioner.PendingActivity) bool { return p.Attempt == 3 })
 	require.WithinDuration(t, time.Now().Add(time.Hour), p.NextAttempt, patience)
 	p.NextAttempt = time.Time{}
-	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 3, ClusterState: "CREATING", LastFailure: "not yet"}, p)
+	require.Equal(
+		t,
+		provisioner.PendingActivity{
+			Activity:     "WaitUntilIdle",
+			Attempt:      3,
+			ClusterState: "CREATING",
+			LastFailure:  "not yet",
+		},
+		p,
+	)
 	require.NoError(t, server.Client().TerminateWorkflow(ctx, run.GetID(), "", "the end of the test"))
 }
 
@@ -411,19 +496,26 @@ func TestList(t *testing.T) {
 		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState).ValueSet("IDLE"))
 	var ids []string // newest first
 	for _, id := range []string{"list-1", "list-2", "list-3"} {
-		_, err := server.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(), TypedSearchAttributes: attributes}, "Any")
+		_, err := server.Client().
+			ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(),
+				TypedSearchAttributes: attributes}, "Any")
 		require.NoError(t, err)
 		ids = append([]string{id}, ids...)
 	}
 	const query = "AtlasClusterName = 'listed'"
-	for limit, want := range map[int][]string{-1: nil, 0: nil, 1: ids[:1], 2: ids[:2], 3: ids, 1000: ids, 100_000: ids} {
+	for limit, want := range map[int][]string{-1: nil, 0: nil, 1: ids[:1], 2: ids[:2], 3: ids, 1000: ids,
+		100_000: ids} {
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
 			found, err := c.List(ctx, query, limit)
 			require.NoError(t, err)
 			var got []string
 			for _, s := range found {
 				got = append(got, s.WorkflowID)
-				assert.Equal(t, []string{"Any", "RUNNING", group, "listed", "IDLE"}, []string{s.Workflow, string(s.State), s.ProjectID, s.ClusterName, s.ClusterState})
+				assert.Equal(
+					t,
+					[]string{"Any", "RUNNING", group, "listed", "IDLE"},
+					[]string{s.Workflow, string(s.State), s.ProjectID, s.ClusterName, s.ClusterState},
+				)
 			}
 			assert.Equal(t, want, got)
 		}, patience, 20*time.Millisecond, "limit %d", limit)

@@ -1,6 +1,7 @@
 package provisioner
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -23,10 +24,16 @@ type Status struct {
 	Started  time.Time
 	// Closed is when the run ended; zero while it runs.
 	Closed time.Time
-	// ProjectID, ClusterName and ClusterState are the search attributes; "" where the server has none.
-	ProjectID, ClusterName, ClusterState string
+	// ProjectID and ClusterName are search attributes; "" where the server has none.
+	ProjectID, ClusterName string
+	// ClusterState is the last state of the cluster that is known; "" before Atlas took the request. In a list it is a
+	// search attribute. [Client.Status] knows it from the progress of the pending activity first, and where neither
+	// has it from the query.
+	ClusterState string
 	// Pending is the activity that is under way; nil when there is none.
 	Pending *PendingActivity
+	// Blocker is what holds up the run until somebody acts; nil where nothing is known to. Lists leave it out.
+	Blocker *Blocker
 }
 
 // PendingActivity is the activity that a run is at.
@@ -39,7 +46,7 @@ type PendingActivity struct {
 	ClusterState string
 	// LastFailure is why the attempt before ended; "" for the first.
 	LastFailure string
-	// NextAttempt is when the next attempt begins; zero while one is under way.
+	// NextAttempt is when the next attempt begins; zero while one is under way or the activity is paused.
 	NextAttempt time.Time
 }
 
@@ -50,16 +57,46 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 		return Status{}, err
 	}
 	s := status(answer.GetWorkflowExecutionInfo())
+	if s.State != Running {
+		return s, nil
+	}
 	for _, p := range answer.GetPendingActivities() {
 		s.Pending = &PendingActivity{
 			Activity: p.GetActivityType().GetName(), Attempt: int(p.GetAttempt()),
 			ClusterState: c.lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
 		}
-		if t := p.GetNextAttemptScheduleTime(); t != nil && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
+		if t := p.GetNextAttemptScheduleTime(); t != nil && !p.GetPaused() &&
+			p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 			s.Pending.NextAttempt = t.AsTime()
 		}
 	}
+	s.Blocker = c.blocker(ctx, answer)
+	s.ClusterState = c.clusterState(ctx, s)
 	return s, nil
+}
+
+// queryTime is how long an answer to the query may take, which only a worker gives.
+const queryTime = 2 * time.Second
+
+// clusterState is the newest state that is known of the cluster of a run that is under way.
+func (c *Client) clusterState(ctx context.Context, s Status) string {
+	if s.Pending == nil {
+		return s.ClusterState
+	}
+	if _, asking := contract.OperationOfActivity(s.Pending.Activity); asking {
+		// What the search attribute says is not known to be Atlas's answer to this request.
+		return s.Pending.ClusterState
+	}
+	if state := cmp.Or(s.Pending.ClusterState, s.ClusterState); state != "" || s.Blocker != nil {
+		return state
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	var known contract.Status
+	if answer, err := c.temporal.QueryWorkflow(ctx, s.WorkflowID, s.RunID, contract.StatusQuery); err == nil {
+		_ = answer.Get(&known) // an answer of another shape says nothing
+	}
+	return known.StateName
 }
 
 // List reads the runs that a visibility query matches, newest first, limit at most.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Provisions a Flex cluster with temporal and jq alone: starts the workflow,
-# follows it, and reads its result or its failure.
+# Provisions a Flex cluster with temporal and jq alone: starts the workflow, follows it, and reads its result or its
+# failure.
 #
 #   examples/shell/provision.sh 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
 #
@@ -8,13 +8,17 @@
 set -eu
 [ $# = 4 ] || { echo "usage: $0 PROJECT_ID NAME AWS|AZURE|GCP REGION" >&2; exit 2; }
 
-# The id is what makes two starts of one request one cluster.
+# One id for a cluster: a second start joins what runs, and nothing else happens to the cluster meanwhile.
 id=atlas-cluster-$1-$2
 input=$(jq -n --arg project "$1" --arg name "$2" --arg cloud "$3" --arg region "$4" \
 	'{groupId: $project, name: $name, providerSettings: {backingProviderName: $cloud, regionName: $region}}')
 temporal workflow start --task-queue atlas-provisioning --type ProvisionFlexCluster \
 	--workflow-id "$id" --id-conflict-policy UseExisting --input "$input" \
 	--static-summary "Provision Flex cluster $2" >/dev/null
+
+# What runs under the id may be another workflow: it is left alone.
+type=$(temporal workflow describe --workflow-id "$id" -o json | jq -r .workflowExecutionInfo.type.name)
+[ "$type" = ProvisionFlexCluster ] || { echo "REQUEST_CONFLICT: $type runs under $id: wait for its end" >&2; exit 2; }
 
 # While it runs, the newest state is in the heartbeat of its pending activity.
 last=
@@ -42,7 +46,13 @@ esac
 type=$(echo "$failure" | jq -r .applicationFailureInfo.type)
 echo "$type: $(echo "$failure" | jq -r .message)" >&2
 case $type in
-INVALID_INPUT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[] | "  correct \(.field): it \(.problem)"' >&2 ;;
-CLUSTER_CONFLICT) echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[] | "  \(.field): requested \(.requested), there is \(.existing)"' >&2 ;;
+INVALID_INPUT)
+	echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[]
+		| "  correct \(.field): it \(.problem)"' >&2
+	;;
+CLUSTER_CONFLICT)
+	echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[]
+		| "  \(.field): requested \(.requested), there is \(.existing)"' >&2
+	;;
 esac
 exit 1

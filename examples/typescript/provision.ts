@@ -1,6 +1,5 @@
-// Provisions a Flex cluster from TypeScript: starts the workflow, follows it,
-// and reads its result or its failure. It needs a Temporal server and no Atlas
-// credentials.
+// Provisions a Flex cluster from TypeScript: starts the workflow, follows it, and reads its result or its failure. It
+// needs a Temporal server and no Atlas credentials.
 //
 //   npm ci && npm start -- 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
 //
@@ -18,16 +17,22 @@ import type { WaitProgress } from './types/WaitProgress.js';
 type Provision = (input: ProvisionFlexClusterInput) => Promise<Cluster>;
 type Cloud = ProvisionFlexClusterInput['providerSettings']['backingProviderName'];
 
-// start begins the workflow, or joins the run of that id. The id is what makes
-// two starts of one request one cluster: keep it as it is here.
-function start(client: Client, input: ProvisionFlexClusterInput): Promise<WorkflowHandle<Provision>> {
-  return client.workflow.start<Provision>('ProvisionFlexCluster', {
+// Conflict says that another workflow runs for the cluster, which was left alone.
+class Conflict extends Error {}
+
+// start begins the workflow, or joins the run of that id. There is one id for a cluster, so that a second start joins
+// what runs, and nothing else happens to the cluster meanwhile: keep it as it is here.
+async function start(client: Client, input: ProvisionFlexClusterInput): Promise<WorkflowHandle<Provision>> {
+  const handle = await client.workflow.start<Provision>('ProvisionFlexCluster', {
     taskQueue: 'atlas-provisioning',
     workflowId: `atlas-cluster-${input.groupId}-${input.name}`,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `Provision Flex cluster ${input.name}`,
     args: [input],
   });
+  const { type } = await handle.describe();
+  if (type !== 'ProvisionFlexCluster') throw new Conflict(`${type} runs under ${handle.workflowId}: wait for its end`);
+  return handle;
 }
 
 // follow prints each change of the cluster's state until the run ends.
@@ -42,8 +47,8 @@ async function follow(handle: WorkflowHandle<Provision>): Promise<void> {
   }
 }
 
-// advise says what a failure means. Its type is one of the README's, or Atlas's
-// own error code; its message always says what to do next.
+// advise says what a failure means. Its type is one of the README's, or Atlas's own error code; its message always says
+// what to do next.
 function advise(failure: ApplicationFailure): void {
   const details = failure.details?.[0] as FailureDetails | undefined;
   console.error(`${failure.type}: ${failure.message}`);
@@ -52,7 +57,8 @@ function advise(failure: ApplicationFailure): void {
       for (const v of details?.violations ?? []) console.error(`  correct ${v.field}: it ${v.problem}`);
       break;
     case 'CLUSTER_CONFLICT':
-      for (const d of details?.differences ?? []) console.error(`  ${d.field}: requested ${d.requested}, there is ${d.existing}`);
+      for (const d of details?.differences ?? [])
+        console.error(`  ${d.field}: requested ${d.requested}, there is ${d.existing}`);
       break;
     case 'TIMEOUT':
       console.error(`  still ${details?.stateName}: run this again to go on waiting`);
@@ -70,7 +76,8 @@ async function main(groupId = '', name = '', cloud = '', regionName = ''): Promi
     await follow(handle);
     try {
       const cluster = await handle.result();
-      console.log(`${cluster.name} is ${cluster.stateName} (${cluster.outcome}): ${cluster.connectionStrings.standardSrv}`);
+      const address = cluster.connectionStrings.standardSrv;
+      console.log(`${cluster.name} is ${cluster.stateName} (${cluster.outcome}): ${address}`);
       return 0;
     } catch (err) {
       if (!(err instanceof WorkflowFailedError && err.cause instanceof ApplicationFailure)) throw err;
@@ -85,6 +92,10 @@ async function main(groupId = '', name = '', cloud = '', regionName = ''): Promi
 try {
   process.exitCode = await main(...process.argv.slice(2));
 } catch (err) {
+  if (err instanceof Conflict) {
+    console.error(`REQUEST_CONFLICT: ${err.message}`);
+    process.exit(2);
+  }
   console.error(`Temporal did not answer as expected: ${err}`); // where it is: TEMPORAL_ADDRESS
   process.exitCode = 3;
 }

@@ -1,8 +1,6 @@
 package starter
 
 import (
-	"context"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -17,13 +16,29 @@ const project = "32b6e34b3d91647abb20e7b8"
 
 // well is a command line without a mistake.
 func well(more ...string) []string {
-	return append([]string{"provision-flex", "--project-id", project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
+	return append(
+		[]string{
+			"provision-flex",
+			"--project-id",
+			project,
+			"--name",
+			"orders",
+			"--provider",
+			"AWS",
+			"--region",
+			"US_EAST_1",
+		},
+		more...)
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"", "provision-flex", "upgrade-to-serverless", "status", "watch", "result", "cancel", "list", "help",
-		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"} {
+	commands := []string{"", "status", "watch", "result", "cancel", "list", "help",
+		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
+	for _, operation := range contract.Operations() {
+		commands = append(commands, operation.Command)
+	}
+	for _, command := range commands {
 		name := command
 		if name == "" {
 			name = "starter"
@@ -59,8 +74,9 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	const (
 		id         = " takes one workflow id, such as atlas-cluster-32b6e34b3d91647abb20e7b8-orders"
-		watchTakes = "watch takes workflow ids, such as atlas-cluster-32b6e34b3d91647abb20e7b8-orders, or --project-id or --state"
-		required   = `required flag(s) "project-id", "name", "provider", "region" not set`
+		watchTakes = "watch takes workflow ids, such as atlas-cluster-32b6e34b3d91647abb20e7b8-orders, or " +
+			"--project-id or --state"
+		required = `required flag(s) "project-id", "name", "provider", "region" not set`
 	)
 	for _, test := range []struct {
 		args []string
@@ -68,8 +84,10 @@ func TestUsage(t *testing.T) {
 		help string // of which command
 	}{
 		{[]string{"delete"}, `unknown command "delete" for "starter"`, "starter"},
-		{[]string{"provision"}, "unknown command \"provision\" for \"starter\"\n\nDid you mean this?\n\tprovision-flex", "starter"},
-		{[]string{"statsu", "x"}, "unknown command \"statsu\" for \"starter\"\n\nDid you mean this?\n\tstatus", "starter"},
+		{[]string{"provision"}, "unknown command \"provision\" for \"starter\"\n\nDid you mean " +
+			"this?\n\tprovision-flex", "starter"},
+		{[]string{"statsu", "x"}, "unknown command \"statsu\" for \"starter\"\n\nDid you mean " +
+			"this?\n\tstatus", "starter"},
 		{[]string{"help", "bogus"}, `unknown command "bogus" for "starter"`, "starter"},
 		{[]string{"--bogus"}, "unknown flag: --bogus", "starter"},
 		{[]string{"-x"}, "unknown shorthand flag: 'x' in -x", "starter"},
@@ -79,7 +97,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"provision-flex"}, required, "starter provision-flex"},
 		{[]string{"provision-flex", "--wait", "-o", "json"}, required, "starter provision-flex"},
 		{[]string{"upgrade-to-serverless"}, required, "starter upgrade-to-serverless"},
-		{[]string{"provision-flex", "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, `required flag(s) "project-id" not set`, "starter provision-flex"},
+		{[]string{"provision-flex", "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, `required ` +
+			`flag(s) "project-id" not set`, "starter provision-flex"},
 		{[]string{"provision-flex", "--name"}, "flag needs an argument: --name", "starter provision-flex"},
 
 		{well("--output", "xml"), `--output must be text or json, got "xml"`, "starter provision-flex"},
@@ -87,17 +106,33 @@ func TestUsage(t *testing.T) {
 		{[]string{"status", "x", "-o", ""}, `--output must be text or json, got ""`, "starter status"},
 		{well("--tag", "team"), `--tag must be KEY=VALUE, got "team"`, "starter provision-flex"},
 		{well("--tag", "a=b,c=d", "--tag", ""), `--tag must be KEY=VALUE, got ""`, "starter provision-flex"},
-		{well("--timeout", "30"), `invalid argument "30" for "--timeout" flag: time: missing unit in duration "30"`, "starter provision-flex"},
-		{well("--timeout", "soon"), `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`, "starter provision-flex"},
-		{well("--wait=maybe"), `invalid argument "maybe" for "--wait" flag: strconv.ParseBool: parsing "maybe": invalid syntax`, "starter provision-flex"},
-		{well("--dry-run=maybe"), `invalid argument "maybe" for "--dry-run" flag: strconv.ParseBool: parsing "maybe": invalid syntax`, "starter provision-flex"},
+		{well("--timeout", "30"), `invalid argument "30" for "--timeout" flag: time: missing unit in duration ` +
+			`"30"`, "starter provision-flex"},
+		{well("--timeout", "soon"), `invalid argument "soon" for "--timeout" flag: time: invalid duration ` +
+			`"soon"`, "starter provision-flex"},
+		{well("--wait=maybe"), `invalid argument "maybe" for "--wait" flag: strconv.ParseBool: parsing "maybe": ` +
+			`invalid syntax`, "starter provision-flex"},
+		{well("--dry-run=maybe"), `invalid argument "maybe" for "--dry-run" flag: strconv.ParseBool: parsing ` +
+			`"maybe": invalid syntax`, "starter provision-flex"},
 		{well("-f", "x.yaml"), "--name cannot go with --file, which holds whole requests", "starter provision-flex"},
-		{[]string{"provision-flex", "-f", "x.yaml", "--region", "US_EAST_1"}, "--region cannot go with --file, which holds whole requests", "starter provision-flex"},
-		{[]string{"upgrade-to-serverless", "-f", "x.yaml", "--continuous-backup"}, "--continuous-backup cannot go with --file, which holds whole requests", "starter upgrade-to-serverless"},
+		{[]string{"provision-flex", "-f", "x.yaml", "--region", "US_EAST_1"}, "--region cannot go with --file, " +
+			"which holds whole requests", "starter provision-flex"},
+		{[]string{"upgrade-to-serverless", "-f", "x.yaml", "--continuous-backup"}, "--continuous-backup cannot go " +
+			"with --file, which holds whole requests", "starter upgrade-to-serverless"},
 		{[]string{"provision-flex", "-f"}, "flag needs an argument: 'f' in -f", "starter provision-flex"},
 		{[]string{"provision-flex", "--dry-run"}, required, "starter provision-flex"},
+		{well("--name", "orders\xff"), "--name must be text in UTF-8", "starter provision-flex"},
+		{well("--tag", "a=\xff"), "--tag must be text in UTF-8", "starter provision-flex"},
+		{well("--region=\xc3\x28", "--dry-run"), "--region must be text in UTF-8", "starter provision-flex"},
+		{[]string{"status", "a\xff"}, `status takes a workflow id of printable ASCII characters, got ` +
+			`"a\xff"`, "starter status"},
+		{[]string{"watch", "a", "é"}, `watch takes a workflow id of printable ASCII characters, got "é"`, "starter " +
+			"watch"},
+		{[]string{"list", "--project-id", "\xff"}, "--project-id must be text in UTF-8", "starter list"},
+		{[]string{"list", "--\x1b[2J"}, `unknown flag: --\x1b[2J`, "starter list"},
 		{well("billing"), `provision-flex takes flags only, got "billing"`, "starter provision-flex"},
-		{[]string{"upgrade-to-serverless", "legacy"}, `upgrade-to-serverless takes flags only, got "legacy"`, "starter upgrade-to-serverless"},
+		{[]string{"upgrade-to-serverless", "legacy"}, `upgrade-to-serverless takes flags only, got ` +
+			`"legacy"`, "starter upgrade-to-serverless"},
 
 		{[]string{"status"}, "status" + id, "starter status"},
 		{[]string{"status", ""}, "status" + id, "starter status"},
@@ -111,15 +146,22 @@ func TestUsage(t *testing.T) {
 		{[]string{"list", "RUNNING"}, `list takes flags only, got "RUNNING"`, "starter list"},
 		{[]string{"list", "--limit", "0"}, "--limit must be 1 or more", "starter list"},
 		{[]string{"list", "--limit", "-1"}, "--limit must be 1 or more", "starter list"},
-		{[]string{"list", "--limit", "many"}, `invalid argument "many" for "--limit" flag: strconv.ParseInt: parsing "many": invalid syntax`, "starter list"},
-		{[]string{"list", "--status", "done"}, `--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got "done"`, "starter list"},
-		{[]string{"list", "--project-id", "' OR WorkflowId != '"}, "--project-id and --state must not hold quotes", "starter list"},
+		{[]string{"list", "--limit", "many"}, `invalid argument "many" for "--limit" flag: strconv.ParseInt: ` +
+			`parsing "many": invalid syntax`, "starter list"},
+		{[]string{"list", "--status", "done"}, `--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED ` +
+			`or TIMED_OUT, got "done"`, "starter list"},
+		{[]string{"list", "--project-id", "' OR WorkflowId != '"}, "--project-id and --state must not hold " +
+			"quotes", "starter list"},
 		{[]string{"list", "--state", `IDLE"`}, "--project-id and --state must not hold quotes", "starter list"},
 		{[]string{"list", "--state", `\`}, "--project-id and --state must not hold quotes", "starter list"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\nSee '" + test.help + " --help'\n"}, run(nowhere, test.args...))
+			require.Equal(
+				t,
+				output{code: 2, stderr: "starter: " + test.want + "\nSee '" + test.help + " --help'\n"},
+				run(nowhere, test.args...),
+			)
 		})
 	}
 }
@@ -133,7 +175,8 @@ func TestInvalidInput(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"everything", []string{"provision-flex", "--project-id", "ABC", "--name", "-orders", "--provider", "IBM", "--region", "", "--timeout", "25h",
+		{"everything", []string{"provision-flex", "--project-id", "ABC", "--name", "-orders", "--provider", "IBM",
+			"--region", "", "--timeout", "25h",
 			"--tag", "=x", "--tag", "team=", "--tag", "a=1", "--tag", "a=2", "--tag", "atlas-provisioner-workflow=me"},
 			[]string{
 				`--project-id must be the project's id of 24 hexadecimal digits (0-9, a-f), got "ABC"`,
@@ -146,20 +189,29 @@ func TestInvalidInput(t *testing.T) {
 				`--tag number 5: the key is atlas-provisioner-workflow, which is reserved`,
 				`--timeout must be from 1s to 24h`,
 			}},
-		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider", "aws", "--region", "US_EAST_1", "--timeout", "0s"},
+		{"upgrade", []string{"upgrade-to-serverless", "--project-id", project, "--name", "orders-", "--provider",
+			"aws", "--region", "US_EAST_1", "--timeout", "0s"},
 			[]string{
-				`--name must not end in a hyphen, nor may its first 23 characters, which make the host name, got "orders-"`,
+				`--name must not end in a hyphen, nor may its first 23 characters, which make the host name, got ` +
+					`"orders-"`,
+				`--provider must be AWS, AZURE or GCP, got "aws"`,
 				`--timeout must be from 1s to 24h`,
 			}},
 		{"a negative timeout", well("--timeout", "-5s"), []string{`--timeout must be from 1s to 24h`}},
 		// The workflow id is then too long for the ownership tag, which follows.
-		{"a name too long for all", well("--name", strings.Repeat("n", 300)), []string{`--name must have 64 characters at most, got 300`}},
+		{"a name too long for all", well("--name", strings.Repeat("n", 300)), []string{`--name must have 64 ` +
+			`characters at most, got 300`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			want := "starter: nothing was started:\n  " + strings.Join(test.want, "\n  ") + "\n"
 			require.Equal(t, output{code: 2, stderr: want}, run(nowhere, test.args...))
-			require.Equal(t, want, run(nowhere, append(test.args, "-o", "json")...).stderr, "standard error is the same with -o json")
+			require.Equal(
+				t,
+				want,
+				run(nowhere, append(test.args, "-o", "json")...).stderr,
+				"standard error is the same with -o json",
+			)
 		})
 	}
 	t.Run("json", func(t *testing.T) {
@@ -172,7 +224,9 @@ func TestInvalidInput(t *testing.T) {
   "status": "",
   "failure": {
     "type": "INVALID_INPUT",
-    "message": "invalid input: name must begin with a letter or digit and hold only letters, digits and hyphens, got \"-\"; timeoutSeconds must be from 1 to 86400, got 172800. Nothing was sent to Atlas: correct the input and start the workflow again",
+    "message": "invalid input: name must begin with a letter or digit and hold only letters, digits and hyphens, `+
+			`got \"-\"; timeoutSeconds must be from 1 to 86400, got 172800. Nothing was sent to Atlas: `+
+			`correct the input and start the workflow again",
     "details": {
       "status": 0,
       "errorCode": "",
@@ -208,22 +262,34 @@ func TestUnreachable(t *testing.T) {
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, output{code: 3, stderr: `starter: Temporal could not be reached at 127.0.0.1:1: failed reaching server: connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"
+			require.Equal(
+				t,
+				output{
+					code: 3,
+					stderr: `starter: Temporal could not be reached at 127.0.0.1:1: failed reaching server: ` +
+						`connection error: desc = "transport: Error while dialing: ` +
+						`dial tcp 127.0.0.1:1: connect: connection refused"
 Is it running? Set TEMPORAL_ADDRESS to where it is
-`}, run(nowhere, args...))
+`,
+				},
+				run(nowhere, args...),
+			)
 		})
 	}
 }
 
-// A configuration of Temporal that cannot be used ends the command before it connects, and the error names the variable.
+// A configuration of Temporal that cannot be used ends the command before it connects, and the error names the
+// variable.
 func TestTemporalConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, env, want string
 	}{
-		{"profile", "TEMPORAL_PROFILE=production", `TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
+		{"profile", "TEMPORAL_PROFILE=production",
+			`TEMPORAL_PROFILE is "production", and TEMPORAL_CONFIG_FILE has no such profile`},
 		{"half a certificate", "TEMPORAL_TLS_CLIENT_CERT_DATA=pem",
-			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or TEMPORAL_TLS_CLIENT_KEY_DATA"},
+			"TEMPORAL_TLS_CLIENT_CERT_DATA is set without TEMPORAL_TLS_CLIENT_KEY_PATH or " +
+				"TEMPORAL_TLS_CLIENT_KEY_DATA"},
 		{"TLS", "TEMPORAL_TLS=yes", `TEMPORAL_TLS must be true or false, got "yes"`},
 		{"namespace", "TEMPORAL_NAMESPACE=default\n",
 			"TEMPORAL_NAMESPACE has white space or a line end around it: set the bare value"},
@@ -234,40 +300,9 @@ func TestTemporalConfiguration(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"}, run(append(slices.Clone(nowhere), test.env), "list"))
+			require.Equal(t, output{code: 2, stderr: "starter: " + test.want + "\n"},
+				run(append(slices.Clone(nowhere), test.env), "list"))
 		})
-	}
-}
-
-// broken takes nothing.
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-func TestStandardOutput(t *testing.T) {
-	t.Parallel()
-	var stderr stream
-	Run(context.Background(), well("--dry-run", "-o", "json"), nowhere, nil, broken{}, &stderr)
-	require.Equal(t, "starter: standard output cannot be written: io: read/write on closed pipe\n", stderr.String())
-}
-
-func TestCut(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"CREATING, 8s", 80, "CREATING, 8s"},
-		{"CREATING, 8s", 13, "CREATING, 8s"},
-		{"CREATING, 8s", 12, "CREATING, …"}, // the last column stays free
-		{"ÄÖÜäöü", 5, "ÄÖÜ…"},
-		{"abc", 2, "…"},
-		{"abc", 1, "abc"}, // no width that makes sense
-		{"abc", 0, "abc"},
-		{"", 10, ""},
-	} {
-		require.Equal(t, test.want, cut(test.text, test.width), "%q in %d", test.text, test.width)
 	}
 }
 
@@ -276,7 +311,8 @@ func TestCut(t *testing.T) {
 func FuzzArgs(f *testing.F) {
 	for _, args := range [][]string{
 		nil, {"--help"}, {"--version"}, {"list", "--state", "IDLE", "--limit", "1"}, {"status", "x", "-o", "json"},
-		{"cancel", "--", "-x"}, {"watch", "-o=text", "x"}, {"result"}, {"completion", "bash"}, {"__complete", "provision-flex", "--"},
+		{"cancel", "--", "-x"}, {"watch", "-o=text", "x"}, {"result"}, {"completion", "bash"}, {"__complete",
+			"provision-flex", "--"},
 		well("--tag", "a=b", "--timeout", "90s", "--no-ownership-tag", "--termination-protection", "--wait"),
 		append([]string{"upgrade-to-serverless", "--continuous-backup=false"}, well()[1:]...),
 		well("--project-id", "", "-o", "json"), {"help", "list", "list"},
@@ -290,7 +326,14 @@ func FuzzArgs(f *testing.F) {
 		}
 		out := run(nowhere, args...)
 		require.Contains(t, []int{0, 2, 3}, out.code, "%q: %s", args, out.stderr)
-		require.Equal(t, out.code != 0, strings.Contains(out.stderr, "starter: "), "%q says why it failed: %s", args, out.stderr)
+		require.Equal(
+			t,
+			out.code != 0,
+			strings.Contains(out.stderr, "starter: "),
+			"%q says why it failed: %s",
+			args,
+			out.stderr,
+		)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,13 +16,52 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 )
 
-// The real program stops waiting at either signal, with the code of an
-// interrupt.
-func TestSignals(t *testing.T) {
-	t.Parallel()
+// buildStarter builds the real program.
+func buildStarter(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "starter")
 	out, err := exec.Command("go", "build", "-o", binary, "../../cmd/starter").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	return binary
+}
+
+// A full disk and a pipe that nobody reads are told, and have an exit code of their own.
+func TestStandardOutputOfTheBinary(t *testing.T) {
+	t.Parallel()
+	binary := buildStarter(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { full.Close() })
+	reader, closed, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { closed.Close() })
+	require.NoError(t, reader.Close())
+	s := setup(t, atlassim.Config{})
+	again := ". What it says can be read again with: starter status " + s.clusterID()
+	for _, test := range []struct {
+		args []string
+		hint string
+	}{
+		{s.flags("provision-flex", "--wait"), again}, {s.flags("provision-flex", "--wait", "-o", "json"), again},
+		{[]string{"result", s.clusterID()}, again}, {[]string{"list"}, ". 'starter list' shows what there is"},
+		{[]string{"--help"}, ""}, {[]string{"completion", "bash"}, ""}, {well("--dry-run"), ""},
+	} {
+		for problem, stdout := range map[string]*os.File{"no space left on device": full, "broken pipe": closed} {
+			var stderr stream
+			cmd := exec.CommandContext(s.ctx(), binary, test.args...)
+			cmd.Env, cmd.Stdout, cmd.Stderr = s.env, stdout, &stderr
+			require.Error(t, cmd.Run())
+			require.Equal(t, 4, cmd.ProcessState.ExitCode(), "%q: %s", test.args, stderr.String())
+			want := "starter: standard output cannot be written: " + problem + test.hint + "\n"
+			require.True(t, strings.HasSuffix(stderr.String(), want), "%q: %s", test.args, stderr.String())
+		}
+	}
+}
+
+// The real program stops waiting at either signal, with the code of an interrupt.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	binary := buildStarter(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -35,12 +75,22 @@ func TestSignals(t *testing.T) {
 				defer close(ended)
 				_ = cmd.Wait()
 			}()
-			const shown = "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n"
-			require.Eventually(t, func() bool { return s.clean(stderr.String()) == shown }, patience, 10*time.Millisecond)
+			const shown = "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n"
+			require.Eventually(
+				t,
+				func() bool { return s.clean(stderr.String()) == shown },
+				patience,
+				10*time.Millisecond,
+			)
 			require.NoError(t, cmd.Process.Signal(signal))
 			<-ended
 			require.Equal(t, 130, cmd.ProcessState.ExitCode())
-			require.Equal(t, shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n", s.clean(stderr.String()))
+			require.Equal(
+				t,
+				shown+"starter: interrupted; the workflow goes on. Follow it with: starter watch "+
+					"atlas-cluster-PROJECT-orders\n",
+				s.clean(stderr.String()),
+			)
 			require.Empty(t, stdout.String())
 		})
 	}

@@ -8,17 +8,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 )
 
 const (
-	// completeWithin is as long as anybody waits for a completion.
-	completeWithin = 2 * time.Second
-	completeMost   = 100
+	// completionTimeout is as long as anybody waits for a completion.
+	completionTimeout = 2 * time.Second
+	completionLimit   = 100
 )
 
 // complete has the shell offer the values of a flag, rather than files.
 func complete(cmd *cobra.Command, flag string, values ...string) {
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+	cobra.CheckErr(
+		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)),
+	)
 }
 
 // completeIDs has the shell offer the ids of the newest workflows, with how they
@@ -28,7 +31,7 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		if len(args) >= most || strings.ContainsAny(begun, `'"\`) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		c, err := a.connect(ctx)
 		if err != nil {
@@ -38,7 +41,7 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		if begun != "" {
 			query += " AND WorkflowId STARTS_WITH '" + begun + "'"
 		}
-		runs, err := c.List(ctx, query, completeMost)
+		runs, err := c.List(ctx, query, completionLimit)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -48,8 +51,13 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 			seen[id] = true
 		}
 		for _, r := range runs {
-			if !seen[r.WorkflowID] {
-				out = append(out, cobra.CompletionWithDesc(r.WorkflowID, strings.TrimSpace(string(r.State)+" "+r.ClusterState)))
+			// An id of somebody else's could hold what a shell or a terminal obeys.
+			if !seen[r.WorkflowID] && terminal.Clean(r.WorkflowID) == r.WorkflowID {
+				out = append(
+					out,
+					cobra.CompletionWithDesc(r.WorkflowID,
+						terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState))),
+				)
 			}
 			seen[r.WorkflowID] = true
 		}
@@ -60,5 +68,13 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 // completeFilter has the shell offer states.
 func completeFilter(cmd *cobra.Command) {
 	complete(cmd, "project-id")
-	complete(cmd, "state", contract.StateIdle, contract.StateCreating, contract.StateUpdating, contract.StateDeleting, contract.StateRepairing)
+	complete(
+		cmd,
+		"state",
+		contract.StateIdle,
+		contract.StateCreating,
+		contract.StateUpdating,
+		contract.StateDeleting,
+		contract.StateRepairing,
+	)
 }

@@ -31,7 +31,7 @@ func TestCompleteIDs(t *testing.T) {
 			out := s.run(append([]string{"__complete"}, args...)...)
 			assert.Equal(c, 0, out.code)
 			assert.Equal(c, want+ordered, out.stdout)
-		}, patience, lookEvery)
+		}, patience, refreshInterval)
 	}
 	for _, command := range []string{"status", "watch", "result"} {
 		offers(orders+done, command, begun)
@@ -40,12 +40,18 @@ func TestCompleteIDs(t *testing.T) {
 	offers(orders, "status", begun+"-o")
 	offers(orders, "watch", begun+"-done", begun)
 	offers("", "status", "no-such")
-	for _, args := range [][]string{{"status", "x", begun}, {"status", "'"}, {"provision-flex", ""}, {"list", ""}, {"list", "--limit", ""}, {"list", "--project-id", ""}} {
+	for _, args := range [][]string{{"status", "x", begun}, {"status", "'"}, {"provision-flex", ""}, {"list", ""},
+		{"list", "--limit", ""}, {"list", "--project-id", ""}} {
 		out := s.run(append([]string{"__complete"}, args...)...)
 		require.Equal(t, noFiles, out.stdout+out.stderr, "%q", args)
 	}
 	out := run(nowhere, "__complete", "status", "")
-	require.Equal(t, output{stdout: ":1\n", stderr: "Completion ended with directive: ShellCompDirectiveError\n"}, out, "without Temporal there is nothing to offer")
+	require.Equal(
+		t,
+		output{stdout: ":1\n", stderr: "Completion ended with directive: ShellCompDirectiveError\n"},
+		out,
+		"without Temporal there is nothing to offer",
+	)
 }
 
 func TestCompleteFlags(t *testing.T) {

@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -28,31 +31,61 @@ ended otherwise.`,
 			if err != nil {
 				return err
 			}
-			s, err := c.Status(cmd.Context(), args[0], "")
+			s, err := newestRun(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
 			if s.State != provisioner.Running {
-				return a.follow(cmd.Context(), c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, false)
+				return a.followInSilence(cmd.Context(), c, runOf(s))
 			}
 			if a.output == "json" {
 				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Progress: progressOf(s)})
 				return nil
 			}
-			fmt.Fprintf(a.stdout, "Workflow   %s\nRun        %s\nStatus     %s, %s\n", s.WorkflowID, s.RunID, s.State, line(s, time.Now()))
-			if p := s.Pending; p != nil && !p.NextAttempt.IsZero() {
-				fmt.Fprintf(a.stdout, "Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
-			}
-			if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
-				fmt.Fprintf(a.stdout, "Web UI     %s\n", link)
-			}
+			a.printStatus(s)
 			return nil
 		},
 	}
 }
 
-// watchMost bounds what a filter of watch follows.
-const watchMost = 1000
+// printStatus shows how a run that is under way stands.
+func (a *app) printStatus(s provisioner.Status) {
+	a.stdout.Printf("Workflow   %s\nRun        %s\nStatus     %s, %s\n",
+		s.WorkflowID, s.RunID, string(s.State), line(s, time.Now()))
+	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
+		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
+	}
+	if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
+		a.stdout.Printf("Web UI     %s\n", link)
+	}
+}
+
+func runOf(s provisioner.Status) provisioner.Run {
+	return provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}
+}
+
+// newestRun is how the newest run of a workflow stands. It refuses a workflow that is none of ours: there is no cluster
+// behind it, and it is somebody else's to cancel.
+func newestRun(ctx context.Context, c *provisioner.Client, workflowID string) (provisioner.Status, error) {
+	s, err := c.Status(ctx, workflowID, "")
+	if err != nil {
+		return s, err
+	}
+	if _, ours := contract.OperationOf(s.Workflow); !ours {
+		return s, refusedError{
+			fmt.Sprintf(
+				"workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows "+
+					"those there are",
+				terminal.Clean(s.WorkflowID),
+				terminal.Clean(s.Workflow),
+			),
+		}
+	}
+	return s, nil
+}
+
+// watchLimit bounds what a filter of watch follows.
+const watchLimit = 1000
 
 func (a *app) watch() *cobra.Command {
 	var f filter
@@ -72,44 +105,50 @@ A filter finds as with 'starter list', 1000 at most.`,
 			filtered := f.projectID != "" || f.state != ""
 			switch {
 			case slices.Contains(args, ""), len(args) == 0 && !filtered:
-				return usageError{fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID)}
+				return usageError{
+					fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID),
+				}
 			case len(args) > 0 && filtered:
 				return usageError{"watch takes workflow ids or a filter, not both"}
 			}
-			return f.check()
+			return cmp.Or(checkIDs(cmd, args), f.check())
 		},
-		ValidArgsFunction: a.completeIDs(watchMost, ""),
+		ValidArgsFunction: a.completeIDs(watchLimit, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				return a.followByID(cmd.Context(), args[0], true)
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
 			}
-			return a.watchMany(cmd.Context(), args, f)
+			if len(args) != 1 {
+				return a.watchMany(cmd.Context(), c, args, f)
+			}
+			s, err := newestRun(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.followWithProgress(cmd.Context(), c, runOf(s))
 		},
 	}
 	f.add(cmd)
 	return cmd
 }
 
-// watchMany follows the newest runs of some workflows, or those that a filter
-// finds running.
-func (a *app) watchMany(ctx context.Context, ids []string, f filter) error {
-	c, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
+// watchMany follows the newest runs of some workflows, or those that a filter finds running.
+func (a *app) watchMany(ctx context.Context, c *provisioner.Client, ids []string, f filter) error {
 	var runs []provisioner.Status
 	if len(ids) == 0 {
 		f.status = string(provisioner.Running)
-		if runs, err = a.find(ctx, c, f, watchMost); err != nil {
+		var err error
+		if runs, err = a.find(ctx, c, f, watchLimit); err != nil {
 			return err
 		}
 		if len(runs) == 0 {
-			fmt.Fprintln(a.stderr, "Nothing that runs matches")
+			a.stderr.Printf("Nothing that runs matches\n")
 		}
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		s, err := c.Status(ctx, id, "")
+		s, err := newestRun(ctx, c, id)
 		if err != nil {
 			return err
 		}
@@ -117,10 +156,10 @@ func (a *app) watchMany(ctx context.Context, ids []string, f filter) error {
 	}
 	var all []*outcome
 	for _, s := range runs {
-		all = append(all, &outcome{run: provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, status: s})
+		all = append(all, &outcome{run: runOf(s), status: s})
 	}
 	a.followAll(ctx, c, all)
-	return a.conclude(ctx, all, true)
+	return a.printOutcomes(ctx, all, true)
 }
 
 func (a *app) result() *cobra.Command {
@@ -129,10 +168,21 @@ func (a *app) result() *cobra.Command {
 		Short: "Print the result of a workflow, waiting for it in silence",
 		Long: `result prints the result of the newest run of a workflow. While that runs, it
 waits for the end in silence.`,
-		Example:           "  starter result atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json | jq -r .result.connectionStrings.standardSrv",
+		Example: "  starter result atlas-cluster-32b6e34b3d91647abb20e7b8-orders -o json | jq -r " +
+			".result.connectionStrings.standardSrv",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.followByID(cmd.Context(), args[0], false) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := newestRun(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.followInSilence(cmd.Context(), c, runOf(s))
+		},
 	}
 }
 
@@ -152,12 +202,14 @@ up to you.`,
 			if err != nil {
 				return err
 			}
-			s, err := c.Status(ctx, args[0], "")
+			s, err := newestRun(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
 			if s.State != provisioner.Running {
-				return refusal{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State)}
+				return refusedError{
+					fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State),
+				}
 			}
 			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
 				return err
@@ -166,55 +218,49 @@ up to you.`,
 				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State})
 				return nil
 			}
-			fmt.Fprintf(a.stdout, "Asked workflow %s to end. The cluster is left as it is.\n", s.WorkflowID)
+			a.stdout.Printf("Asked workflow %s to end. The cluster is left as it is.\n", s.WorkflowID)
 			return nil
 		},
 	}
 }
 
-func (a *app) followByID(ctx context.Context, workflowID string, loud bool) error {
-	c, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := c.Status(ctx, workflowID, "")
-	if err != nil {
-		return err
-	}
-	return a.follow(ctx, c, provisioner.Run{WorkflowID: s.WorkflowID, RunID: s.RunID}, loud)
+// followWithProgress waits for the end of a run, with progress on standard error, and prints it.
+func (a *app) followWithProgress(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
+	v := &progressView{a: a, client: c, run: run}
+	cluster, err := v.follow(ctx)
+	return a.printEnd(ctx, v.run, cluster, err)
 }
 
-// follow waits for the end of a run, with progress on standard error when loud,
-// and prints it.
-func (a *app) follow(ctx context.Context, c *provisioner.Client, run provisioner.Run, loud bool) error {
-	stop := func() {}
-	if loud {
-		stop = a.showProgress(ctx, c, run)
-	}
-	cluster, err := c.Result(ctx, run.WorkflowID, run.RunID)
-	stop()
-	if err != nil && ctx.Err() != nil {
-		if a.output == "json" {
-			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running})
-		}
-		return ending{exitInterrupted, "interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID}
-	}
+// followInSilence waits for the end of a run and prints it.
+func (a *app) followInSilence(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
+	cluster, err := c.Follow(ctx, run, func(next provisioner.Run) { run = next })
+	return a.printEnd(ctx, run, cluster, err)
+}
+
+// printEnd prints how a run ended, by what [provisioner.Client.Follow] answered.
+func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contract.Cluster, err error) error {
+	a.followUp = run.WorkflowID
+	out := answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Completed, Result: &cluster}
 	var failure *provisioner.Failure
 	switch {
+	case err != nil && ctx.Err() != nil:
+		out.Status, out.Result = provisioner.Running, nil
+		err = exitError{
+			exitInterrupted,
+			"interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID,
+		}
 	case errors.As(err, &failure):
-		if a.output == "json" {
-			a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: failure.State, Failure: failure})
-		}
+		out.Status, out.Result, out.Failure = failure.State, nil, failure
 		if link := a.webUI(run.WorkflowID, run.RunID); link != "" {
-			fmt.Fprintf(a.stderr, "Web UI     %s\n", link)
+			a.stderr.Printf("Web UI     %s\n", link)
 		}
-		return failure
 	case err != nil:
 		return err
-	case a.output == "json":
-		a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Completed, Result: &cluster})
-	default:
+	case a.output == "text":
 		a.printCluster(run, cluster)
 	}
-	return nil
+	if a.output == "json" {
+		a.printJSON(out)
+	}
+	return err
 }

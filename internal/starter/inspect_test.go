@@ -39,20 +39,26 @@ func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	require.Equal(t, output{stdout: header + "Status     RUNNING, waiting for a worker, Ns\nWeb UI     " + provisionLink + "\n"}, s.run("status", s.provisionID()))
+	want := output{stdout: header + "Status     RUNNING, " + waitingForAWorker + "\nWeb UI     " + webUILink + "\n"}
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
   "status": "RUNNING",
   "progress": {
-    "seconds": N
+    "seconds": N,
+    "blocker": {
+      "reason": "NO_WORKER",
+      "message": "no worker polls the task queue \"QUEUE\": start one, or let TEMPORAL_TASK_QUEUE name the queue ` +
+		`that the workers poll"
+    }
   }
 }
-`}, s.run("status", s.provisionID(), "--output=json"))
+`}, s.run("status", s.clusterID(), "--output=json"))
 
 	s.startWorker()
-	want := output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + provisionLink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.provisionID()) == want }, patience, 10*time.Millisecond)
+	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -64,7 +70,7 @@ func TestStatusOfARunningOne(t *testing.T) {
     "seconds": N
   }
 }
-`}, s.run("status", s.provisionID(), "-o", "json"))
+`}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 // Of a completed run every command prints the result.
@@ -73,13 +79,28 @@ func TestCompleted(t *testing.T) {
 	s := setup(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
 	for _, command := range []string{"status", "result"} {
-		require.Equal(t, output{stdout: created}, s.run(command, s.provisionID()))
-		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.provisionID(), "-o", "json"))
+		require.Equal(t, output{stdout: created}, s.run(command, s.clusterID()))
+		require.Equal(t, output{stdout: createdJSON}, s.run(command, s.clusterID(), "-o", "json"))
 	}
-	require.Equal(t, output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID()))
-	require.Equal(t, output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"}, s.run("watch", s.provisionID(), "-o", "json"))
-	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' tells how\n"},
-		s.run("cancel", s.provisionID()))
+	require.Equal(
+		t,
+		output{stdout: created, stderr: "Following atlas-cluster-PROJECT-orders\n"},
+		s.run("watch", s.clusterID()),
+	)
+	require.Equal(
+		t,
+		output{stdout: createdJSON, stderr: "Following atlas-cluster-PROJECT-orders\n"},
+		s.run("watch", s.clusterID(), "-o", "json"),
+	)
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: COMPLETED. 'starter status' " +
+				"tells how\n",
+		},
+		s.run("cancel", s.clusterID()),
+	)
 }
 
 // watch shows progress; result waits in silence.
@@ -87,10 +108,10 @@ func TestWatchAndResult(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	watch := s.start("watch", s.provisionID())
-	watch.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
-	result := s.start("result", s.provisionID())
-	resultJSON := s.start("result", s.provisionID(), "-o", "json")
+	watch := s.start("watch", s.clusterID())
+	watch.sees("Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
+	result := s.start("result", s.clusterID())
+	resultJSON := s.start("result", s.clusterID(), "-o", "json")
 	s.startWorker()
 	require.Equal(t, output{stdout: created}, result.end())
 	require.Equal(t, output{stdout: createdJSON}, resultJSON.end())
@@ -109,7 +130,8 @@ func TestCancel(t *testing.T) {
 		asked, ended string
 	}{
 		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
-		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it is")},
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it "+
+			"is")},
 	} {
 		name := "text"
 		if test.flags != nil {
@@ -120,15 +142,21 @@ func TestCancel(t *testing.T) {
 			s, letGo := setupHeld(t, func(atlassim.Stage, atlassim.Entry) {})
 			s.startWorker()
 			run := func(command string) output {
-				return s.run(append([]string{command, s.provisionID()}, test.flags...)...)
+				return s.run(append([]string{command, s.clusterID()}, test.flags...)...)
 			}
 			require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-			require.Eventually(t, func() bool { return s.sim.Count(atlassim.Created) == 1 }, patience, 10*time.Millisecond)
-			watch := s.start("watch", s.provisionID())
+			require.Eventually(
+				t,
+				func() bool { return s.sim.Count(atlassim.Created) == 1 },
+				patience,
+				10*time.Millisecond,
+			)
+			watch := s.start("watch", s.clusterID())
 			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
-			const complaint = "Web UI     " + provisionLink + "\nstarter: CANCELED: the run was cancelled; what it made is left as it is\n"
+			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what it " +
+				"made is left as it is\n"
 			out := watch.end()
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
@@ -136,7 +164,15 @@ func TestCancel(t *testing.T) {
 			require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 			require.Equal(t, output{1, test.ended, complaint}, run("result"))
 			require.Equal(t, output{1, test.ended, complaint}, run("status"))
-			require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: CANCELED. 'starter status' tells how\n"}, run("cancel"))
+			require.Equal(
+				t,
+				output{
+					code: 2,
+					stderr: "starter: workflow atlas-cluster-PROJECT-orders has ended already: CANCELED. 'starter " +
+						"status' tells how\n",
+				},
+				run("cancel"),
+			)
 
 			letGo()
 			out = s.run(s.flags("provision-flex", "--wait")...)
@@ -150,29 +186,33 @@ func TestCancel(t *testing.T) {
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	const message = "the run was terminated; what it made is left as it is"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: TERMINATED: " + message + "\n"
+	const complaint = "Web UI     " + webUILink + "\nstarter: TERMINATED: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	watch := s.start("watch", s.provisionID())
-	watch.sees("waiting for a worker, Ns")
-	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.provisionID(), "", "by hand"))
-	require.Equal(t, output{1, "", "Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, watch.end())
-	require.Equal(t, output{1, "", complaint}, s.run("status", s.provisionID()))
-	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.provisionID(), "-o", "json"))
+	watch := s.start("watch", s.clusterID())
+	watch.sees(waitingForAWorker)
+	require.NoError(t, s.temporal().TerminateWorkflow(s.ctx(), s.clusterID(), "", "by hand"))
+	require.Equal(
+		t,
+		output{1, "", "Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint},
+		watch.end(),
+	)
+	require.Equal(t, output{1, "", complaint}, s.run("status", s.clusterID()))
+	require.Equal(t, output{1, ended("TERMINATED", message), complaint}, s.run("result", s.clusterID(), "-o", "json"))
 }
 
 // The starter sets no time limit with Temporal; somebody else may.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
 	const message = "the run reached the time limit that Temporal was given for it; what it made is left as it is"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: TIMED_OUT: " + message + "\n"
+	const complaint = "Web UI     " + webUILink + "\nstarter: TIMED_OUT: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{
-		ID: s.provisionID(), TaskQueue: s.queue, WorkflowExecutionTimeout: time.Second,
+		ID: s.clusterID(), TaskQueue: s.queue, WorkflowExecutionTimeout: time.Second,
 	}, "ProvisionFlexCluster")
 	require.NoError(t, err)
-	require.Equal(t, output{1, "", complaint}, s.run("result", s.provisionID()))
-	require.Equal(t, output{1, ended("TIMED_OUT", message), complaint}, s.run("status", s.provisionID(), "-o", "json"))
+	require.Equal(t, output{1, "", complaint}, s.run("result", s.clusterID()))
+	require.Equal(t, output{1, ended("TIMED_OUT", message), complaint}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 func TestUnknownWorkflow(t *testing.T) {
@@ -180,8 +220,15 @@ func TestUnknownWorkflow(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, command := range []string{"status", "watch", "result", "cancel"} {
 		for _, flags := range [][]string{nil, {"-o", "json"}} {
-			require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n"},
-				s.run(append([]string{command, s.provisionID()}, flags...)...))
+			require.Equal(
+				t,
+				output{
+					code: 2,
+					stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found " +
+						"for ID: atlas-cluster-PROJECT-orders. 'starter list' shows those there are\n",
+				},
+				s.run(append([]string{command, s.clusterID()}, flags...)...),
+			)
 		}
 	}
 }
@@ -195,14 +242,21 @@ func TestLine(t *testing.T) {
 		want    string
 	}{
 		{nil, "waiting for a worker, 75s"},
-		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex cluster, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"}, "asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
+		{&provisioner.PendingActivity{Activity: "CreateFlexCluster", Attempt: 1}, "asking Atlas to create the Flex " +
+			"cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "UpgradeClusterToServerless", Attempt: 2, LastFailure: "why"},
+			"asking Atlas to upgrade the cluster to serverless, 75s, attempt 2: why"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1}, "waiting until IDLE, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
-		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING", LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING",
+			LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING",
+			LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
 		{&provisioner.PendingActivity{Activity: "OfALaterVersion", Attempt: 1}, "OfALaterVersion, 75s, attempt 1"},
 	} {
 		s := provisioner.Status{State: provisioner.Running, Started: began, Pending: test.pending}
+		if test.pending != nil {
+			s.ClusterState = test.pending.ClusterState
+		}
 		require.Equal(t, test.want, line(s, began.Add(75*time.Second+900*time.Millisecond)))
 	}
 }

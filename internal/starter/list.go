@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -48,7 +50,10 @@ func (f filter) check() error {
 		return usageError{"--project-id and --state must not hold quotes"}
 	}
 	if f.status != "" && statuses[provisioner.State(strings.ToUpper(f.status))] == "" {
-		return usageError{fmt.Sprintf("--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q", f.status)}
+		return usageError{
+			fmt.Sprintf("--status must be RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT, got %q",
+				f.status),
+		}
 	}
 	return nil
 }
@@ -81,10 +86,16 @@ func (a *app) find(ctx context.Context, c *provisioner.Client, f filter, limit i
 	runs, err := c.List(ctx, f.query(), limit)
 	var invalid *serviceerror.InvalidArgument
 	if errors.As(err, &invalid) {
-		return nil, refusal{fmt.Sprintf(`Temporal cannot filter so (%s).
+		return nil, refusedError{fmt.Sprintf(
+			`Temporal cannot filter so (%s).
 Add the search attributes, then restart the worker, which sets them from then on:
-  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`, invalid.Message,
-			contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, a.options.Namespace)}
+  temporal operator search-attribute create --type Keyword --name %s --name %s --name %s --namespace %s`,
+			invalid.Message,
+			contract.SearchAttributeProjectID,
+			contract.SearchAttributeClusterName,
+			contract.SearchAttributeClusterState,
+			a.options.Namespace,
+		)}
 	}
 	return runs, err
 }
@@ -139,13 +150,56 @@ func (a *app) printList(runs []provisioner.Status) {
 	if a.output == "json" {
 		out := []listed{}
 		for _, r := range runs {
-			out = append(out, listed{r.WorkflowID, r.RunID, r.Workflow, r.State, r.ProjectID, r.ClusterName, r.ClusterState, r.Started, r.Closed})
+			out = append(out, listed{
+				WorkflowID: r.WorkflowID, RunID: r.RunID, Workflow: r.Workflow, Status: r.State,
+				ProjectID: r.ProjectID, ClusterName: r.ClusterName, ClusterState: r.ClusterState,
+				Started: r.Started, Closed: r.Closed,
+			})
 		}
 		a.printJSON(out)
 		return
 	}
-	width, _, _ := a.screen(a.stdout)
-	for _, line := range a.table(a.stdout, width, runs, time.Now()) {
-		fmt.Fprintln(a.stdout, line)
+	width, _, _ := a.stdout.Size()
+	a.stdout.PrintTable(runTable(runs, width, time.Now()))
+}
+
+// runTable has a line for each run, below a head. Where it is too wide, what the workflow id says as well gives way.
+func runTable(runs []provisioner.Status, width int, now time.Time) terminal.Table {
+	const cluster, project = 3, 4
+	table := terminal.Table{
+		Rows:        [][]string{{"STATUS", "STATE", "AGE", "CLUSTER", "PROJECT", "WORKFLOW ID"}},
+		Dispensable: []int{project, cluster},
+		Width:       width,
 	}
+	for _, r := range runs {
+		project, cluster := clusterOf(r)
+		table.Rows = append(table.Rows, []string{
+			string(
+				r.State,
+			), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)), cmp.Or(cluster, "-"), cmp.Or(project, "-"),
+			r.WorkflowID,
+		})
+	}
+	return table
+}
+
+// clusterOf is the project and the cluster of a run, by its search attributes or else by its id.
+func clusterOf(r provisioner.Status) (project, name string) {
+	if c, ok := contract.ClusterOfWorkflowID(r.WorkflowID); ok && r.ProjectID == "" {
+		return c.GroupID, c.Name
+	}
+	return r.ProjectID, r.ClusterName
+}
+
+// age is a duration in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }

@@ -33,7 +33,9 @@ func TestList(t *testing.T) {
 	require.Equal(t, 0, s.run(s.flags("provision-flex", "--wait")...).code)
 	require.Equal(t, 1, s.run(s.flags("provision-flex", "--name", "legacy", "--wait")...).code, "the name is taken")
 	// Not a workflow of ours, whatever its id.
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x", TaskQueue: s.queue + "-none"}, "Other")
+	_, err := s.temporal().
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: "atlas-cluster-" + s.project + "-x",
+			TaskQueue: s.queue + "-none"}, "Other")
 	require.NoError(t, err)
 
 	const (
@@ -96,7 +98,12 @@ func TestListOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	s.lists("STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
+	s.lists(
+		"STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT "+
+			" atlas-cluster-PROJECT-orders\n",
+		"--project-id",
+		s.project,
+	)
 	s.lists(`[
   {
     "workflowId": "atlas-cluster-PROJECT-orders",
@@ -121,26 +128,41 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	out := s.run(s.flags("provision-flex", "--wait")...)
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
-	s.lists("STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n", "--project-id", s.project)
+	s.lists(
+		"STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   "+
+			"PROJECT  atlas-cluster-PROJECT-orders\n",
+		"--project-id",
+		s.project,
+	)
 	for _, args := range [][]string{{"list"}, {"list", "-o", "json"}, {"watch"}} {
-		require.Equal(t, output{code: 2, stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name 'AtlasClusterState' is not a valid search attribute).
+		require.Equal(
+			t,
+			output{
+				code: 2,
+				stderr: `starter: Temporal cannot filter so (invalid query: invalid expression: column name ` +
+					`'AtlasClusterState' is not a valid search attribute).
 Add the search attributes, then restart the worker, which sets them from then on:
-  temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name AtlasClusterState --namespace default
-`}, s.run(append(args, "--state", "IDLE")...))
+  temporal operator search-attribute create --type Keyword --name AtlasProjectId --name AtlasClusterName --name ` +
+					`AtlasClusterState --namespace default
+`,
+			},
+			s.run(append(args, "--state", "IDLE")...),
+		)
 	}
 }
 
 func TestAge(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0s", 59*time.Second + 999*time.Millisecond: "59s", time.Minute: "1m", 59 * time.Minute: "59m", time.Hour: "1h", 47 * time.Hour: "1d", 100 * 24 * time.Hour: "100d",
+		-time.Second: "0s", 59*time.Second + 999*time.Millisecond: "59s", time.Minute: "1m",
+		59 * time.Minute: "59m", time.Hour: "1h", 47 * time.Hour: "1d", 100 * 24 * time.Hour: "100d",
 	} {
 		require.Equal(t, want, age(d), "%s", d)
 	}
 }
 
-// What a run is of comes from its search attributes, or else from its id.
-func TestNamed(t *testing.T) {
+// The cluster of a run is known from its search attributes, or else from its id.
+func TestClusterOf(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		run           provisioner.Status
@@ -152,7 +174,7 @@ func TestNamed(t *testing.T) {
 		{provisioner.Status{WorkflowID: "atlas-cluster-" + project + "-a", ProjectID: "p", ClusterName: "c"}, "p", "c"},
 		{provisioner.Status{WorkflowID: "mine"}, "", ""},
 	} {
-		p, n := named(test.run)
+		p, n := clusterOf(test.run)
 		require.Equal(t, []string{test.project, test.name}, []string{p, n}, test.run.WorkflowID)
 	}
 }

@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/requestfile"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -29,9 +33,10 @@ type outcome struct {
 
 func (o *outcome) ended() bool { return o.result != nil || o.failure != nil || o.err != nil }
 
-// refused says that a different request runs under the workflow id.
+// refused says that nothing was started: another request runs under the workflow id, or Temporal does not take this
+// one.
 func (o *outcome) refused() bool {
-	return o.failure != nil && o.failure.Type == contract.RequestConflict
+	return o.failure != nil && (o.failure.Type == contract.RequestConflict || o.failure.State == "")
 }
 
 const (
@@ -40,8 +45,8 @@ const (
 	waitsAtOnce = 64
 )
 
-// each calls f for 0 to n-1, so many at a time.
-func each(n, atOnce int, f func(int)) {
+// forEach calls f for 0 to n-1, so many at a time.
+func forEach(n, atOnce int, f func(int)) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	for i := range n {
@@ -54,84 +59,157 @@ func each(n, atOnce int, f func(int)) {
 	all.Wait()
 }
 
-// startFiles starts or joins a run for each request of the files and, with
-// --wait, follows them all to their end.
-func (a *app) startFiles(ctx context.Context, f startFlags, parse func([]byte) (request, error)) error {
-	requests, err := a.readRequests(ctx, f.files, parse)
+// startFiles starts or joins a run for each request of the files and, with --wait, follows them all to their end.
+func (a *app) startFiles(ctx context.Context, operation contract.Operation, flags startFlags) error {
+	var documents []*requestfile.Document
+	for _, file := range flags.files {
+		more, err := a.readFile(ctx, file)
+		if err != nil {
+			return err
+		}
+		documents = append(documents, more...)
+	}
+	requests, err := requestfile.Parse(documents, operation)
 	if err != nil {
 		return err
 	}
-	if f.dryRun {
-		return a.printRequests(requests)
+	if flags.dryRun {
+		return a.printPlans(requests)
 	}
 	c, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	all := startAll(ctx, c, requests)
-	if f.wait {
+	all := a.startAll(ctx, c, requests)
+	if flags.wait {
 		a.followAll(ctx, c, all)
 	}
-	return a.conclude(ctx, all, f.wait)
+	return a.printOutcomes(ctx, all, flags.wait)
 }
 
-func (a *app) printRequests(requests []request) error {
+// readFile reads a file. A terminal or a pipe may never answer, so an interrupt does not wait for it.
+func (a *app) readFile(ctx context.Context, file string) (documents []*requestfile.Document, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		documents, err = requestfile.Read(file, a.stdin)
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, exitError{
+			exitInterrupted,
+			"interrupted before " + requestfile.Name(file) + " was read; nothing was started",
+		}
+	case <-done:
+	}
+	if err != nil {
+		return nil, refusedError{terminal.Clean(err.Error())}
+	}
+	for _, d := range documents {
+		d.File = terminal.Clean(d.File)
+	}
+	return documents, nil
+}
+
+func (a *app) printPlans(requests []contract.Request) error {
+	if err := a.readEnvironment(); err != nil {
+		return err
+	}
+	var plans []plannedRun
+	for _, r := range requests {
+		plans = append(plans, a.plan(r))
+	}
 	if a.output == "json" {
 		a.printJSON(struct {
-			Clusters []request `json:"clusters"`
-		}{requests})
+			Clusters []plannedRun `json:"clusters"`
+		}{plans})
 		return nil
 	}
-	for i, r := range requests {
+	for i, p := range plans {
 		if i > 0 {
-			fmt.Fprintln(a.stdout)
+			a.stdout.Printf("\n")
 		}
-		a.printRequest(r)
+		a.printPlan(p)
 	}
 	return nil
 }
 
-// startAll starts or joins a run for each request. Once Temporal does not answer,
-// it starts no more.
-func startAll(ctx context.Context, c *provisioner.Client, requests []request) []*outcome {
+// startAll starts or joins a run for each request. What Temporal does not take fails alone; once Temporal does not
+// answer, no more are started.
+func (a *app) startAll(ctx context.Context, c *provisioner.Client, requests []contract.Request) []*outcome {
 	all := make([]*outcome, len(requests))
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	each(len(all), startsAtOnce, func(i int) {
-		r := requests[i]
+	forEach(len(all), startsAtOnce, func(i int) {
 		o := &outcome{}
 		all[i] = o
 		var err error
 		if ctx.Err() == nil {
-			o.run, err = r.start(ctx, c)
+			o.run, err = c.Start(ctx, requests[i])
 		}
 		switch {
 		case errors.As(err, &o.failure):
 		case ctx.Err() != nil && (err != nil || o.run.RunID == ""):
 			o.err = context.Cause(ctx)
 		case err != nil:
-			o.err = err
-			stop(err)
+			if o.failure = a.failureOfOne(err); o.failure == nil {
+				o.err = err
+				stop(err)
+			}
 		}
-		o.run.WorkflowID = r.WorkflowID
-		o.status = provisioner.Status{WorkflowID: r.WorkflowID, RunID: o.run.RunID, Workflow: r.Workflow, State: provisioner.Running, Started: time.Now()}
+		o.run.WorkflowID = contract.WorkflowID(requests[i])
+		o.status = provisioner.Status{
+			WorkflowID: o.run.WorkflowID, RunID: o.run.RunID, Workflow: requests[i].Operation().WorkflowType,
+			State: provisioner.Running, Started: time.Now(),
+		}
 	})
 	return all
 }
 
+// failureOfOne is the failure of a request that Temporal does not take, or of a run that cannot be read, while the
+// others go on; nil where the error is one of them all.
+func (a *app) failureOfOne(err error) *provisioner.Failure {
+	var invalid *serviceerror.InvalidArgument
+	var encrypted *codec.DecodeError
+	switch {
+	case errors.As(err, &invalid):
+		return &provisioner.Failure{Type: contract.InvalidInput, Message: a.refusedByTemporal(invalid)}
+	case tooLarge(err):
+		return &provisioner.Failure{Type: contract.InvalidInput, Message: tooLargeMessage}
+	case errors.As(err, &encrypted):
+		// What runs under the workflow id cannot be compared with the request.
+		return &provisioner.Failure{
+			State:   provisioner.Running,
+			Type:    contract.RequestConflict,
+			Message: encrypted.Error(),
+		}
+	}
+	return nil
+}
+
 // followAll waits for the end of them all, with progress on standard error.
 func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outcome) {
-	if !slices.ContainsFunc(all, func(o *outcome) bool { return !o.ended() }) {
+	if countOutcomes(all).running == 0 {
 		return
 	}
 	var mu sync.Mutex
 	stop := a.showMany(ctx, c, all, &mu)
-	each(len(all), waitsAtOnce, func(i int) {
+	forEach(len(all), waitsAtOnce, func(i int) {
 		o := all[i]
 		if o.ended() {
 			return
 		}
-		cluster, err := c.Result(ctx, o.run.WorkflowID, o.run.RunID)
+		cluster, err := c.Follow(ctx, o.run, func(next provisioner.Run) {
+			mu.Lock()
+			defer mu.Unlock()
+			o.run = next
+			o.status = provisioner.Status{
+				WorkflowID: next.WorkflowID,
+				RunID:      next.RunID,
+				State:      provisioner.Running,
+				Started:    time.Now(),
+			}
+		})
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -151,7 +229,8 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 func (o *outcome) line(waited bool) (status, detail string) {
 	switch {
 	case o.result != nil:
-		return string(o.status.State), string(o.result.Outcome) + " " + cmp.Or(o.result.ConnectionStrings.StandardSrv, o.result.ConnectionStrings.Standard)
+		return string(o.status.State), string(o.result.Outcome) + " " +
+			cmp.Or(o.result.ConnectionStrings.StandardSrv, o.result.ConnectionStrings.Standard)
 	case o.refused():
 		return "REFUSED", o.failure.Error()
 	case o.failure != nil:
@@ -168,48 +247,74 @@ func (o *outcome) line(waited bool) (status, detail string) {
 	return "STARTED", ""
 }
 
-// conclude prints how they all stand, a line each, and answers what that comes
-// to.
-func (a *app) conclude(ctx context.Context, all []*outcome, waited bool) error {
-	var rows [][]string
-	var failed, refused, unknown, running int
+func (o *outcome) answer() answer {
+	out := answer{
+		WorkflowID: o.run.WorkflowID,
+		RunID:      o.run.RunID,
+		Status:     o.status.State,
+		Result:     o.result,
+		Failure:    o.failure,
+	}
+	if o.err != nil || o.failure != nil && o.failure.State == "" {
+		out.Status = ""
+	}
+	return out
+}
+
+// counts says how many there are of each.
+type counts struct{ running, completed, failed, refused, unknown int }
+
+func countOutcomes(all []*outcome) (n counts) {
+	for _, o := range all {
+		switch {
+		case o.result != nil:
+			n.completed++
+		case o.refused():
+			n.refused++
+		case o.failure != nil:
+			n.failed++
+		case o.err != nil:
+			n.unknown++
+		default:
+			n.running++
+		}
+	}
+	return n
+}
+
+// printOutcomes prints how they all stand, a line each, and answers what that comes to.
+func (a *app) printOutcomes(ctx context.Context, all []*outcome, waited bool) error {
+	var table terminal.Table
 	var err error
 	out := answers{Clusters: []answer{}}
 	for _, o := range all {
-		one := answer{WorkflowID: o.run.WorkflowID, RunID: o.run.RunID, Status: o.status.State, Result: o.result, Failure: o.failure}
-		switch {
-		case o.refused():
-			refused++
-		case o.failure != nil:
-			failed++
-		case o.err != nil:
-			unknown++
-			err, one.Status = o.err, ""
-		case o.result == nil:
-			running++
-		}
 		status, detail := o.line(waited)
-		rows = append(rows, []string{status, o.run.WorkflowID, detail})
-		out.Clusters = append(out.Clusters, one)
+		table.Rows = append(table.Rows, []string{status, o.run.WorkflowID, detail})
+		out.Clusters = append(out.Clusters, o.answer())
+		err = cmp.Or(err, o.err)
 	}
 	if a.output == "json" {
 		a.printJSON(out)
 	} else {
-		for _, line := range a.align(a.stdout, 0, rows) {
-			fmt.Fprintln(a.stdout, line)
-		}
+		a.stdout.PrintTable(table)
 	}
-	switch {
-	case ctx.Err() != nil && unknown > 0:
-		return ending{exitInterrupted, fmt.Sprintf("interrupted; of %d not all were started. The same command starts what is missing and joins what runs", len(all))}
-	case ctx.Err() != nil && running > 0:
-		return ending{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
-	case refused > 0 && refused == len(all):
-		return refusal{"nothing was started: a different request runs under each workflow id"}
-	case failed+refused > 0:
-		return ending{exitFailed, fmt.Sprintf("%d of %d failed; each says why and what to do", failed+refused, len(all))}
+	switch n := countOutcomes(all); {
+	case ctx.Err() != nil && n.unknown > 0:
+		return exitError{exitInterrupted, fmt.Sprintf(
+			"interrupted; of %d not all were started. The same command starts what is missing and joins what runs",
+			len(all),
+		)}
+	case ctx.Err() != nil && n.running > 0:
+		return exitError{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
+	case n.refused > 0 && n.refused == len(all):
+		return refusedError{"nothing was started; each says why"}
+	case n.failed+n.refused > 0:
+		return exitError{
+			exitFailed,
+			fmt.Sprintf("%d of %d failed; each says why and what to do", n.failed+n.refused, len(all)),
+		}
 	case err == nil && !waited && a.output == "text":
-		fmt.Fprintln(a.stdout, "Follow them with: the same command and --wait")
+		a.stdout.Printf("Follow them with: the same command and --wait\n")
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -23,7 +25,8 @@ import (
 func (s *stack) file(names ...string) string {
 	var text string
 	for _, name := range names {
-		text += "---\ngroupId: " + s.project + "\nname: " + name + "\nproviderSettings: {backingProviderName: AWS, regionName: US_EAST_1}\n"
+		text += "---\ngroupId: " + s.project + "\nname: " + name + "\nproviderSettings: {backingProviderName: AWS, " +
+			"regionName: US_EAST_1}\n"
 	}
 	return write(s.t, "clusters.yaml", text)
 }
@@ -47,7 +50,9 @@ func TestMany(t *testing.T) {
 FAILED     atlas-cluster-PROJECT-billing  CLUSTER_CONFLICT: cluster "billing": .*
 COMPLETED  atlas-cluster-PROJECT-stock    CREATED mongodb\+srv://stock\.SIM
 $`, out.stdout)
-	form := regexp.MustCompile(`^atlas-cluster-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`)
+	form := regexp.MustCompile(
+		`^atlas-cluster-PROJECT-(orders|stock|billing): (RUNNING(, CREATING)?|COMPLETED, IDLE|FAILED(, CREATING)?)$`,
+	)
 	var rest []string
 	for line := range strings.Lines(out.stderr) {
 		if line = strings.TrimSuffix(line, "\n"); !form.MatchString(line) {
@@ -99,9 +104,16 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const follow = "Follow them with: the same command and --wait\n"
-	require.Equal(t, output{stdout: "STARTED  atlas-cluster-PROJECT-orders\n" + follow}, s.run("provision-flex", "-f", s.file("orders")))
-	require.Equal(t, output{stdout: "JOINED   atlas-cluster-PROJECT-orders\nSTARTED  atlas-cluster-PROJECT-stock\n" + follow},
-		s.run("provision-flex", "-f", s.file("orders", "stock")))
+	require.Equal(
+		t,
+		output{stdout: "STARTED  atlas-cluster-PROJECT-orders\n" + follow},
+		s.run("provision-flex", "-f", s.file("orders")),
+	)
+	require.Equal(
+		t,
+		output{stdout: "JOINED   atlas-cluster-PROJECT-orders\nSTARTED  atlas-cluster-PROJECT-stock\n" + follow},
+		s.run("provision-flex", "-f", s.file("orders", "stock")),
+	)
 	require.Equal(t, output{stdout: `{
   "clusters": [
     {
@@ -113,36 +125,65 @@ func TestManyAtOnce(t *testing.T) {
 }
 `}, s.run("provision-flex", "-f", s.file("orders"), "-o", "json"))
 
-	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): timeoutSeconds is "1800", requested "60". ` +
+	const conflict = `REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" ` +
+		`(ProvisionFlexCluster): terminationProtectionEnabled is "false", requested "true". ` +
 		"It was left alone: wait for its end, cancel it, or ask for the same\n"
 	text, err := os.ReadFile(s.file("orders"))
 	require.NoError(t, err)
-	other := string(text) + "timeoutSeconds: 60\n"
+	other := string(text) + "terminationProtectionEnabled: true\n"
 	require.Equal(t, output{code: 2, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict,
-		stderr: "starter: nothing was started: a different request runs under each workflow id\n"}, s.runWith(other, "provision-flex", "-f-"))
-	require.Equal(t, output{code: 1, stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
-		stderr: "starter: 1 of 2 failed; each says why and what to do\n"}, s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")))
+		stderr: "starter: nothing was started; each says why\n"}, s.runWith(other, "provision-flex", "-f-"))
+	require.Equal(
+		t,
+		output{
+			code:   1,
+			stdout: "REFUSED  atlas-cluster-PROJECT-orders  " + conflict + "JOINED   atlas-cluster-PROJECT-stock\n",
+			stderr: "starter: 1 of 2 failed; each says why and what to do\n",
+		},
+		s.runWith(other, "provision-flex", "-f-", "-f", s.file("stock")),
+	)
 	require.Empty(t, s.sim.Ledger())
 }
 
-// What Temporal does not take is not known to run.
+// What Temporal does not take was not started.
 func TestManyRefusedByTemporal(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
-	const why = "task queue name cannot start with reserved prefix /_sys/\n"
-	require.Equal(t, output{2, "UNKNOWN  atlas-cluster-PROJECT-orders  " + why + "UNKNOWN  atlas-cluster-PROJECT-stock   " + why, "starter: Temporal at ADDRESS refuses the request: " + why},
-		s.run("provision-flex", "-f", s.file("orders", "stock")))
+	const why = "Temporal at ADDRESS refuses the request: task queue name cannot start with reserved prefix /_sys/"
+	const complaint = "starter: nothing was started; each says why\n"
+	require.Equal(
+		t,
+		output{
+			2,
+			"REFUSED  atlas-cluster-PROJECT-orders  INVALID_INPUT: " + why + "\nREFUSED  " +
+				"atlas-cluster-PROJECT-stock   INVALID_INPUT: " + why + "\n",
+			complaint,
+		},
+		s.run("provision-flex", "-f", s.file("orders", "stock")),
+	)
 	require.Equal(t, output{2, `{
   "clusters": [
     {
       "workflowId": "atlas-cluster-PROJECT-orders",
       "runId": "",
-      "status": ""
+      "status": "",
+      "failure": {
+        "type": "INVALID_INPUT",
+        "message": "` + why + `",
+        "details": {
+          "status": 0,
+          "errorCode": "",
+          "reason": "",
+          "detail": "",
+          "method": "",
+          "path": ""
+        }
+      }
     }
   ]
 }
-`, "starter: Temporal at ADDRESS refuses the request: " + why}, s.run("provision-flex", "-f", s.file("orders"), "--wait", "-o", "json"))
+`, complaint}, s.run("provision-flex", "-f", s.file("orders"), "--wait", "-o", "json"))
 }
 
 func TestInterruptMany(t *testing.T) {
@@ -152,13 +193,21 @@ func TestInterruptMany(t *testing.T) {
 	file := s.file("orders", "stock")
 	for _, args := range [][]string{
 		{"provision-flex", "-f", file, "--wait"},
-		{"watch", s.provisionID(), "atlas-cluster-" + s.project + "-stock"},
+		{"watch", s.clusterID(), "atlas-cluster-" + s.project + "-stock"},
 	} {
 		b := s.start(args...)
-		b.sees("atlas-cluster-PROJECT-stock: RUNNING")
+		const held = `-PROJECT-stock: RUNNING: no worker polls the task queue "QUEUE": start one, or let ` +
+			`TEMPORAL_TASK_QUEUE name the queue that the workers poll`
+		b.sees("atlas-cluster" + held)
 		b.interrupt()
-		require.Equal(t, output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n",
-			"Following 2 workflows\natlas-cluster-PROJECT-orders: RUNNING\natlas-cluster-PROJECT-stock: RUNNING\n" + follow}, b.end())
+		out := b.end()
+		require.Equal(
+			t,
+			output{130, "RUNNING  atlas-cluster-PROJECT-orders\nRUNNING  atlas-cluster-PROJECT-stock\n", out.stderr},
+			out,
+		)
+		require.True(t, strings.HasPrefix(out.stderr, "Following 2 workflows\n"), out.stderr)
+		require.True(t, strings.HasSuffix(out.stderr, "\n"+follow), out.stderr)
 	}
 }
 
@@ -168,12 +217,29 @@ func TestInterruptTheStartOfMany(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr stream
-	a := &app{stdout: &stdout, stderr: &stderr, output: "text"}
-	all := startAll(ctx, nil, []request{{WorkflowID: "a"}, {WorkflowID: "b"}})
+	a := newTestApp(&stdout, &stderr)
+	request := func(name string) contract.Request {
+		return contract.ProvisionFlexClusterInput{GroupID: project, Name: name}
+	}
+	all := a.startAll(ctx, nil, []contract.Request{request("a"), request("b")})
 	a.followAll(ctx, nil, all)
-	require.Equal(t, ending{130, "interrupted; of 2 not all were started. The same command starts what is missing and joins what runs"}, a.conclude(ctx, all, true))
-	require.Equal(t, "UNKNOWN  a\nUNKNOWN  b\n", stdout.String())
+	require.Equal(
+		t,
+		exitError{
+			130,
+			"interrupted; of 2 not all were started. The same command starts what is missing and joins what runs",
+		},
+		a.printOutcomes(ctx, all, true),
+	)
+	const id = "UNKNOWN  atlas-cluster-32b6e34b3d91647abb20e7b8-"
+	require.Equal(t, id+"a\n"+id+"b\n", stdout.String())
 	require.Empty(t, stderr.String())
+}
+
+// newTestApp is a run of the program that writes text.
+func newTestApp(stdout, stderr io.Writer) *app {
+	lookup := func(string) string { return "" }
+	return &app{stdout: terminal.NewOutput(stdout, lookup), stderr: terminal.NewOutput(stderr, lookup), output: "text"}
 }
 
 // A log shows life though nothing happens.
@@ -182,18 +248,32 @@ func TestPlainLines(t *testing.T) {
 	var stderr stream
 	all := []*outcome{
 		{status: provisioner.Status{WorkflowID: "a", State: provisioner.Running}},
-		{status: provisioner.Status{WorkflowID: "b", State: provisioner.Failed}, failure: &provisioner.Failure{Type: "TIMEOUT"}},
-		{status: provisioner.Status{WorkflowID: "c", State: provisioner.Running}, failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"}},
-		{status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"}, result: &contract.Cluster{}},
+		{
+			status:  provisioner.Status{WorkflowID: "b", State: provisioner.Failed},
+			failure: &provisioner.Failure{State: provisioner.Failed, Type: "TIMEOUT"},
+		},
+		{
+			status:  provisioner.Status{WorkflowID: "c", State: provisioner.Running},
+			failure: &provisioner.Failure{Type: "REQUEST_CONFLICT"},
+		},
+		{
+			status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"},
+			result: &contract.Cluster{},
+		},
 	}
 	now := time.Now()
-	v := view{a: &app{stderr: &stderr}, shown: make([]string, len(all)), at: now}
+	v := newTestApp(&stderr, &stderr).newView(len(all))
+	v.at = now
 	v.paint(all, now)
-	v.paint(all, now.Add(repeatEvery))
-	v.paint(all, now.Add(repeatEvery+1))
+	v.paint(all, now.Add(repeatInterval))
+	v.paint(all, now.Add(repeatInterval+1))
 	all[0].status.ClusterState = "CREATING"
 	v.end(all)
-	require.Equal(t, "a: RUNNING\nb: FAILED\nd: COMPLETED, IDLE\n1 running, 1 completed, 2 failed\na: RUNNING, CREATING\n", stderr.String())
+	require.Equal(
+		t,
+		"a: RUNNING\nb: FAILED\nd: COMPLETED, IDLE\n1 running, 1 completed, 2 failed\na: RUNNING, CREATING\n",
+		stderr.String(),
+	)
 }
 
 // watch follows several, or what a filter finds running.
@@ -202,14 +282,25 @@ func TestWatchMany(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	const none = "Nothing that runs matches\n"
 	require.Equal(t, output{stderr: none}, s.run("watch", "--project-id", s.project))
-	require.Equal(t, output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none}, s.run("watch", "--project-id", s.project, "-o", "json"))
+	require.Equal(
+		t,
+		output{stdout: "{\n  \"clusters\": []\n}\n", stderr: none},
+		s.run("watch", "--project-id", s.project, "-o", "json"),
+	)
 	require.Equal(t, 0, s.run("provision-flex", "-f", s.file("orders", "stock")).code)
-	ids := []string{"atlas-cluster-" + s.project + "-stock", s.provisionID()}
-	require.Equal(t, output{code: 2, stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: atlas-cluster-PROJECT-none. 'starter list' shows those there are\n"},
-		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"))
+	ids := []string{"atlas-cluster-" + s.project + "-stock", s.clusterID()}
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: Temporal knows no such workflow in namespace \"default\": workflow not found for ID: " +
+				"atlas-cluster-PROJECT-none. 'starter list' shows those there are\n",
+		},
+		s.run("watch", ids[0], "atlas-cluster-"+s.project+"-none"),
+	)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
-	}, patience, lookEvery)
+	}, patience, refreshInterval)
 
 	byID := s.start("watch", ids[0], ids[1], ids[0])
 	byID.sees("Following 2 workflows")
@@ -218,8 +309,21 @@ func TestWatchMany(t *testing.T) {
 	s.startWorker()
 	out := byID.end()
 	require.Equal(t, 0, out.code)
-	require.Equal(t, "COMPLETED  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", out.stdout)
-	require.Subset(t, lines(out.stderr), []string{"Following 2 workflows", "atlas-cluster-PROJECT-orders: COMPLETED, IDLE", "atlas-cluster-PROJECT-stock: COMPLETED, IDLE"})
+	require.Equal(
+		t,
+		"COMPLETED  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\nCOMPLETED  "+
+			"atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n",
+		out.stdout,
+	)
+	require.Subset(
+		t,
+		lines(out.stderr),
+		[]string{
+			"Following 2 workflows",
+			"atlas-cluster-PROJECT-orders: COMPLETED, IDLE",
+			"atlas-cluster-PROJECT-stock: COMPLETED, IDLE",
+		},
+	)
 	out = byFilter.end()
 	require.Equal(t, 0, out.code)
 	require.Equal(t, 2, strings.Count(out.stdout, `"status": "COMPLETED"`))
@@ -249,13 +353,13 @@ func TestLook(t *testing.T) {
 	}
 	all[7].result = &contract.Cluster{} // of which nothing more is to be known
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		look(s.ctx(), c, all, &sync.Mutex{})
+		refresh(s.ctx(), c, all, &sync.Mutex{})
 		for i, o := range all {
 			if i != 7 {
 				assert.Equal(t, "atlas-cluster-"+s.project+"-"+names[i], o.status.WorkflowID)
 				assert.Equal(t, provisioner.Running, o.status.State)
 			}
 		}
-	}, patience, lookEvery)
+	}, patience, refreshInterval)
 	require.Empty(t, all[7].status)
 }

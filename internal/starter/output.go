@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -28,22 +31,47 @@ type answer struct {
 }
 
 func (a *app) printJSON(v any) {
-	e := json.NewEncoder(a.stdout)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		a.complain("standard output cannot be written: " + err.Error())
+		a.printError("the result cannot be written as JSON: " + err.Error())
+		return
 	}
+	_, _ = a.stdout.Write(escapeUnprintable(b.Bytes()))
 }
+
+// escapeUnprintable escapes what JSON allows in a string although some terminals obey it.
+func escapeUnprintable(data []byte) []byte {
+	if bytes.IndexFunc(data, unprintable) < 0 {
+		return data
+	}
+	var b bytes.Buffer
+	for _, r := range string(data) {
+		if !unprintable(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	return b.Bytes()
+}
+
+// unprintable tells the characters above the ASCII controls, which encoding/json escapes by itself.
+func unprintable(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 
 // printCluster is the summary for people.
 func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(a.stdout, "%-10s %s\n", name, value)
+			a.stdout.Printf("%-10s %s\n", name, value)
 		}
 	}
-	row("Cluster", fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
+	row("Cluster",
+		fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
 	row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
 	row("Where", c.ProviderSettings.BackingProviderName+" "+c.ProviderSettings.RegionName)
 	row("Id", c.ID)
@@ -54,9 +82,8 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	}
 }
 
-// webUI is the page of a run in the Temporal Web UI, "" where it is not known
-// where that is: TEMPORAL_UI_URL says so, and otherwise a local server is the
-// dev server and a Temporal Cloud address has the cloud's.
+// webUI is the page of a run in the Temporal Web UI, "" where it is not known where that is: TEMPORAL_UI_URL says so,
+// and otherwise a local server is the dev server and a Temporal Cloud address has the cloud's.
 func (a *app) webUI(workflowID, runID string) string {
 	host, _, err := net.SplitHostPort(a.options.HostPort)
 	if err != nil {

@@ -1,8 +1,10 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -10,13 +12,12 @@ import (
 )
 
 const (
-	// lookEvery is how often progress is read from Temporal.
-	lookEvery = time.Second
-	// grace is for a worker to take up what was started.
-	grace = 3 * time.Second
-	// repeatEvery is when a plain line is printed though nothing changed, so
-	// that a log shows life.
-	repeatEvery = 30 * time.Second
+	// refreshInterval is how often progress is read from Temporal.
+	refreshInterval = time.Second
+	// startGrace is for a worker to take up what was started.
+	startGrace = 3 * time.Second
+	// repeatInterval is when a plain line is printed though nothing changed, so that a log shows that starter lives.
+	repeatInterval = 30 * time.Second
 )
 
 // progress is the state of a run that is under way, in JSON.
@@ -27,113 +28,146 @@ type progress struct {
 	Seconds      int       `json:"seconds"`
 	NextLook     time.Time `json:"nextLook,omitzero"`
 	LastFailure  string    `json:"lastFailure,omitempty"`
+	// Blocker is what holds up the run until somebody acts.
+	Blocker *provisioner.Blocker `json:"blocker,omitempty"`
 }
 
 func progressOf(s provisioner.Status) *progress {
-	p := &progress{Seconds: int(time.Since(s.Started).Seconds())}
+	p := &progress{ClusterState: s.ClusterState, Seconds: int(time.Since(s.Started).Seconds()), Blocker: s.Blocker}
 	if s.Pending != nil {
-		p.Activity, p.Attempt, p.NextLook, p.LastFailure = s.Pending.Activity, s.Pending.Attempt, s.Pending.NextAttempt, s.Pending.LastFailure
-		// Not the search attribute, which says CREATING before Atlas was asked.
-		p.ClusterState = s.Pending.ClusterState
+		p.Activity, p.Attempt = s.Pending.Activity, s.Pending.Attempt
+		p.NextLook, p.LastFailure = s.Pending.NextAttempt, s.Pending.LastFailure
 	}
 	return p
 }
 
-// what says in words what a run is at, and its state; why, what held it up.
-func what(s provisioner.Status) (doing, why string) {
-	p := s.Pending
-	if p == nil {
-		return "waiting for a worker", ""
+// doingText says in words what a run is at: the state of the cluster where it waits for that.
+func doingText(s provisioner.Status) string {
+	switch {
+	case lacksWorker(s):
+		return "waiting for a worker"
+	case s.Pending == nil && s.Blocker != nil:
+		return cmp.Or(s.ClusterState, "held up")
+	case s.Pending == nil:
+		return cmp.Or(s.ClusterState, "waiting for a worker")
+	case s.Pending.Activity == contract.WaitUntilIdleActivity:
+		return cmp.Or(s.ClusterState, "waiting until IDLE")
 	}
-	switch p.Activity {
-	case contract.WaitUntilIdleActivity:
-		doing = p.ClusterState
-		if doing == "" {
-			doing = "waiting until IDLE"
-		}
-	default:
-		doing = p.Activity
-		if operation, ok := contract.OperationOfActivity(p.Activity); ok {
-			doing = "asking Atlas to " + operation.Verb
-		}
+	if operation, ok := contract.OperationOfActivity(s.Pending.Activity); ok {
+		return "asking Atlas to " + operation.Verb
 	}
-	if p.Attempt > 1 {
-		why = p.LastFailure
-	}
-	return doing, why
+	return s.Pending.Activity
 }
 
-// line is one line of progress: state, seconds, attempt.
+func lacksWorker(s provisioner.Status) bool {
+	b := s.Blocker
+	return b != nil && (b.Reason == provisioner.NoWorker || b.Reason == provisioner.WorkersBusyOrGone)
+}
+
+// blockerText says what holds up a run; "" where nothing is known to.
+func blockerText(s provisioner.Status) string {
+	switch {
+	case s.Blocker != nil:
+		return s.Blocker.Message
+	case s.Pending != nil && s.Pending.Attempt > 1:
+		return s.Pending.LastFailure
+	}
+	return ""
+}
+
+// line is one line of progress: state, seconds, attempt, and what holds up the run.
 func line(s provisioner.Status, now time.Time) string {
-	doing, why := what(s)
-	out := fmt.Sprintf("%s, %ds", doing, int(now.Sub(s.Started).Seconds()))
+	out := fmt.Sprintf("%s, %ds", doingText(s), int(now.Sub(s.Started).Seconds()))
 	if s.Pending != nil {
 		out += fmt.Sprintf(", attempt %d", s.Pending.Attempt)
 	}
-	if why != "" {
-		out += ": " + why
+	if text := blockerText(s); text != "" {
+		out += ": " + text
 	}
 	return out
 }
 
-// showProgress shows a run's progress until stop is called: as one live line on
-// a terminal, and elsewhere as a plain line for each change.
-func (a *app) showProgress(ctx context.Context, c *provisioner.Client, run provisioner.Run) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	width, _, live := a.screen(a.stderr)
-	show := func(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+// progressView shows the progress of one run: as one live line on a terminal, and elsewhere as a plain line for each
+// change.
+type progressView struct {
+	a      *app
+	client *provisioner.Client
+
+	mu  sync.Mutex
+	run provisioner.Run
+
+	shown string    // what changes in a plain line
+	at    time.Time // when a plain line was printed last
+}
+
+// follow shows progress until the end of the run, and waits for that.
+func (v *progressView) follow(ctx context.Context) (contract.Cluster, error) {
 	verb := "Following"
-	if run.Joined {
+	if v.run.Joined {
 		verb = "Joined"
 	}
-	show("%s %s", verb, run.WorkflowID)
+	v.a.stderr.Printf("%s %s\n", verb, v.run.WorkflowID)
+	looking, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(lookEvery)
-		defer ticker.Stop()
-		shown, at := "", time.Time{}
-		for {
-			s, err := c.Status(ctx, run.WorkflowID, run.RunID)
-			switch {
-			case ctx.Err() != nil:
-			case err != nil || s.State != provisioner.Running:
-				// The wait for the result says what became of it.
-			case s.Pending == nil && time.Since(s.Started) < grace:
-				// A worker that is there takes a moment.
-			case live:
-				fmt.Fprintf(a.stderr, "\r\033[K%s", cut(line(s, time.Now()), width))
-			default:
-				doing, why := what(s)
-				attempt := 0
-				if s.Pending != nil {
-					attempt = s.Pending.Attempt
-				}
-				if now := fmt.Sprint(doing, why, attempt); now != shown || time.Since(at) > repeatEvery {
-					show("%s", line(s, time.Now()))
-					shown, at = now, time.Now()
-				}
-			}
-			select {
-			case <-ctx.Done():
-				if live {
-					fmt.Fprint(a.stderr, "\r\033[K")
-				}
-				return
-			case <-ticker.C:
-			}
-		}
+		v.show(looking)
 	}()
-	return func() {
+	defer func() {
 		cancel()
 		<-done
+	}()
+	return v.client.Follow(ctx, v.run, func(next provisioner.Run) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.run = next
+	})
+}
+
+func (v *progressView) show(ctx context.Context) {
+	_, _, live := v.a.stderr.Size()
+	ticker := time.NewTicker(refreshInterval)
+	defer ticker.Stop()
+	first := v.run
+	for {
+		v.mu.Lock()
+		run := v.run
+		v.mu.Unlock()
+		if run != first && !live {
+			v.a.stderr.Printf("The run was reset. Following the new run %s\n", run.RunID)
+			first = run
+		}
+		s, err := v.client.Status(ctx, run.WorkflowID, run.RunID)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil || s.State != provisioner.Running:
+			// The wait for the result says what became of it.
+		case s.Pending == nil && s.Blocker == nil && time.Since(s.Started) < startGrace:
+			// A worker that is there takes a moment.
+		case live:
+			v.a.stderr.PaintLine(line(s, time.Now()))
+		default:
+			v.plain(s, time.Now())
+		}
+		select {
+		case <-ctx.Done():
+			if live {
+				v.a.stderr.EraseLine()
+			}
+			return
+		case <-ticker.C:
+		}
 	}
 }
 
-// cut keeps a live line on one line.
-func cut(s string, width int) string {
-	if r := []rune(s); width > 1 && len(r) >= width {
-		return string(r[:width-2]) + "…"
+// plain prints a line where something has changed.
+func (v *progressView) plain(s provisioner.Status, now time.Time) {
+	attempt := 0
+	if s.Pending != nil {
+		attempt = s.Pending.Attempt
 	}
-	return s
+	if shown := fmt.Sprint(doingText(s), blockerText(s), attempt); shown != v.shown || now.Sub(v.at) > repeatInterval {
+		v.a.stderr.Printf("%s\n", line(s, now))
+		v.shown, v.at = shown, now
+	}
 }

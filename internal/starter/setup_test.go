@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
@@ -151,13 +152,13 @@ func (s *stack) runWith(stdin string, args ...string) output {
 
 // flags are those that the two workflows require, and more.
 func (s *stack) flags(command string, more ...string) []string {
-	return append([]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, more...)
+	return append(
+		[]string{command, "--project-id", s.project, "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"},
+		more...)
 }
 
-// id is the workflow id of what flags ask for.
-func (s *stack) id(command string) string { return command + "-" + s.project + "-orders" }
-
-func (s *stack) provisionID() string { return s.id("provision-flex") }
+// clusterID is the workflow id of whatever is asked for the cluster "orders".
+func (s *stack) clusterID() string { return contract.ClusterWorkflowID(s.project, "orders") }
 
 // temporal is a client of its own, for what the program cannot do.
 func (s *stack) temporal() client.Client {
@@ -198,12 +199,16 @@ var placeholders = []struct {
 // clean puts placeholders in place of what differs from run to run.
 func (s *stack) clean(text string) string {
 	address, _ := env.Env(s.env).LookupEnv("TEMPORAL_ADDRESS")
-	text = strings.NewReplacer(s.project, "PROJECT", address, "ADDRESS").Replace(text)
+	text = strings.NewReplacer(s.queue, "QUEUE", s.project, "PROJECT", address, "ADDRESS").Replace(text)
 	for _, p := range placeholders {
 		text = p.pattern.ReplaceAllString(text, p.with)
 	}
 	return text
 }
+
+// waitingForAWorker is a line of progress while no worker polls the task queue.
+const waitingForAWorker = `waiting for a worker, Ns: no worker polls the task queue "QUEUE": start one, or let ` +
+	`TEMPORAL_TASK_QUEUE name the queue that the workers poll`
 
 // background is a run of the program that is under way.
 type background struct {
@@ -245,7 +250,11 @@ type stream = temporaltest.Buffer
 // holds each against the form that they have.
 func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
-	form := regexp.MustCompile(`^(waiting for a worker, Ns|(asking Atlas for the (cluster|upgrade)|waiting until IDLE|[A-Z]+), Ns, attempt \d+(: .+)?)$`)
+	form := regexp.MustCompile(
+		`^(waiting for a worker, Ns(: no worker .+)?|held up, Ns: .+|` +
+			`(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
+			`attempt \d+(: .+)?)$`,
+	)
 	for line := range strings.Lines(stderr) {
 		if form.MatchString(strings.TrimSuffix(line, "\n")) {
 			lines = append(lines, line)

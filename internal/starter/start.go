@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,108 +12,40 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// clusterFlags are those that both workflows take.
-type clusterFlags struct {
-	projectID, name, provider, region string
-	tags                              []string
-	protect, noOwnershipTag           bool
-	timeout                           time.Duration
-	startFlags
-}
-
-// startFlags are those that go with a file of requests as well.
+// startFlags are the flags of every verb that make no part of a request.
 type startFlags struct {
 	files        []string
 	wait, dryRun bool
 }
 
-// request is one workflow to start, as --dry-run prints it.
-type request struct {
-	WorkflowID string `json:"workflowId"`
-	Workflow   string `json:"workflowType"`
-	TaskQueue  string `json:"taskQueue"`
-	Input      any    `json:"input"`
-	start      func(context.Context, *provisioner.Client) (provisioner.Run, error)
+// plannedRun is a run to start, as --dry-run prints it.
+type plannedRun struct {
+	WorkflowID string           `json:"workflowId"`
+	Workflow   string           `json:"workflowType"`
+	TaskQueue  string           `json:"taskQueue"`
+	Input      contract.Request `json:"input"`
 }
 
-func (f *clusterFlags) add(cmd *cobra.Command, otherwise time.Duration) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.projectID, "project-id", "", "`ID` of the Atlas project, which Atlas also calls group: 24 hexadecimal digits")
-	flags.StringVar(&f.name, "name", "", "`NAME` of the cluster: letters, digits and hyphens, 64 at most")
-	flags.StringVar(&f.provider, "provider", "", "cloud `PROVIDER`: AWS, AZURE or GCP")
-	flags.StringVar(&f.region, "region", "", "Atlas's name of the `REGION`, such as US_EAST_1")
-	flags.StringArrayVar(&f.tags, "tag", nil, "tag as `KEY=VALUE`; may be given many times")
-	flags.BoolVar(&f.protect, "termination-protection", false, "have Atlas refuse to delete the cluster until this is turned off there")
-	flags.BoolVar(&f.noOwnershipTag, "no-ownership-tag", false, "do not tag the cluster with the id of the workflow that made it")
-	flags.DurationVar(&f.timeout, "timeout", otherwise, "`DURATION` that the whole run may take, such as 90s or 2h; 1s to 24h")
-	flags.Lookup("timeout").DefValue = fmt.Sprintf("%gm", otherwise.Minutes())
-	flags.StringArrayVarP(&f.files, "file", "f", nil, "`FILE` of requests instead of the flags above, - for standard input; may be repeated")
-	flags.BoolVar(&f.wait, "wait", false, "wait for the end, with progress on standard error and the result on standard output")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be sent, and start nothing")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return f.check(cmd) }
-	complete(cmd, "provider", "AWS", "AZURE", "GCP")
-	cobra.CheckErr(cmd.MarkFlagFilename("file", "yaml", "yml", "json"))
-	for _, name := range []string{"project-id", "name", "region", "tag", "timeout"} {
-		complete(cmd, name)
+func (a *app) plan(r contract.Request) plannedRun {
+	return plannedRun{
+		WorkflowID: contract.WorkflowID(r),
+		Workflow:   r.Operation().WorkflowType,
+		TaskQueue:  a.env.TaskQueue(),
+		Input:      r,
 	}
 }
 
-// check holds that a request is in the flags or in a file, and not in both.
-// Cobra looks for the flags that are required after this.
-func (f *clusterFlags) check(cmd *cobra.Command) (err error) {
-	for _, name := range []string{"project-id", "name", "provider", "region"} {
-		if len(f.files) == 0 {
-			cobra.CheckErr(cmd.MarkFlagRequired(name))
-		}
-	}
-	cmd.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
-		switch flag.Name {
-		case "file", "wait", "dry-run":
-		default:
-			if flag.Changed && len(f.files) > 0 && err == nil {
-				err = usageError{"--" + flag.Name + " cannot go with --file, which holds whole requests"}
-			}
-		}
-	})
-	return err
-}
+// startHelp is the help of every verb: what it does, the beginning of its workflow ids, and notes.
+const startHelp = `%s.
 
-func (f *clusterFlags) settings() contract.ProviderSettings {
-	return contract.ProviderSettings{BackingProviderName: strings.ToUpper(f.provider), RegionName: f.region}
-}
+It starts a workflow under the id %s<project-id>-<name>. While a
+workflow runs under that id, starting the same request again joins it, whatever
+its time limit, and any other is refused. Without --wait, starter returns at
+once and the workflow goes on.
 
-func (f *clusterFlags) parseTags() ([]contract.Tag, error) {
-	var out []contract.Tag
-	for _, tag := range f.tags {
-		key, value, ok := strings.Cut(tag, "=")
-		if !ok {
-			return nil, usageError{fmt.Sprintf("--tag must be KEY=VALUE, got %q", tag)}
-		}
-		out = append(out, contract.Tag{Key: key, Value: value})
-	}
-	return out, nil
-}
+%s
 
-// timeoutSeconds is nil where the flag is not set, so that the worker's default
-// holds.
-func (f *clusterFlags) timeoutSeconds(cmd *cobra.Command) *int {
-	if !cmd.Flags().Changed("timeout") {
-		return nil
-	}
-	s := int(math.Ceil(f.timeout.Seconds()))
-	return &s
-}
-
-func (f *clusterFlags) ownershipTag() *bool {
-	if !f.noOwnershipTag {
-		return nil
-	}
-	return new(bool)
-}
-
-// ofFiles is the help on --file.
-const ofFiles = `A FILE holds requests in YAML or JSON, as documents or as a list; each is the
+A FILE holds requests in YAML or JSON, as documents or as a list; each is the
 input of the workflow:
   groupId: 32b6e34b3d91647abb20e7b8
   name: orders
@@ -124,148 +53,97 @@ input of the workflow:
   tags: [{key: team, value: orders}]
 All are checked before any is started. They run independently of one another.`
 
-func (a *app) provisionFlex() *cobra.Command {
-	var f clusterFlags
+// startCommand is the command of an operation.
+func (a *app) startCommand(operation contract.Operation) *cobra.Command {
+	v := verbs[operation.WorkflowType]()
 	cmd := &cobra.Command{
-		Use:   "provision-flex (--project-id ID --name NAME --provider AWS|AZURE|GCP --region REGION | -f FILE)",
-		Short: "Create a Flex cluster and wait until it is IDLE",
-		Long: `provision-flex starts the workflow that creates a Flex cluster and waits until it
-is IDLE. Its workflow id is atlas-cluster-<project-id>-<name>: while it runs,
-starting the same request again joins it, and a different request is refused.
-Without --wait, starter returns at once and the workflow goes on.
-
-The cluster is tagged atlas-provisioner-workflow=<workflow id>, by which a later
-attempt or run knows it for its own. With --no-ownership-tag, a cluster that has
-the name counts as made by this run only if it is no older than the run and as
-asked in every field.
-
-` + ofFiles,
-		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
-    --provider AWS --region US_EAST_1 --tag team=orders --wait
-  starter provision-flex -f clusters.yaml --wait
-  starter provision-flex -f clusters.yaml --dry-run -o json | jq -r '.clusters[].workflowId'`,
+		Short:             v.short,
+		Long:              fmt.Sprintf(startHelp, v.short, operation.IDPrefix, v.notes),
+		Example:           v.examples,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	f.add(cmd, contract.DefaultProvisionTimeout)
+	cmd.Flags().SortFlags = false
+	flags := &requestFlags{cmd: cmd, operation: operation, byField: map[string]string{}}
+	v.flags(flags)
+	own := map[string]bool{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { own[f.Name] = true })
+	var start startFlags
+	start.add(cmd)
+	cmd.Use = operation.Command + " (" + flags.usage() + " | -f FILE)"
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if len(start.files) > 0 {
+			return refuseBesideFile(cmd, own)
+		}
+		for _, name := range flags.required { // cobra looks for them after this
+			cobra.CheckErr(cmd.MarkFlagRequired(name))
+		}
+		return nil
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if len(f.files) > 0 {
-			return a.startFiles(cmd.Context(), f.startFlags, func(data []byte) (request, error) {
-				in, err := contract.Parse[contract.ProvisionFlexClusterInput](data, "id") // its own id fits into a tag
-				return a.provisionRequest(in), err
-			})
+		if len(start.files) > 0 {
+			return a.startFiles(cmd.Context(), operation, start)
 		}
-		tags, err := f.parseTags()
-		if err != nil {
-			return err
+		request := v.request()
+		if err := contract.Validate(request, contract.WorkflowID(request)); err != nil {
+			return invalidFlags{flags: flags, failure: provisioner.Invalid(err)}
 		}
-		in := contract.ProvisionFlexClusterInput{
-			GroupID: f.projectID, Name: f.name, ProviderSettings: f.settings(), Tags: tags,
-			TerminationProtectionEnabled: f.protect, TimeoutSeconds: f.timeoutSeconds(cmd), OwnershipTag: f.ownershipTag(),
-		}
-		r := a.provisionRequest(in)
-		return a.start(cmd.Context(), f.startFlags, contract.Validate(in, r.WorkflowID), r)
+		return a.start(cmd.Context(), request, start)
 	}
 	return cmd
 }
 
-func (a *app) provisionRequest(in contract.ProvisionFlexClusterInput) request {
-	return request{
-		WorkflowID: contract.ClusterWorkflowID(in.GroupID, in.Name), Workflow: contract.ProvisionFlexCluster,
-		TaskQueue: a.env.TaskQueue(), Input: in,
-		start: func(ctx context.Context, c *provisioner.Client) (provisioner.Run, error) {
-			return c.Start(ctx, in)
-		},
-	}
+func (f *startFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.files, "file", "f", nil,
+		"`FILE` of requests instead of the flags above, - for standard input; may be repeated")
+	flags.BoolVar(&f.wait, "wait", false,
+		"wait for the end, with progress on standard error and the result on standard output")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be sent, and start nothing")
+	cobra.CheckErr(cmd.MarkFlagFilename("file", "yaml", "yml", "json"))
 }
 
-func (a *app) upgradeToServerless() *cobra.Command {
-	var f clusterFlags
-	var backup bool
-	cmd := &cobra.Command{
-		Use:   "upgrade-to-serverless (--project-id ID --name NAME --provider AWS|AZURE|GCP --region REGION | -f FILE)",
-		Short: "Upgrade a shared-tier cluster to serverless and wait until it is IDLE",
-		Long: `upgrade-to-serverless starts the workflow that upgrades a shared-tier cluster to
-serverless and waits until it is IDLE. Its workflow id is
-atlas-cluster-<project-id>-<name>: while it runs, starting the same
-request again joins it, and a different request is refused. Without --wait,
-starter returns at once and the workflow goes on.
-
-MongoDB retired this upgrade on 2025-02-05. Where it is gone the workflow fails
-at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.
-
-` + ofFiles,
-		Example: `  starter upgrade-to-serverless --project-id 32b6e34b3d91647abb20e7b8 --name legacy \
-    --provider AWS --region US_EAST_1 --wait
-  starter upgrade-to-serverless -f clusters.yaml --wait`,
-		Args:              noArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	f.add(cmd, contract.DefaultUpgradeTimeout)
-	cmd.Flags().BoolVar(&backup, "continuous-backup", false, "ask for serverless continuous backup rather than basic backup")
-	cmd.Flags().Lookup("no-ownership-tag").Usage = "no effect: an upgrade adds no ownership tag"
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if len(f.files) > 0 {
-			return a.startFiles(cmd.Context(), f.startFlags, func(data []byte) (request, error) {
-				in, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
-				return a.upgradeRequest(in), err
-			})
+// refuseBesideFile refuses the flags that make a request where a file has it.
+func refuseBesideFile(cmd *cobra.Command, own map[string]bool) (err error) {
+	cmd.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && own[flag.Name] && err == nil {
+			err = usageError{"--" + flag.Name + " cannot go with --file, which holds whole requests"}
 		}
-		tags, err := f.parseTags()
-		if err != nil {
+	})
+	return err
+}
+
+// start starts or joins a run and, with --wait, follows it to its end.
+func (a *app) start(ctx context.Context, request contract.Request, flags startFlags) error {
+	if flags.dryRun {
+		if err := a.readEnvironment(); err != nil {
 			return err
 		}
-		in := contract.UpgradeToServerlessInput{
-			GroupID: f.projectID, Name: f.name, ProviderSettings: f.settings(), Tags: tags,
-			TerminationProtectionEnabled: f.protect, TimeoutSeconds: f.timeoutSeconds(cmd), OwnershipTag: f.ownershipTag(),
-		}
-		if cmd.Flags().Changed("continuous-backup") {
-			in.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: &backup}
-		}
-		return a.start(cmd.Context(), f.startFlags, contract.Validate(in, "id"), a.upgradeRequest(in))
-	}
-	return cmd
-}
-
-func (a *app) upgradeRequest(in contract.UpgradeToServerlessInput) request {
-	return request{
-		WorkflowID: contract.ClusterWorkflowID(in.GroupID, in.Name), Workflow: contract.UpgradeToServerless,
-		TaskQueue: a.env.TaskQueue(), Input: in,
-		start: func(ctx context.Context, c *provisioner.Client) (provisioner.Run, error) {
-			return c.Start(ctx, in)
-		},
-	}
-}
-
-// start starts or joins a run and, with wait, follows it to its end. An input
-// that is wrong is told before Temporal is dialled.
-func (a *app) start(ctx context.Context, f startFlags, wrong error, r request) error {
-	if wrong != nil {
-		return provisioner.Invalid(wrong)
-	}
-	if f.dryRun {
 		if a.output == "json" {
-			a.printJSON(r)
+			a.printJSON(a.plan(request))
 			return nil
 		}
-		a.printRequest(r)
+		a.printPlan(a.plan(request))
 		return nil
 	}
 	c, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	run, err := r.start(ctx, c)
+	run, err := c.Start(ctx, request)
 	var conflict *provisioner.Failure
 	if errors.As(err, &conflict) && a.output == "json" {
-		a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running, Failure: conflict})
+		a.printJSON(
+			answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running, Failure: conflict},
+		)
 	}
 	if err != nil {
 		return err
 	}
-	if f.wait {
-		return a.follow(ctx, c, run, true)
+	if flags.wait {
+		return a.followWithProgress(ctx, c, run)
 	}
+	a.followUp = run.WorkflowID
 	if a.output == "json" {
 		a.printJSON(answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running})
 		return nil
@@ -274,16 +152,16 @@ func (a *app) start(ctx context.Context, f startFlags, wrong error, r request) e
 	if run.Joined {
 		verb = "Joined"
 	}
-	fmt.Fprintf(a.stdout, "%s workflow %s\nRun        %s\n", verb, run.WorkflowID, run.RunID)
+	a.stdout.Printf("%s workflow %s\nRun        %s\n", verb, run.WorkflowID, run.RunID)
 	if link := a.webUI(run.WorkflowID, run.RunID); link != "" {
-		fmt.Fprintf(a.stdout, "Web UI     %s\n", link)
+		a.stdout.Printf("Web UI     %s\n", link)
 	}
-	fmt.Fprintf(a.stdout, "Follow it with: starter watch %s\n", run.WorkflowID)
+	a.stdout.Printf("Follow it with: starter watch %s\n", run.WorkflowID)
 	return nil
 }
 
-// printRequest shows what would be sent.
-func (a *app) printRequest(r request) {
-	fmt.Fprintf(a.stdout, "Workflow   %s\nType       %s\nTask queue %s\nInput      ", r.WorkflowID, r.Workflow, r.TaskQueue)
-	a.printJSON(r.Input)
+// printPlan shows what would be sent.
+func (a *app) printPlan(p plannedRun) {
+	a.stdout.Printf("Workflow   %s\nType       %s\nTask queue %s\nInput      ", p.WorkflowID, p.Workflow, p.TaskQueue)
+	a.printJSON(p.Input)
 }

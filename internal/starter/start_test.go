@@ -18,8 +18,7 @@ import (
 )
 
 const (
-	provisionLink = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
-	upgradeLink   = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
+	webUILink = "http://localhost:8233/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history"
 
 	// created is what standard output has of a cluster that a run has made.
 	created = `Cluster    orders (FLEX, MongoDB VERSION) is IDLE: CREATED
@@ -27,7 +26,7 @@ Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
 Workflow   atlas-cluster-PROJECT-orders
-Web UI     ` + provisionLink + "\n"
+Web UI     ` + webUILink + "\n"
 
 	createdJSON = `{
   "workflowId": "atlas-cluster-PROJECT-orders",
@@ -72,28 +71,25 @@ Web UI     ` + provisionLink + "\n"
 )
 
 // started is what standard output has of a start without --wait.
-func started(verb, command, link string) string {
-	return verb + " workflow " + command + "-PROJECT-orders\nRun        RUN\nWeb UI     " + link +
-		"\nFollow it with: starter watch " + command + "-PROJECT-orders\n"
+func started(verb, link string) string {
+	return verb + " workflow atlas-cluster-PROJECT-orders\nRun        RUN\nWeb UI     " + link +
+		"\nFollow it with: starter watch atlas-cluster-PROJECT-orders\n"
 }
 
 // Without --wait a start answers at once, whether there is a worker or not, and
 // a second one joins the first.
 func TestStart(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ command, link string }{
-		{"provision-flex", provisionLink}, {"upgrade-to-serverless", upgradeLink},
-	} {
-		t.Run(test.command, func(t *testing.T) {
+	for _, command := range []string{"provision-flex", "upgrade-to-serverless"} {
+		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			s := setupWithoutWorker(t, atlassim.Config{})
-			args := s.flags(test.command)
-			require.Equal(t, output{stdout: started("Started", test.command, test.link)}, s.run(args...))
-			require.Equal(t, output{stdout: started("Joined", test.command, test.link)}, s.run(args...))
-			// A default that is spelled out is no other request.
-			spelled := append(args, "--timeout", map[string]string{"provision-flex": "30m", "upgrade-to-serverless": "90m"}[test.command])
-			require.Equal(t, output{stdout: started("Joined", test.command, test.link)}, s.run(spelled...))
-			require.Equal(t, output{stdout: strings.ReplaceAll(runningJSON, "provision-flex", test.command)}, s.run(append(args, "-o", "json")...))
+			args := s.flags(command)
+			require.Equal(t, output{stdout: started("Started", webUILink)}, s.run(args...))
+			require.Equal(t, output{stdout: started("Joined", webUILink)}, s.run(args...))
+			// The time limit is no part of what makes two requests the same.
+			require.Equal(t, output{stdout: started("Joined", webUILink)}, s.run(append(args, "--timeout", "17m")...))
+			require.Equal(t, output{stdout: runningJSON}, s.run(append(args, "-o", "json")...))
 			require.Empty(t, s.sim.Ledger())
 		})
 	}
@@ -143,9 +139,11 @@ Connect    mongodb+srv://orders.SIM
 Where      AWS US_EAST_1
 Id         ID
 Workflow   atlas-cluster-PROJECT-orders
-Web UI     `+upgradeLink+`
-Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
-Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
+Web UI     `+webUILink+`
+Warning    Atlas says of POST /api/atlas/v2/groups/PROJECT/clusters/tenantUpgradeToServerless (version `+
+		`2023-01-01): Deprecation Wed, 5 Feb 2025 00:00:00 GMT, Sunset Wed, 5 Feb 2025 00:00:00 GMT
+Warning    Atlas says of GET /api/atlas/v2/groups/PROJECT/serverless/orders (version 2023-01-01): Deprecation `+
+		`Wed, 5 Feb 2025 00:00:00 GMT, Sunset Mon, 18 Jan 2027 00:00:00 GMT
 `, out.stdout)
 	_, rest := s.progress(out.stderr)
 	require.Equal(t, "Following atlas-cluster-PROJECT-orders\n", rest)
@@ -164,9 +162,9 @@ func TestProgress(t *testing.T) {
 	t.Cleanup(answer)
 
 	first := s.start(s.flags("provision-flex", "--wait")...)
-	first.sees("Following atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
+	first.sees("Following atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
 	second := s.start(s.flags("provision-flex", "--wait", "-o", "json")...)
-	second.sees("Joined atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
+	second.sees("Joined atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
 	s.startWorker()
 	first.sees("asking Atlas to create the Flex cluster, Ns, attempt 1")
 	answer()
@@ -194,15 +192,27 @@ func TestProgress(t *testing.T) {
 // What holds a run up is part of its progress.
 func TestProgressOfWhatIsRetried(t *testing.T) {
 	t.Parallel()
-	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Method: "POST"}}})
-	const held = `asking Atlas to create the Flex cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks`
+	s := setup(
+		t,
+		atlassim.Config{
+			Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 503, RetryAfter: "3600", Method: "POST"}},
+		},
+	)
+	const held = `asking Atlas to create the Flex cluster, Ns, attempt 2: cluster "orders": Atlas answered 503 ` +
+		`Service Unavailable: trying again after 1h0m0s, as Atlas asks`
 	b := s.start(s.flags("provision-flex", "--wait", "--timeout", "2h")...)
 	b.sees(held)
 	b.interrupt()
 	require.Equal(t, 130, b.end().code)
 
-	require.Equal(t, output{stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " + held + "\nNext look  in N\nWeb UI     " + provisionLink + "\n"},
-		s.run("status", s.provisionID()))
+	require.Equal(
+		t,
+		output{
+			stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " +
+				"" + held + "\nNext look  in N\nWeb UI     " + webUILink + "\n",
+		},
+		s.run("status", s.clusterID()),
+	)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -212,10 +222,11 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
     "attempt": 2,
     "seconds": N,
     "nextLook": "TIME",
-    "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as Atlas asks"
+    "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as ` +
+		`Atlas asks"
   }
 }
-`}, s.run("status", s.provisionID(), "-o", "json"))
+`}, s.run("status", s.clusterID(), "-o", "json"))
 }
 
 // A different request for a cluster that is being made is refused, and what
@@ -224,8 +235,10 @@ func TestRequestConflict(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
-	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id "atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): tags.team is none, requested "x"; ` +
-		`terminationProtectionEnabled is "false", requested "true". It was left alone: wait for its end, cancel it, or ask for the same` + "\n"
+	const complaint = `starter: REQUEST_CONFLICT: a different request runs under workflow id ` +
+		`"atlas-cluster-PROJECT-orders" (ProvisionFlexCluster): tags.team is none, requested "x"; ` +
+		`terminationProtectionEnabled is "false", requested "true". It was left alone: wait for its end, cancel ` +
+		`it, or ask for the same` + "\n"
 	other := s.flags("provision-flex", "--tag", "team=x", "--termination-protection")
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(other...))
 	require.Equal(t, output{code: 2, stderr: complaint}, s.run(append(other, "--wait")...))
@@ -235,7 +248,9 @@ func TestRequestConflict(t *testing.T) {
   "status": "RUNNING",
   "failure": {
     "type": "REQUEST_CONFLICT",
-    "message": "a different request runs under workflow id \"atlas-cluster-PROJECT-orders\" (ProvisionFlexCluster): tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
+    "message": "a different request runs under workflow id \"atlas-cluster-PROJECT-orders\" ` +
+		`(ProvisionFlexCluster): tags.team is none, requested \"x\"; terminationProtectionEnabled is \"false\", ` +
+		`requested \"true\". It was left alone: wait for its end, cancel it, or ask for the same",
     "details": {
       "status": 0,
       "errorCode": "",
@@ -261,7 +276,7 @@ func TestRequestConflict(t *testing.T) {
 `}, s.run(append(other, "--wait", "-o", "json")...))
 
 	s.startWorker()
-	require.Equal(t, output{stdout: created}, s.run("result", s.provisionID()))
+	require.Equal(t, output{stdout: created}, s.run("result", s.clusterID()))
 	require.Equal(t, 1, s.sim.Count(atlassim.Created))
 }
 
@@ -270,11 +285,20 @@ func TestRequestConflict(t *testing.T) {
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	const (
-		message   = `cluster "orders": Atlas answered 402 NO_PAYMENT_INFORMATION_FOUND (No payment information was found.): add a payment method to the organization, then start the workflow again`
-		complaint = "Web UI     " + provisionLink + "\nstarter: NO_PAYMENT_INFORMATION_FOUND: " + message + "\n"
+		message = `cluster "orders": Atlas answered 402 NO_PAYMENT_INFORMATION_FOUND (No payment information was ` +
+			`found.): add a payment method to the organization, then start the workflow again`
+		complaint = "Web UI     " + webUILink + "\nstarter: NO_PAYMENT_INFORMATION_FOUND: " + message + "\n"
 	)
-	s := setup(t, atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
-		Reason: "Payment Required", Detail: "No payment information was found.", Parameters: []any{"a", "b"}}}})
+	s := setup(
+		t,
+		atlassim.Config{
+			Faults: []atlassim.Fault{
+				{Kind: atlassim.FaultStatus, Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND",
+					Reason: "Payment Required", Detail: "No payment information was " +
+						"found.", Parameters: []any{"a", "b"}},
+			},
+		},
+	)
 	failed := `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -307,10 +331,14 @@ func TestFailure(t *testing.T) {
 		_, rest := s.progress(out.stderr)
 		require.Equal(t, "Following atlas-cluster-PROJECT-orders\n"+complaint, rest)
 		for _, command := range []string{"status", "result"} {
-			require.Equal(t, output{1, test.stdout, complaint}, s.run(append([]string{command, s.provisionID()}, test.flags...)...))
+			require.Equal(
+				t,
+				output{1, test.stdout, complaint},
+				s.run(append([]string{command, s.clusterID()}, test.flags...)...),
+			)
 		}
 		require.Equal(t, output{1, test.stdout, "Following atlas-cluster-PROJECT-orders\n" + complaint},
-			s.run(append([]string{"watch", s.provisionID()}, test.flags...)...))
+			s.run(append([]string{"watch", s.clusterID()}, test.flags...)...))
 	}
 }
 
@@ -319,12 +347,19 @@ func TestFailure(t *testing.T) {
 func TestInvalidInputOfAWorkflow(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.provisionID(), TaskQueue: s.queue}, "ProvisionFlexCluster",
-		map[string]any{"groupId": s.project, "name": 7, "providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"}})
+	_, err := s.temporal().
+		ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{ID: s.clusterID(), TaskQueue: s.queue},
+			"ProvisionFlexCluster",
+			map[string]any{
+				"groupId":          s.project,
+				"name":             7,
+				"providerSettings": map[string]any{"backingProviderName": "AWS", "regionName": "US_EAST_1"},
+			})
 	require.NoError(t, err)
-	const message = "invalid input: name must be a string, got a JSON number. Nothing was sent to Atlas: correct the input and start the workflow again"
-	const complaint = "Web UI     " + provisionLink + "\nstarter: INVALID_INPUT: " + message + "\n"
-	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.provisionID()))
+	const message = "invalid input: name must be a string, got a JSON number. Nothing was sent to Atlas: correct " +
+		"the input and start the workflow again"
+	const complaint = "Web UI     " + webUILink + "\nstarter: INVALID_INPUT: " + message + "\n"
+	require.Equal(t, output{code: 1, stderr: complaint}, s.run("result", s.clusterID()))
 	require.Equal(t, output{code: 1, stderr: complaint, stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -348,43 +383,52 @@ func TestInvalidInputOfAWorkflow(t *testing.T) {
     }
   }
 }
-`}, s.run("status", "-o", "json", s.provisionID()))
+`}, s.run("status", "-o", "json", s.clusterID()))
 }
 
 // The input that goes to Temporal is the one that is documented, to the letter:
 // what is not asked for is left to the worker's defaults.
 func TestInput(t *testing.T) {
 	t.Parallel()
-	const where = `"groupId": "PROJECT", "name": "orders", "providerSettings": {"backingProviderName": "AWS", "regionName": "US_EAST_1"}`
+	const where = `"groupId": "PROJECT", "name": "orders", "providerSettings": {"backingProviderName": "AWS", ` +
+		`"regionName": "US_EAST_1"}`
 	for _, test := range []struct {
 		name, command string
 		flags         []string
 		want          string
 	}{
 		{"least", "provision-flex", nil, `{` + where + `}`},
-		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a=b, c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
-			`{` + where + `, "tags": [{"key": "team", "value": "orders"}, {"key": "note", "value": "a=b, c"}],
+		{"all", "provision-flex", []string{"--tag", "team=orders", "--tag", "note=a b; " +
+			"c", "--termination-protection", "--no-ownership-tag", "--timeout", "90s"},
+			`{` + where + `, "tags": [{"key": "team", "value": "orders"}, {"key": "note", "value": "a b; c"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 90, "ownershipTag": false}`},
-		{"lower case", "provision-flex", []string{"--provider", "aws"}, `{` + where + `}`},
 		{"part of a second", "provision-flex", []string{"--timeout", "1500ms"}, `{` + where + `, "timeoutSeconds": 2}`},
 		{"a day", "provision-flex", []string{"--timeout", "24h"}, `{` + where + `, "timeoutSeconds": 86400}`},
 		{"least", "upgrade-to-serverless", nil, `{` + where + `}`},
-		{"all", "upgrade-to-serverless", []string{"--tag", "team=orders", "--termination-protection", "--no-ownership-tag", "--timeout", "2h", "--continuous-backup"},
-			`{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": true}, "tags": [{"key": "team", "value": "orders"}],
+		{"all", "upgrade-to-serverless", []string{"--tag", "team=orders", "--termination-protection",
+			"--no-ownership-tag", "--timeout", "2h", "--continuous-backup"},
+			`{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": true}, "tags": ` +
+				`[{"key": "team", "value": "orders"}],
 			"terminationProtectionEnabled": true, "timeoutSeconds": 7200, "ownershipTag": false}`},
-		{"basic backup", "upgrade-to-serverless", []string{"--continuous-backup=false"}, `{` + where + `, "serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}}`},
+		{"basic backup", "upgrade-to-serverless", []string{"--continuous-backup=false"}, `{` + where + `, ` +
+			`"serverlessBackupOptions": {"serverlessContinuousBackupEnabled": false}}`},
 	} {
 		t.Run(test.command+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			s := setupWithoutWorker(t, atlassim.Config{})
 			out := s.run(append(s.flags(test.command), test.flags...)...)
 			require.Equal(t, 0, out.code, out.stderr)
-			events := s.temporal().GetWorkflowHistory(s.ctx(), s.id(test.command), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			events := s.temporal().
+				GetWorkflowHistory(s.ctx(), s.clusterID(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 			first, err := events.Next()
 			require.NoError(t, err)
 			started := first.GetWorkflowExecutionStartedEventAttributes()
-			require.Equal(t, map[string]string{"provision-flex": "ProvisionFlexCluster", "upgrade-to-serverless": "UpgradeToServerless"}[test.command],
-				started.GetWorkflowType().GetName())
+			require.Equal(
+				t,
+				map[string]string{"provision-flex": "ProvisionFlexCluster",
+					"upgrade-to-serverless": "UpgradeToServerless"}[test.command],
+				started.GetWorkflowType().GetName(),
+			)
 			require.Equal(t, s.queue, started.GetTaskQueue().GetName())
 			require.Len(t, started.GetInput().GetPayloads(), 1)
 			payload := started.GetInput().GetPayloads()[0]
@@ -398,7 +442,8 @@ func TestInput(t *testing.T) {
 // Whoever stops waiting is told how to go on, and the workflow does.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch atlas-cluster-PROJECT-orders\n"
+	const complaint = "starter: interrupted; the workflow goes on. Follow it with: starter watch " +
+		"atlas-cluster-PROJECT-orders\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	for _, test := range []struct {
 		args         []string
@@ -406,16 +451,24 @@ func TestInterrupt(t *testing.T) {
 	}{
 		{s.flags("provision-flex", "--wait"), "Following", ""},
 		{s.flags("provision-flex", "--wait", "-o", "json"), "Joined", runningJSON},
-		{[]string{"watch", s.provisionID()}, "Following", ""},
-		{[]string{"watch", "-o", "json", s.provisionID()}, "Following", runningJSON},
+		{[]string{"watch", s.clusterID()}, "Following", ""},
+		{[]string{"watch", "-o", "json", s.clusterID()}, "Following", runningJSON},
 	} {
 		b := s.start(test.args...)
-		b.sees(test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns")
+		b.sees(test.says + " atlas-cluster-PROJECT-orders\n" + waitingForAWorker)
 		b.interrupt()
-		require.Equal(t, output{130, test.stdout, test.says + " atlas-cluster-PROJECT-orders\nwaiting for a worker, Ns\n" + complaint}, b.end())
+		require.Equal(
+			t,
+			output{
+				130,
+				test.stdout,
+				test.says + " atlas-cluster-PROJECT-orders\n" + waitingForAWorker + "\n" + complaint,
+			},
+			b.end(),
+		)
 	}
 	s.startWorker()
-	require.Equal(t, output{stdout: created}, s.run("result", s.provisionID()))
+	require.Equal(t, output{stdout: created}, s.run("result", s.clusterID()))
 }
 
 // An interrupt that comes before Temporal has answered is no failure to reach it.
@@ -427,7 +480,11 @@ func TestInterruptBeforeTheStart(t *testing.T) {
 		cancel()
 		var stdout, stderr stream
 		require.Equal(t, 130, Run(ctx, args, s.env, nil, &stdout, &stderr))
-		require.Equal(t, "starter: interrupted before Temporal answered. 'starter list' shows what runs\n", stderr.String())
+		require.Equal(
+			t,
+			"starter: interrupted before Temporal answered. 'starter list' shows what runs\n",
+			stderr.String(),
+		)
 		require.Empty(t, stdout.String())
 	}
 }
@@ -436,15 +493,30 @@ func TestUnknownNamespace(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_NAMESPACE=nowhere")
-	for _, args := range [][]string{s.flags("provision-flex"), s.flags("provision-flex", "--wait", "-o", "json"), {"status", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}} {
-		require.Equal(t, output{code: 3, stderr: "starter: Temporal at ADDRESS has no namespace \"nowhere\": set TEMPORAL_NAMESPACE\n"}, s.run(args...))
+	for _, args := range [][]string{s.flags("provision-flex"), s.flags("provision-flex", "--wait", "-o", "json"),
+		{"status", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}} {
+		require.Equal(
+			t,
+			output{
+				code:   3,
+				stderr: "starter: Temporal at ADDRESS has no namespace \"nowhere\": set TEMPORAL_NAMESPACE\n",
+			},
+			s.run(args...),
+		)
 	}
 }
 
 func TestNotPermitted(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "Temporal at a.b.tmprl.cloud:7233 does not permit it (Request unauthorized.): check TEMPORAL_API_KEY and TEMPORAL_TLS_…",
-		unreachable(client.Options{HostPort: "a.b.tmprl.cloud:7233"}, serviceerror.NewPermissionDenied("Request unauthorized.", "")))
+	require.Equal(
+		t,
+		"Temporal at a.b.tmprl.cloud:7233 does not permit it (Request unauthorized.): check TEMPORAL_API_KEY and "+
+			"TEMPORAL_TLS_…",
+		unreachable(
+			client.Options{HostPort: "a.b.tmprl.cloud:7233"},
+			serviceerror.NewPermissionDenied("Request unauthorized.", ""),
+		),
+	)
 }
 
 // What Temporal refuses is told as a refusal: it was reached.
@@ -452,8 +524,15 @@ func TestRefusedByTemporal(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{})
 	s.env = append(s.env, "TEMPORAL_TASK_QUEUE=/_sys/x")
-	require.Equal(t, output{code: 2, stderr: "starter: Temporal at ADDRESS refuses the request: task queue name cannot start with reserved prefix /_sys/\n"},
-		s.run(s.flags("provision-flex")...))
+	require.Equal(
+		t,
+		output{
+			code: 2,
+			stderr: "starter: Temporal at ADDRESS refuses the request: task queue name cannot start with reserved " +
+				"prefix /_sys/\n",
+		},
+		s.run(s.flags("provision-flex")...),
+	)
 }
 
 // The link to the Web UI is printed where it is known where that is.
@@ -467,20 +546,30 @@ func TestWebUI(t *testing.T) {
 		{address: "127.0.0.1:1", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
 		{address: "127.9.9.9:1", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
 		{address: "[::1]:7233", want: "http://localhost:8233/namespaces/default/workflows/id/run/history"},
-		{address: "a.b.tmprl.cloud:7233", namespace: "a.b", want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
-		{address: "us-east-1.aws.api.temporal.io:7233", namespace: "a.b", want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
+		{address: "a.b.tmprl.cloud:7233", namespace: "a.b",
+			want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
+		{address: "us-east-1.aws.api.temporal.io:7233", namespace: "a.b",
+			want: "https://cloud.temporal.io/namespaces/a.b/workflows/id/run/history"},
 		{address: "temporal.example.com:7233"},
 		{address: "temporal.example.com"},
 		{address: "10.0.0.1:7233"},
 		{address: "tmprl.cloud.example.com:7233"},
 		{address: "localhost.example.com:7233"},
-		{address: "temporal.example.com:7233", ui: "https://ui.example.com/", namespace: "a b", want: "https://ui.example.com/namespaces/a%20b/workflows/id/run/history"},
-		{address: "localhost:7233", ui: "http://localhost:8080/temporal", want: "http://localhost:8080/temporal/namespaces/default/workflows/id/run/history"},
-		{address: "a.b.tmprl.cloud:7233", ui: "https://ui.example.com", want: "https://ui.example.com/namespaces/default/workflows/id/run/history"},
+		{address: "temporal.example.com:7233", ui: "https://ui.example.com/", namespace: "a " +
+			"b", want: "https://ui.example.com/namespaces/a%20b/workflows/id/run/history"},
+		{address: "localhost:7233", ui: "http://localhost:8080/temporal",
+			want: "http://localhost:8080/temporal/namespaces/default/workflows/id/run/history"},
+		{address: "a.b.tmprl.cloud:7233", ui: "https://ui.example.com",
+			want: "https://ui.example.com/namespaces/default/workflows/id/run/history"},
 	} {
 		t.Run(test.address+" "+test.ui, func(t *testing.T) {
 			t.Parallel()
-			e := env.Env{"TEMPORAL_ADDRESS=" + test.address, "TEMPORAL_NAMESPACE=" + test.namespace, "TEMPORAL_UI_URL=" + test.ui, "TEMPORAL_CONFIG_FILE=" + os.DevNull}
+			e := env.Env{
+				"TEMPORAL_ADDRESS=" + test.address,
+				"TEMPORAL_NAMESPACE=" + test.namespace,
+				"TEMPORAL_UI_URL=" + test.ui,
+				"TEMPORAL_CONFIG_FILE=" + os.DevNull,
+			}
 			options, err := e.TemporalOptions()
 			require.NoError(t, err)
 			require.Equal(t, test.want, (&app{env: e, options: options}).webUI("id", "run"))
@@ -490,7 +579,15 @@ func TestWebUI(t *testing.T) {
 		t.Parallel()
 		s := setupWithoutWorker(t, atlassim.Config{})
 		s.env = append(s.env, "TEMPORAL_UI_URL=https://ui.example.com")
-		require.Equal(t, output{stdout: started("Started", "provision-flex", "https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history")},
-			s.run(s.flags("provision-flex")...))
+		require.Equal(
+			t,
+			output{
+				stdout: started(
+					"Started",
+					"https://ui.example.com/namespaces/default/workflows/atlas-cluster-PROJECT-orders/RUN/history",
+				),
+			},
+			s.run(s.flags("provision-flex")...),
+		)
 	})
 }

@@ -1,5 +1,5 @@
-// Package starter is the command line of atlas-provisioner: it starts, watches,
-// inspects and cancels workflows, and needs no Atlas credentials.
+// Package starter is the command line of atlas-provisioner: it starts, watches, inspects and cancels workflows, and
+// needs no Atlas credentials.
 package starter
 
 import (
@@ -9,26 +9,19 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
+	"github.com/spf13/pflag"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
-)
-
-// The exit codes, which scripts rely on.
-const (
-	exitDone        = 0
-	exitFailed      = 1   // the workflow ended otherwise
-	exitUsage       = 2   // usage or invalid input; nothing was started
-	exitUnreachable = 3   // Temporal could not be reached
-	exitInterrupted = 130 // interrupted while waiting; the workflow goes on
 )
 
 // dialTimeout bounds the first contact with Temporal.
@@ -36,27 +29,36 @@ const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
 func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdin: stdin, stdout: stdout, stderr: stderr, output: "text"}
+	a := &app{env: env.Env(environ), stdin: stdin, output: "text"}
+	lookup := func(name string) string { return a.env.Get(name, "") }
+	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if a.temporal != nil {
 		a.temporal.Close()
 	}
-	return a.exit(cmd, err)
+	code := a.exit(cmd, err)
+	if err := a.stdout.Err(); err != nil {
+		a.printError(a.unwritten(err))
+		return exitUnwritten
+	}
+	return code
 }
 
 // app is one run of the program.
 type app struct {
 	env            env.Env
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr *terminal.Output
 	output         string // text or json
 
 	temporal client.Client
 	options  client.Options
+	// followUp is the workflow whose id or end was printed; "" where there is none.
+	followUp string
 }
 
 func (a *app) root() *cobra.Command {
@@ -79,6 +81,7 @@ Exit codes:
   1    the workflow ended otherwise
   2    usage or invalid input; nothing was started
   3    Temporal could not be reached
+  4    standard output could not be written
   130  interrupted while waiting; the workflow goes on`,
 		Example: `  starter provision-flex --project-id 32b6e34b3d91647abb20e7b8 --name orders \
     --provider AWS --region US_EAST_1 --wait
@@ -88,7 +91,10 @@ Exit codes:
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkUTF8(cmd); err != nil {
+				return err
+			}
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Sprintf("--output must be text or json, got %q", a.output)}
 			}
@@ -97,10 +103,18 @@ Exit codes:
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`FORMAT` of standard output: text or json")
 	complete(root, "output", "text", "json")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		var own usageError
+		if errors.As(err, &own) {
+			return own
+		}
+		return usageError{err.Error()}
+	})
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(a.provisionFlex(), a.upgradeToServerless(),
-		a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
+	for _, operation := range contract.Operations() {
+		root.AddCommand(a.startCommand(operation))
+	}
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
 	return root
 }
 
@@ -112,13 +126,23 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, _, err := root.Find(args)
 			if err != nil {
-				return refusal{strings.TrimSpace(err.Error()) + seeHelp(root)}
+				return refusedError{strings.TrimSpace(err.Error()) + seeHelp(root)}
 			}
 			cmd.InitDefaultHelpFlag()
 			cmd.InitDefaultVersionFlag()
 			return cmd.Help()
 		},
 	}
+}
+
+// checkUTF8 refuses flags that are no text. The names of files may be any bytes.
+func checkUTF8(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name != "file" && !utf8.ValidString(flag.Value.String()) && err == nil {
+			err = usageError{"--" + flag.Name + " must be text in UTF-8"}
+		}
+	})
+	return err
 }
 
 // noArgs takes none.
@@ -134,156 +158,50 @@ func workflowIDArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
 		return usageError{fmt.Sprintf("%s takes one workflow id, such as %s", cmd.Name(), exampleID)}
 	}
+	return checkIDs(cmd, args)
+}
+
+// checkIDs refuses ids that Temporal's client cannot send.
+func checkIDs(cmd *cobra.Command, ids []string) error {
+	for _, id := range ids {
+		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return usageError{
+				fmt.Sprintf("%s takes a workflow id of printable ASCII characters, got %q", cmd.Name(), id),
+			}
+		}
+	}
 	return nil
 }
 
 var exampleID = contract.ClusterWorkflowID("32b6e34b3d91647abb20e7b8", "orders")
 
-// connect dials Temporal.
-func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
-	var err error
-	if a.options, err = a.env.TemporalOptions(); err != nil {
-		return nil, refusal{err.Error()}
+// readEnvironment reads what the environment says of Temporal, and refuses what means nothing.
+func (a *app) readEnvironment() error {
+	options, err := a.env.TemporalOptions()
+	if err != nil {
+		return refusedError{err.Error()}
 	}
 	payloads, err := codec.FromEnv(a.env.LookupEnv)
 	if err != nil {
-		return nil, refusal{err.Error()}
+		return refusedError{err.Error()}
 	}
-	payloads.Configure(&a.options)
-	a.options.Logger = log.NewStructuredLogger(discard)
+	payloads.Configure(&options)
+	options.Logger = log.NewStructuredLogger(discard)
+	a.options = options
+	return nil
+}
+
+// connect dials Temporal.
+func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
+	if err := a.readEnvironment(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	var err error
 	if a.temporal, err = client.DialContext(ctx, a.options); err != nil {
 		return nil, err
 	}
-	return provisioner.New(a.temporal, provisioner.Options{TaskQueue: a.env.TaskQueue(), DataConverter: a.options.DataConverter}), nil
+	options := provisioner.Options{TaskQueue: a.env.TaskQueue(), DataConverter: a.options.DataConverter}
+	return provisioner.New(a.temporal, options), nil
 }
-
-// usageError is a mistake in the command line, which the help clears up.
-type usageError struct{ message string }
-
-func (e usageError) Error() string { return e.message }
-
-// refusal is a request that cannot be carried out, well-formed as it is.
-type refusal struct{ message string }
-
-func (e refusal) Error() string { return e.message }
-
-// ending is an end with a code and a word on it.
-type ending struct {
-	code    int
-	message string
-}
-
-func (e ending) Error() string { return e.message }
-
-// exit prints what went wrong, if the command has not, and answers the code.
-func (a *app) exit(cmd *cobra.Command, err error) int {
-	var (
-		usage    usageError
-		refused  refusal
-		end      ending
-		file     invalidFile
-		failure  *provisioner.Failure
-		notFound *serviceerror.NotFound
-		invalid  *serviceerror.InvalidArgument
-		sealed   *codec.DecodeError
-	)
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &failure):
-		return a.failed(failure)
-	case errors.As(err, &end):
-		a.complain(end.message)
-		return end.code
-	case errors.As(err, &file):
-		if a.output == "json" {
-			a.printJSON(file.answers())
-		}
-		a.complain(file.Error())
-		return exitUsage
-	case errors.As(err, &usage):
-		a.complain(usage.message + seeHelp(cmd))
-		return exitUsage
-	case errors.As(err, &refused):
-		a.complain(refused.message)
-		return exitUsage
-	case errors.As(err, &sealed):
-		a.complain(sealed.Error())
-		return exitUsage
-	case errors.As(err, &notFound):
-		a.complain(fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are", a.options.Namespace, notFound.Message))
-		return exitUsage
-	case a.options.HostPort == "": // cobra's own: an unknown command or a missing flag
-		a.complain(strings.TrimSpace(err.Error()) + seeHelp(cmd))
-		return exitUsage
-	case cmd.Context().Err() != nil:
-		a.complain("interrupted before Temporal answered. 'starter list' shows what runs")
-		return exitInterrupted
-	case errors.As(err, &invalid):
-		a.complain(fmt.Sprintf("Temporal at %s refuses the request: %s", a.options.HostPort, invalid.Message))
-		return exitUsage
-	}
-	a.complain(unreachable(a.options, err))
-	return exitUnreachable
-}
-
-func seeHelp(cmd *cobra.Command) string { return "\nSee '" + cmd.CommandPath() + " --help'" }
-
-// unreachable says what to look at when Temporal does not answer as it should.
-func unreachable(o client.Options, err error) string {
-	var namespace *serviceerror.NamespaceNotFound
-	var denied *serviceerror.PermissionDenied
-	switch {
-	case errors.As(err, &namespace):
-		return fmt.Sprintf("Temporal at %s has no namespace %q: set TEMPORAL_NAMESPACE", o.HostPort, o.Namespace)
-	case errors.As(err, &denied):
-		return fmt.Sprintf("Temporal at %s does not permit it (%v): check TEMPORAL_API_KEY and TEMPORAL_TLS_…", o.HostPort, err)
-	}
-	return fmt.Sprintf("Temporal could not be reached at %s: %v\nIs it running? Set TEMPORAL_ADDRESS to where it is", o.HostPort, err)
-}
-
-// failed prints a failure and answers the code: a request that was refused
-// before it started is the caller's to mend.
-func (a *app) failed(f *provisioner.Failure) int {
-	code := exitFailed
-	message := f.Error()
-	if f.State == "" || f.Type == contract.RequestConflict {
-		code = exitUsage
-	}
-	if f.State == "" && f.Type == contract.InvalidInput {
-		message = inFlags(f)
-	}
-	if a.output == "json" && f.State == "" {
-		a.printJSON(answer{Failure: f})
-	}
-	a.complain(message)
-	return code
-}
-
-// inFlags names the flags rather than the fields of the input.
-func inFlags(f *provisioner.Failure) string {
-	flags := map[string]string{
-		"groupId": "--project-id", "name": "--name",
-		"providerSettings.backingProviderName": "--provider", "providerSettings.regionName": "--region",
-	}
-	var b strings.Builder
-	b.WriteString("nothing was started:")
-	for _, v := range f.Details.Violations {
-		var tag int
-		var part string
-		switch n, _ := fmt.Sscanf(v.Field, "tags[%d].%s", &tag, &part); {
-		case v.Field == "ownershipTag": // only with a --name that is too long
-		case v.Field == "timeoutSeconds":
-			b.WriteString("\n  --timeout must be from 1s to 24h")
-		case n == 2:
-			fmt.Fprintf(&b, "\n  --tag number %d: the %s %s", tag+1, part, v.Problem)
-		default:
-			b.WriteString("\n  " + flags[v.Field] + " " + v.Problem)
-		}
-	}
-	return b.String()
-}
-
-func (a *app) complain(message string) { fmt.Fprintln(a.stderr, "starter: "+message) }

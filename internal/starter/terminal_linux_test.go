@@ -91,20 +91,32 @@ func TestListOnATerminal(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	const (
-		wide   = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
-		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   atlas-cluster-PROJECT-orders\n"
+		wide = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -   " +
+			"   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
+		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   " +
+			"atlas-cluster-PROJECT-orders\n"
 		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-orders\n"
 	)
 	s.lists(strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide), "--project-id", s.project)
-	for width, want := range map[uint16]string{200: wide, 103: wide, 102: middle, 77: middle, 76: narrow, 68: narrow, 0: wide} {
+	for width, want := range map[uint16]string{200: wide, 102: wide, 101: middle, 76: middle, 75: narrow, 67: narrow,
+		0: wide} {
 		require.Equal(t, want, s.onTerminal(width, nil, "list", "--project-id", s.project), "%d columns", width)
 	}
 	text := s.onTerminal(60, nil, "list", "--project-id", s.project)
-	require.Regexp(t, "^STATUS   STATE  AGE  WORKFLOW ID\n\033\\[36mRUNNING\033\\[0m  -      Ns  atlas-cluster-[0-9a-f]{20,}…\n$", text)
+	require.Regexp(
+		t,
+		"^STATUS   STATE  AGE  WORKFLOW ID\n\033\\[36mRUNNING\033\\[0m  -      Ns  atlas-cluster-[0-9a-f]{20,}…\n$",
+		text,
+	)
 	plain := strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide)
 	require.Equal(t, plain, s.onTerminal(200, []string{"NO_COLOR=1"}, "list", "--project-id", s.project))
 	require.Equal(t, plain, s.onTerminal(200, []string{"TERM=dumb"}, "list", "--project-id", s.project))
-	require.Equal(t, wide, s.onTerminal(200, []string{"NO_COLOR="}, "list", "--project-id", s.project), "empty is not set")
+	require.Equal(
+		t,
+		wide,
+		s.onTerminal(200, []string{"NO_COLOR="}, "list", "--project-id", s.project),
+		"empty is not set",
+	)
 }
 
 // On a terminal the progress of many is a table that is painted over, and is
@@ -117,15 +129,31 @@ func TestLiveTable(t *testing.T) {
 	args := []string{"provision-flex", "-f", s.file("orders", "stock"), "--wait"}
 	go func() { code <- Run(s.ctx(), args, s.env, nil, terminal.file, terminal.file) }()
 	painted := func(text string) {
-		require.Eventually(t, func() bool { return strings.Contains(s.clean(terminal.String()), text) }, patience, 10*time.Millisecond, "%q", text)
+		require.Eventually(
+			t,
+			func() bool { return strings.Contains(s.clean(terminal.String()), text) },
+			patience,
+			10*time.Millisecond,
+			"%q",
+			text,
+		)
 	}
-	painted("\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-stock\033[K\r\n2 running, 0 completed, 0 failed\033[K\r\n\033[J\r\033[4A")
+	painted(
+		"\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-stock\033[K\r\n2 running, 0 completed, 0 " +
+			"failed\033[K\r\n\033[J\r\033[4A",
+	)
 	s.startWorker()
 	require.Equal(t, 0, <-code)
 	text := s.clean(terminal.all(t))
-	require.True(t, strings.HasPrefix(text, "Following 2 workflows\nSTATUS   STATE  AGE  WORKFLOW ID\033[K\n"), "%q", text)
-	require.True(t, strings.HasSuffix(text, "\r\033[4A\033[J\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\n"+
-		"\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n"), "%q", text)
+	require.True(
+		t,
+		strings.HasPrefix(text, "Following 2 workflows\nSTATUS   STATE  AGE  WORKFLOW ID\033[K\n"),
+		"%q",
+		text,
+	)
+	_, end, _ := strings.Cut(text[strings.LastIndex(text, "\r\033["):], "A")
+	require.Equal(t, "\033[J\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-orders  CREATED mongodb+srv://orders.SIM\n"+
+		"\033[32mCOMPLETED\033[0m  atlas-cluster-PROJECT-stock   CREATED mongodb+srv://stock.SIM\n", end)
 }
 
 // A table that is higher than the terminal leaves out what has ended first.
@@ -135,17 +163,19 @@ func TestLiveTableOfMany(t *testing.T) {
 		terminal := newTerminal(t, 80)
 		var all []*outcome
 		for i := range completed + running {
-			o := &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Completed}, result: &contract.Cluster{}}
+			o := &outcome{
+				status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Completed},
+				result: &contract.Cluster{},
+			}
 			if i >= completed {
 				o = &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Running}}
 			}
 			all = append(all, o)
 		}
-		v := view{a: &app{stderr: terminal.file}}
+		v := newTestApp(io.Discard, terminal.file).newView(len(all))
 		v.paint(all, time.Now())
 		text := terminal.all(t)
-		require.Equal(t, v.lines, strings.Count(text, "\n"))
-		require.Less(t, v.lines, 24, "the terminal's own height")
+		require.Less(t, strings.Count(text, "\n"), 24, "the terminal's own height")
 		return strings.Count(text, "RUNNING"), text
 	}
 	rows, text := paint(10, 100)
@@ -180,7 +210,12 @@ func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) 
 		defer cancel()
 		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, nil, stdout(terminal.file), terminal.file)
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(terminal.String(), "\r\033[Kwaiting for a work…") }, patience, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return strings.Contains(terminal.String(), "\r\033[Kwaiting for a work…") },
+		patience,
+		10*time.Millisecond,
+	)
 	s.startWorker()
 	require.Equal(t, 0, <-code)
 	text := s.clean(terminal.all(t))

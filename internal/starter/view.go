@@ -8,27 +8,28 @@ import (
 	"sync"
 	"time"
 
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// showMany shows the progress of many until stop is called: as a live table on
-// a terminal, and elsewhere as a plain line for each change. One list tells of
-// a hundred of them.
+// showMany shows the progress of many until stop is called: as a live table on a terminal, and elsewhere as a plain
+// line for each change. One list tells of a hundred of them.
 func (a *app) showMany(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	v := view{a: a, shown: make([]string, len(all)), at: time.Now()}
+	v := a.newView(len(all))
 	plural := "s"
 	if len(all) == 1 {
 		plural = ""
 	}
-	fmt.Fprintf(a.stderr, "Following %d workflow%s\n", len(all), plural)
+	a.stderr.Printf("Following %d workflow%s\n", len(all), plural)
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(lookEvery)
+		ticker := time.NewTicker(refreshInterval)
 		defer ticker.Stop()
-		for ctx.Err() == nil {
-			look(ctx, c, all, mu)
+		for n := 0; ctx.Err() == nil; n++ {
+			refresh(ctx, c, all, mu)
+			refreshBlockers(ctx, c, all, mu, n)
 			mu.Lock()
 			v.paint(all, time.Now())
 			mu.Unlock()
@@ -47,33 +48,40 @@ func (a *app) showMany(ctx context.Context, c *provisioner.Client, all []*outcom
 	}
 }
 
-// look reads how those that run stand, a hundred at a time. What cannot be read
-// now is read the next time.
-func look(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) {
-	var running []*outcome
+// running are those that have not ended.
+func running(all []*outcome, mu *sync.Mutex) (out []*outcome) {
 	mu.Lock()
+	defer mu.Unlock()
 	for _, o := range all {
 		if !o.ended() {
-			running = append(running, o)
+			out = append(out, o)
 		}
 	}
-	mu.Unlock()
-	for len(running) > 0 {
-		some := running[:min(len(running), 100)]
-		running = running[len(some):]
+	return out
+}
+
+// refresh reads how those that run stand, a hundred at a time. What cannot be read now is read the next time.
+func refresh(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex) {
+	waiting := running(all, mu)
+	for len(waiting) > 0 {
+		some := waiting[:min(len(waiting), 100)]
+		waiting = waiting[len(some):]
 		var ids []string
 		byID := map[string]*outcome{}
+		mu.Lock()
 		for _, o := range some {
 			ids = append(ids, "'"+o.run.RunID+"'")
 			byID[o.run.RunID] = o
 		}
+		mu.Unlock()
 		runs, err := c.List(ctx, "RunId IN ("+strings.Join(ids, ",")+")", len(some))
 		if err != nil {
 			return
 		}
 		mu.Lock()
 		for _, s := range runs {
-			if o := byID[s.RunID]; o != nil && !o.ended() {
+			if o := byID[s.RunID]; o != nil && !o.ended() && o.run.RunID == s.RunID {
+				s.Blocker = o.status.Blocker
 				o.status = s
 			}
 		}
@@ -81,17 +89,43 @@ func look(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.M
 	}
 }
 
+// describedAtOnce bounds how many of many runs are described each time.
+const describedAtOnce = 10
+
+// refreshBlockers reads what holds up some of those that run, others each time, since a list does not tell.
+func refreshBlockers(ctx context.Context, c *provisioner.Client, all []*outcome, mu *sync.Mutex, round int) {
+	waiting := running(all, mu)
+	for i := range min(len(waiting), describedAtOnce) {
+		o := waiting[(round*describedAtOnce+i)%len(waiting)]
+		mu.Lock()
+		run := o.run
+		mu.Unlock()
+		s, err := c.Status(ctx, run.WorkflowID, run.RunID)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		if !o.ended() && o.run == run {
+			o.status.Blocker = s.Blocker
+		}
+		mu.Unlock()
+	}
+}
+
 // view is what standard error shows of many.
 type view struct {
-	a     *app
-	lines int       // of the live table, as it is now
-	shown []string  // of each, the plain line that was printed last
-	at    time.Time // when a plain line was printed last
+	output *terminal.Output
+	table  *terminal.Region
+	shown  []string  // the plain line of each that was printed last
+	at     time.Time // when a plain line was printed last
+}
+
+func (a *app) newView(n int) *view {
+	return &view{output: a.stderr, table: terminal.NewRegion(a.stderr), shown: make([]string, n), at: time.Now()}
 }
 
 func (v *view) paint(all []*outcome, now time.Time) {
-	width, height, live := v.a.screen(v.a.stderr)
-	height = cmp.Or(height, 24)
+	width, height, live := v.output.Size()
 	if !live {
 		v.plain(all, now)
 		return
@@ -102,31 +136,26 @@ func (v *view) paint(all []*outcome, now time.Time) {
 		state, _ := o.line(true)
 		runs[i].State = provisioner.State(state)
 	}
-	lines := append(v.a.table(v.a.stderr, width, runs, now), cut(counts(all), width))
-	// What has ended gives way where there is no room, and then what is last.
+	lines := append(v.output.Lines(runTable(runs, width, now)), terminal.Cut(summary(all), width))
+	if blocked := blockedLine(all); blocked != "" {
+		lines = append(lines, terminal.Cut(terminal.Clean(blocked), width))
+	}
+	v.table.Paint(fit(lines, all, cmp.Or(height, 24)))
+}
+
+// fit leaves out lines of a table that is higher than the terminal: first what has ended, then what is last. The head
+// of the table and what follows the rows stay.
+func fit(lines []string, all []*outcome, height int) []string {
+	foot := len(lines) - 1 - len(all)
 	for i := len(all); i > 0 && len(lines) >= height; i-- {
 		if all[i-1].ended() {
 			lines = append(lines[:i], lines[i+1:]...)
 		}
 	}
-	if room := height - 1; len(lines) > room && room > 1 {
-		lines = append(lines[:room-1], lines[len(lines)-1])
+	if room := height - 1; len(lines) > room && room > foot {
+		lines = append(lines[:room-foot], lines[len(lines)-foot:]...)
 	}
-	var b strings.Builder
-	v.rewind(&b)
-	for _, line := range lines {
-		b.WriteString(line + "\033[K\n")
-	}
-	b.WriteString("\033[J")
-	fmt.Fprint(v.a.stderr, b.String())
-	v.lines = len(lines)
-}
-
-// rewind goes back to the first line of the table.
-func (v *view) rewind(b *strings.Builder) {
-	if v.lines > 0 {
-		fmt.Fprintf(b, "\r\033[%dA", v.lines)
-	}
+	return lines
 }
 
 func (v *view) plain(all []*outcome, now time.Time) {
@@ -135,40 +164,48 @@ func (v *view) plain(all []*outcome, now time.Time) {
 		if o.status.ClusterState != "" {
 			line += ", " + o.status.ClusterState
 		}
+		if b := o.status.Blocker; b != nil && !o.ended() {
+			line += ": " + b.Message
+		}
 		if line != v.shown[i] && !o.refused() && o.err == nil {
-			fmt.Fprintln(v.a.stderr, line)
+			v.output.Printf("%s\n", line)
 			v.shown[i], v.at = line, now
 		}
 	}
-	if now.Sub(v.at) > repeatEvery {
-		fmt.Fprintln(v.a.stderr, counts(all))
+	if now.Sub(v.at) > repeatInterval {
+		v.output.Printf("%s\n", summary(all))
 		v.at = now
 	}
 }
 
-// end wipes the live table, or prints the plain lines that are still due.
+// end erases the live table, or prints the plain lines that are still due.
 func (v *view) end(all []*outcome) {
-	if _, _, live := v.a.screen(v.a.stderr); !live {
-		v.plain(all, v.at)
+	if _, _, live := v.output.Size(); live {
+		v.table.Erase()
 		return
 	}
-	var b strings.Builder
-	v.rewind(&b)
-	fmt.Fprint(v.a.stderr, b.String()+"\033[J")
+	v.plain(all, v.at)
 }
 
-// counts says how many there are in each state.
-func counts(all []*outcome) string {
-	var running, completed, failed int
+// summary says how many there are in each state.
+func summary(all []*outcome) string {
+	n := countOutcomes(all)
+	return fmt.Sprintf("%d running, %d completed, %d failed", n.running, n.completed, n.failed+n.refused+n.unknown)
+}
+
+// blockedLine says what holds up the first of those that are held up, and how many there are.
+func blockedLine(all []*outcome) string {
+	var first string
+	n := 0
 	for _, o := range all {
-		switch {
-		case o.result != nil:
-			completed++
-		case o.ended():
-			failed++
-		default:
-			running++
+		if b := o.status.Blocker; b != nil && !o.ended() {
+			if n++; n == 1 {
+				first = b.Message
+			}
 		}
 	}
-	return fmt.Sprintf("%d running, %d completed, %d failed", running, completed, failed)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d held up: %s", n, first)
 }

@@ -1,0 +1,59 @@
+package starter
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Every operation of the contract has its command, with help that says under which id it runs, the schema of its input,
+// and a row in the README; and no command is of an operation that the contract does not have.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	known := map[string]bool{}
+	for _, operation := range contract.Operations() {
+		t.Run(operation.WorkflowType, func(t *testing.T) {
+			require.Contains(t, verbs, operation.WorkflowType, "a file in internal/starter adds it")
+			help := run(nowhere, operation.Command, "--help")
+			require.Equal(t, 0, help.code, help.stderr)
+			require.Contains(t, help.stdout, operation.IDPrefix+"<project-id>-<name>")
+			require.Contains(t, run(nowhere, "--help").stdout, "\n  "+operation.Command+" ")
+			require.FileExists(
+				t,
+				filepath.Join("testdata", operation.Command+".txt"),
+				"TestHelp writes it with -update",
+			)
+
+			schema := reflect.TypeOf(operation.Input).Name() + ".json"
+			require.FileExists(t, filepath.Join("../../contract/schema", schema), "make schema writes it")
+
+			row := "(?m)^\\| `" + operation.WorkflowType + "` \\|.*`" + operation.Command + "` \\|"
+			require.Regexp(t, regexp.MustCompile(row), string(readme), "README.md, the table of what can be asked for")
+		})
+		known[operation.WorkflowType] = true
+	}
+	for workflowType := range verbs {
+		require.True(t, known[workflowType], "%s is no operation of the contract", workflowType)
+	}
+}
+
+// A verb takes no request but that of its own operation, and its flags reach each field that the contract can find
+// wrong.
+func TestVerbs(t *testing.T) {
+	t.Parallel()
+	for _, operation := range contract.Operations() {
+		require.Equal(t, operation.WorkflowType, verbs[operation.WorkflowType]().request().Operation().WorkflowType)
+		out := run(nowhere, operation.Command)
+		require.Equal(t, 2, out.code)
+		require.True(t, strings.HasPrefix(out.stderr, "starter: required flag(s) "), out.stderr)
+	}
+}
