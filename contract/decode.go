@@ -98,11 +98,21 @@ func (d *decoder) value(field string, data json.RawMessage, into reflect.Value) 
 		err = errNotUTF8
 	default:
 		err = json.Unmarshal(data, into.Addr().Interface())
+		if err == nil && into.Kind() == reflect.String && hasHalfCharacter(data, into.String()) {
+			err = errNotUTF8
+		}
 	}
 	if err != nil {
 		d.unread = append(d.unread, field)
 		d.violations = append(d.violations, Violation{field, problemOf(err)})
 	}
+}
+
+// hasHalfCharacter reports whether a JSON string has an escape such as \ud83d, which is one half of a character. It is
+// decoded as U+FFFD, without an error.
+func hasHalfCharacter(data []byte, decoded string) bool {
+	return strings.ContainsRune(decoded, utf8.RuneError) && !bytes.ContainsRune(data, utf8.RuneError) &&
+		!bytes.Contains(bytes.ToLower(data), []byte(`\ufffd`))
 }
 
 var errNotUTF8 = errors.New("must be text in UTF-8")

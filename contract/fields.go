@@ -56,9 +56,9 @@ func ListDifferences(differences []Difference) string {
 // Differences are the fields in which the existing differs from what is requested, by name. A field that one side lacks
 // is "none" there.
 func Differences(requested, existing Fields) []Difference {
-	value := func(f Fields, name string) string {
-		if v, ok := f[name]; ok {
-			return strconv.Quote(v)
+	describe := func(value string, ok bool) string {
+		if ok {
+			return strconv.Quote(shorten(value))
 		}
 		return "none"
 	}
@@ -68,9 +68,10 @@ func Differences(requested, existing Fields) []Difference {
 	var out []Difference
 	//workflowcheck:ignore the keys are sorted
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		r, e := value(requested, name), value(existing, name)
-		if r != e {
-			out = append(out, Difference{Field: name, Requested: r, Existing: e})
+		r, isRequested := requested[name]
+		e, exists := existing[name]
+		if r != e || isRequested != exists {
+			out = append(out, Difference{Field: name, Requested: describe(r, isRequested), Existing: describe(e, exists)})
 		}
 	}
 	return out

@@ -143,6 +143,10 @@ func TestDifferences(t *testing.T) {
 		})
 	}
 
+	long := contract.Differences(contract.Fields{"a": text(1000) + "x"}, contract.Fields{"a": text(1000) + "y"})
+	require.Len(t, long, 1)
+	require.Less(t, len(long[0].String()), 300)
+
 	requested, existing := contract.Fields{"a": "1"}, contract.Fields{"b": "2"}
 	contract.Differences(requested, existing)
 	require.Equal(t, contract.Fields{"a": "1"}, requested, "the arguments are left alone")

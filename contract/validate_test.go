@@ -341,6 +341,8 @@ func TestParse(t *testing.T) {
 			[]string{"providerSettings.regionName is given twice"}},
 		{"twice in a tag", `{"tags":[{"key":"a","value":"b","key":"c"}],` + good, []string{"tags[0].key is given " +
 			"twice"}},
+		{"half a character", `{"providerSettings":{"backingProviderName":"AWS","regionName":"\ud83d"},` + bare,
+			[]string{"providerSettings.regionName must be text in UTF-8"}},
 		{"not UTF-8", `{"tags":[{"key":"a` + "\xff" + `","value":"b"}],` + good, []string{"tags[0].key must be " +
 			"text in UTF-8"}},
 
