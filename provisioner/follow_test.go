@@ -13,13 +13,14 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // reset resets a run to its first workflow task, as an operator does.
 func reset(ctx context.Context, t *testing.T, run provisioner.Run) string {
 	t.Helper()
-	answer, err := server.Client().ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
+	answer, err := testenv.Shared().Client().ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace:         "default",
 		WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: run.WorkflowID, RunId: run.RunID},
 		Reason:            "by hand", WorkflowTaskFinishEventId: 4, RequestId: run.RunID + "-reset",
@@ -32,14 +33,14 @@ func reset(ctx context.Context, t *testing.T, run provisioner.Run) string {
 func TestFollowAfterReset(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
-	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) (contract.Cluster, error) {
 		workflow.GetSignalChannel(ctx, "end").Receive(ctx, nil)
 		return contract.Cluster{Name: "orders"}, nil
 	}, workflow.RegisterOptions{Name: "waits"})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
-	started, err := server.Client().
+	started, err := testenv.Shared().Client().
 		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
 	run := provisioner.Run{WorkflowID: started.GetID(), RunID: started.GetRunID()}
@@ -60,27 +61,27 @@ func TestFollowAfterReset(t *testing.T) {
 	}()
 	for range 2 {
 		require.Eventually(t, func() bool { // until its first workflow task is done
-			s, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
+			s, err := testenv.Shared().Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 			return err == nil && s.GetPendingWorkflowTask() == nil &&
 				s.GetWorkflowExecutionInfo().GetHistoryLength() > 3
-		}, patience, 10*time.Millisecond)
+		}, testenv.Patience, 10*time.Millisecond)
 		run.RunID = reset(ctx, t, run)
 		require.Equal(t, run, <-followed)
 	}
-	require.NoError(t, server.Client().SignalWorkflow(ctx, run.WorkflowID, "", "end", nil))
+	require.NoError(t, testenv.Shared().Client().SignalWorkflow(ctx, run.WorkflowID, "", "end", nil))
 	for range 2 {
 		require.Equal(t, result{cluster: contract.Cluster{Name: "orders"}}, <-results)
 	}
 
 	// A run that was terminated for another reason has no successor, not even one that was started later.
-	other, err := server.Client().
+	other, err := testenv.Shared().Client().
 		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
-	require.NoError(t, server.Client().TerminateWorkflow(ctx, t.Name(), other.GetRunID(), "by hand"))
-	later, err := server.Client().
+	require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, t.Name(), other.GetRunID(), "by hand"))
+	later, err := testenv.Shared().Client().
 		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "waits")
 	require.NoError(t, err)
 	_, err = c.Result(ctx, t.Name(), other.GetRunID())
-	require.Equal(t, provisioner.Terminated, failure(t, err).State)
-	require.NoError(t, server.Client().TerminateWorkflow(ctx, t.Name(), later.GetRunID(), "the end of the test"))
+	require.Equal(t, provisioner.Terminated, testenv.Failure(t, err).State)
+	require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, t.Name(), later.GetRunID(), "the end of the test"))
 }

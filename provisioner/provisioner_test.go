@@ -18,48 +18,21 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-var server *temporaltest.Server
+const group = testenv.Project
 
-func TestMain(m *testing.M) { temporaltest.Main(withStack{m}, &server) }
-
-const (
-	group = "32b6e34b3d91647abb20e7b8"
-	// patience bounds what a test waits for; no test passes or fails by speed.
-	patience = 2 * time.Minute
-)
-
-// setup makes a client with a task queue of its own, which nobody works on.
+// setup makes a client with a task queue of its own, on which no worker works.
 func setup(t *testing.T) (*provisioner.Client, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return provisioner.New(server.Client(), provisioner.Options{TaskQueue: t.Name()}), ctx
+	return provisioner.New(testenv.Shared().Client(), provisioner.Options{TaskQueue: t.Name()}), testenv.Context(t)
 }
 
-func flex(name string) contract.ProvisionFlexClusterInput {
-	return contract.ProvisionFlexClusterInput{
-		GroupID: group, Name: name,
-		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
-	}
-}
+func flex(name string) contract.ProvisionFlexClusterInput { return testenv.Flex(name) }
 
-func upgrade(name string) contract.UpgradeToServerlessInput {
-	return contract.UpgradeToServerlessInput{
-		GroupID: group, Name: name,
-		ProviderSettings: contract.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
-	}
-}
-
-func failure(t *testing.T, err error) *provisioner.Failure {
-	t.Helper()
-	var f *provisioner.Failure
-	require.ErrorAs(t, err, &f)
-	return f
-}
+func upgrade(name string) contract.UpgradeToServerlessInput { return testenv.Serverless(name) }
 
 // An input that is wrong is refused before Temporal is asked.
 func TestInvalid(t *testing.T) {
@@ -68,7 +41,7 @@ func TestInvalid(t *testing.T) {
 	in := flex("orders-")
 	in.GroupID = "x"
 	_, err := c.Start(t.Context(), in)
-	f := failure(t, err)
+	f := testenv.Failure(t, err)
 	require.Equal(t, &provisioner.Failure{
 		Type: "INVALID_INPUT",
 		Message: `invalid input: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got "x"; ` +
@@ -87,7 +60,7 @@ func TestInvalid(t *testing.T) {
 	require.EqualError(t, err, "INVALID_INPUT: "+f.Message)
 
 	_, err = c.Start(t.Context(), contract.UpgradeToServerlessInput{})
-	require.Len(t, failure(t, err).Details.Violations, 4)
+	require.Len(t, testenv.Failure(t, err).Details.Violations, 4)
 	require.Equal(
 		t,
 		&provisioner.Failure{Type: "INVALID_INPUT", Message: "odd"},
@@ -116,7 +89,7 @@ func requests(name string) []contract.Request {
 func TestStart(t *testing.T) {
 	t.Parallel()
 	_, ctx := setup(t)
-	c := provisioner.New(server.Client(), provisioner.Options{})
+	c := provisioner.New(testenv.Shared().Client(), provisioner.Options{})
 	for _, request := range requests("start") {
 		run, err := c.Start(ctx, request)
 		require.NoError(t, err)
@@ -127,13 +100,13 @@ func TestStart(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, provisioner.Run{WorkflowID: id, RunID: run.RunID, Joined: true}, again)
 
-		described, err := server.Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
+		described, err := testenv.Shared().Client().DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
 		require.NoError(t, err)
 		require.Equal(t, "atlas-provisioning", described.GetExecutionConfig().GetTaskQueue().GetName(), "the default")
 
 		s, err := c.Status(ctx, run.WorkflowID, "")
 		require.NoError(t, err)
-		require.WithinDuration(t, time.Now(), s.Started, patience)
+		require.WithinDuration(t, time.Now(), s.Started, testenv.Patience)
 		s.Started, s.Blocker = time.Time{}, nil
 		workflowType := request.Operation().WorkflowType
 		require.Equal(t, provisioner.Status{
@@ -149,7 +122,7 @@ func TestStart(t *testing.T) {
 
 	// Another operation on the same cluster is refused, and what runs is left alone.
 	_, err = c.Start(ctx, upgrade("start-flex"))
-	f := failure(t, err)
+	f := testenv.Failure(t, err)
 	require.Equal(t, contract.RequestConflict, f.Type)
 	require.Equal(t, `a different request runs under workflow id "`+run.WorkflowID+`" (ProvisionFlexCluster): `+
 		"workflowType is ProvisionFlexCluster, requested UpgradeToServerless. "+
@@ -159,7 +132,7 @@ func TestStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Running, s.State)
 	for _, request := range requests("start") {
-		require.NoError(t, server.Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "",
+		require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, contract.WorkflowID(request), "",
 			"the end of the test"))
 	}
 }
@@ -193,12 +166,12 @@ func TestConflict(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, ctx := setup(t)
 			id := contract.ClusterWorkflowID(group, "x")
-			running, err := server.Client().
+			running, err := testenv.Shared().Client().
 				ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name()}, test.workflow,
 					test.input...)
 			require.NoError(t, err)
 			run, err := c.Start(ctx, upgrade("x"))
-			f := failure(t, err)
+			f := testenv.Failure(t, err)
 			require.Equal(
 				t,
 				provisioner.Run{WorkflowID: id, RunID: running.GetRunID(), Joined: true},
@@ -217,7 +190,7 @@ func TestConflict(t *testing.T) {
 			s, err := c.Status(ctx, id, "")
 			require.NoError(t, err)
 			require.Equal(t, provisioner.Running, s.State)
-			require.NoError(t, server.Client().TerminateWorkflow(ctx, id, "", "the end of the test"))
+			require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, id, "", "the end of the test"))
 		})
 	}
 }
@@ -227,7 +200,7 @@ func TestResult(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
 	idle := contract.Cluster{ID: "id", Name: "orders", StateName: "IDLE", Tags: []contract.Tag{}, Warnings: []string{}}
-	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
 	register := func(name string, f any) {
 		w.RegisterWorkflowWithOptions(f, workflow.RegisterOptions{Name: name})
 	}
@@ -270,7 +243,7 @@ func TestResult(t *testing.T) {
 			"the time limit that Temporal was given for it" + left}},
 		{"waits", func(id string) error { return c.Cancel(ctx, id, "") }, &provisioner.Failure{State: "CANCELED",
 			Type: "CANCELED", Message: "the run was cancelled" + left}},
-		{"waits", func(id string) error { return server.Client().TerminateWorkflow(ctx, id, "", "by hand") },
+		{"waits", func(id string) error { return testenv.Shared().Client().TerminateWorkflow(ctx, id, "", "by hand") },
 			&provisioner.Failure{State: "TERMINATED", Type: "TERMINATED", Message: "the run was terminated" + left}},
 	} {
 		name := test.workflow
@@ -283,7 +256,7 @@ func TestResult(t *testing.T) {
 			if test.workflow == "times out" {
 				o.WorkflowExecutionTimeout = time.Second
 			}
-			run, err := server.Client().ExecuteWorkflow(ctx, o, test.workflow)
+			run, err := testenv.Shared().Client().ExecuteWorkflow(ctx, o, test.workflow)
 			require.NoError(t, err)
 			if test.end != nil {
 				require.NoError(t, test.end(run.GetID()))
@@ -294,7 +267,7 @@ func TestResult(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, idle, cluster)
 			} else {
-				require.Equal(t, test.want, failure(t, err))
+				require.Equal(t, test.want, testenv.Failure(t, err))
 				require.Equal(t, contract.Cluster{}, cluster)
 				state = test.want.State
 			}
@@ -353,7 +326,7 @@ func TestRetryable(t *testing.T) {
 func TestExecute(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
-	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
 	for _, operation := range contract.Operations() {
 		w.RegisterWorkflowWithOptions(
 			func(_ workflow.Context, in contract.UpgradeToServerlessInput) (contract.Cluster, error) {
@@ -365,7 +338,7 @@ func TestExecute(t *testing.T) {
 	}
 	for _, request := range requests("-") {
 		_, err := c.Execute(ctx, request)
-		require.Equal(t, "INVALID_INPUT", failure(t, err).Type)
+		require.Equal(t, "INVALID_INPUT", testenv.Failure(t, err).Type)
 	}
 	for _, request := range requests("joined") {
 		// Nobody works yet: two calls wait for one run, and one gives up.
@@ -379,7 +352,7 @@ func TestExecute(t *testing.T) {
 		require.Eventually(t, func() bool {
 			s, err := c.Status(ctx, id, "")
 			return err == nil && s.State == provisioner.Running
-		}, patience, 10*time.Millisecond)
+		}, testenv.Patience, 10*time.Millisecond)
 		giveUp()
 		err := <-gaveUp
 		var f *provisioner.Failure
@@ -398,7 +371,7 @@ func TestExecute(t *testing.T) {
 	}
 	for _, request := range requests("fails") {
 		_, err := c.Execute(ctx, request)
-		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, failure(t,
+		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, testenv.Failure(t,
 			err))
 	}
 }
@@ -432,7 +405,7 @@ func TestPendingActivity(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
 	attempt := make(chan func() error)
-	w := worker.New(server.Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Hour})
 		return workflow.ExecuteActivity(ctx, "WaitUntilIdle").Get(ctx, nil)
@@ -444,7 +417,7 @@ func TestPendingActivity(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	run, err := server.Client().
+	run, err := testenv.Shared().Client().
 		ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: t.Name(), TaskQueue: t.Name()}, "flow")
 	require.NoError(t, err)
 	pending := func(ready func(provisioner.PendingActivity) bool) (p provisioner.PendingActivity) {
@@ -454,7 +427,7 @@ func TestPendingActivity(t *testing.T) {
 				p = *s.Pending
 			}
 			return ready(p)
-		}, patience, 10*time.Millisecond)
+		}, testenv.Patience, 10*time.Millisecond)
 		return p
 	}
 	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING"},
@@ -472,7 +445,7 @@ func TestPendingActivity(t *testing.T) {
 	attempt <- notYet(time.Millisecond)
 	attempt <- notYet(time.Hour)
 	p := pending(func(p provisioner.PendingActivity) bool { return p.Attempt == 3 })
-	require.WithinDuration(t, time.Now().Add(time.Hour), p.NextAttempt, patience)
+	require.WithinDuration(t, time.Now().Add(time.Hour), p.NextAttempt, testenv.Patience)
 	p.NextAttempt = time.Time{}
 	require.Equal(
 		t,
@@ -484,7 +457,7 @@ func TestPendingActivity(t *testing.T) {
 		},
 		p,
 	)
-	require.NoError(t, server.Client().TerminateWorkflow(ctx, run.GetID(), "", "the end of the test"))
+	require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, run.GetID(), "", "the end of the test"))
 }
 
 func TestList(t *testing.T) {
@@ -496,7 +469,7 @@ func TestList(t *testing.T) {
 		temporal.NewSearchAttributeKeyKeyword(contract.SearchAttributeClusterState).ValueSet("IDLE"))
 	var ids []string // newest first
 	for _, id := range []string{"list-1", "list-2", "list-3"} {
-		_, err := server.Client().
+		_, err := testenv.Shared().Client().
 			ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: t.Name(),
 				TypedSearchAttributes: attributes}, "Any")
 		require.NoError(t, err)
@@ -518,6 +491,6 @@ func TestList(t *testing.T) {
 				)
 			}
 			assert.Equal(t, want, got)
-		}, patience, 20*time.Millisecond, "limit %d", limit)
+		}, testenv.Patience, 20*time.Millisecond, "limit %d", limit)
 	}
 }
