@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
@@ -49,7 +50,7 @@ func TestHelp(t *testing.T) {
 			out := run(nil, append(args, "--help")...)
 			require.Equal(t, 0, out.code)
 			require.Empty(t, out.stderr)
-			golden(t, strings.ReplaceAll(name, " ", "-")+".txt", out.stdout)
+			testenv.Golden(t, strings.ReplaceAll(name, " ", "-")+".txt", out.stdout)
 			for line := range strings.Lines(out.stdout) {
 				require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), 120, "too wide: %s", line)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // buildStarter builds the real program.
@@ -79,7 +80,7 @@ func TestSignals(t *testing.T) {
 			require.Eventually(
 				t,
 				func() bool { return s.clean(stderr.String()) == shown },
-				patience,
+				testenv.Patience,
 				10*time.Millisecond,
 			)
 			require.NoError(t, cmd.Process.Signal(signal))

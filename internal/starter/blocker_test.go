@@ -20,12 +20,13 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // cli runs Temporal's own program, as an operator does.
 func (s *stack) cli(args ...string) {
 	s.t.Helper()
-	out, err := exec.CommandContext(s.ctx(), server.CLI, append(args, "--address", server.FrontendHostPort())...).
+	out, err := exec.CommandContext(s.ctx(), testenv.Shared().CLI, append(args, "--address", testenv.Shared().Address())...).
 		CombinedOutput()
 	require.NoError(s.t, err, "%s", out)
 }
@@ -72,7 +73,7 @@ func TestPausedActivity(t *testing.T) {
 	seen := func(b *background) {
 		require.Eventually(t, func() bool {
 			return regexp.MustCompile(paused).MatchString(s.clean(b.stderr.String()))
-		}, patience, 50*time.Millisecond)
+		}, testenv.Patience, 50*time.Millisecond)
 	}
 	seen(watch)
 	seen(wait)
@@ -87,7 +88,7 @@ func TestPausedActivity(t *testing.T) {
 	many := s.start("watch", "--project-id", s.project)
 	require.Eventually(t, func() bool {
 		return regexp.MustCompile("-orders: RUNNING" + paused).MatchString(s.clean(many.stderr.String()))
-	}, patience, 50*time.Millisecond)
+	}, testenv.Patience, 50*time.Millisecond)
 	s.cli("workflow", "terminate", "--workflow-id", s.clusterID())
 	require.Equal(t, 1, watch.end().code)
 	require.Equal(t, 1, wait.end().code)
@@ -105,7 +106,7 @@ func TestFailingWorkflowTask(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return regexp.MustCompile(`held up, Ns: ` + message + "\n").
 			MatchString(s.clean(wait.stderr.String()))
-	}, patience, 50*time.Millisecond)
+	}, testenv.Patience, 50*time.Millisecond)
 	require.Regexp(
 		t,
 		"Status     RUNNING, held up, Ns: "+message+"\n",
@@ -134,7 +135,7 @@ func TestWorkerGone(t *testing.T) {
 		return regexp.MustCompile(`waiting for a worker, Ns, attempt \d+: no worker (polls the task queue|has ` +
 			`taken its task: those of the task queue) "QUEUE"`).
 			MatchString(s.clean(wait.stderr.String()))
-	}, patience, 50*time.Millisecond)
+	}, testenv.Patience, 50*time.Millisecond)
 	wait.interrupt()
 	require.Equal(t, 130, wait.end().code)
 }
@@ -210,7 +211,7 @@ func TestReset(t *testing.T) {
 	require.Eventually(
 		t,
 		func() bool { return strings.Contains(many.stderr.String(), ": RUNNING, CREATING") },
-		patience,
+		testenv.Patience,
 		50*time.Millisecond,
 	)
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // The shell asks the program what may follow: ids come from Temporal.
@@ -31,7 +32,7 @@ func TestCompleteIDs(t *testing.T) {
 			out := s.run(append([]string{"__complete"}, args...)...)
 			assert.Equal(c, 0, out.code)
 			assert.Equal(c, want+ordered, out.stdout)
-		}, patience, refreshInterval)
+		}, testenv.Patience, refreshInterval)
 	}
 	for _, command := range []string{"status", "watch", "result"} {
 		offers(orders+done, command, begun)

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -40,7 +41,7 @@ func TestStatusOfARunningOne(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	want := output{stdout: header + "Status     RUNNING, " + waitingForAWorker + "\nWeb UI     " + webUILink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, testenv.Patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -58,7 +59,7 @@ func TestStatusOfARunningOne(t *testing.T) {
 
 	s.startWorker()
 	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, testenv.Patience, 10*time.Millisecond)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -148,7 +149,7 @@ func TestCancel(t *testing.T) {
 			require.Eventually(
 				t,
 				func() bool { return s.sim.Count(atlassim.Created) == 1 },
-				patience,
+				testenv.Patience,
 				10*time.Millisecond,
 			)
 			watch := s.start("watch", s.clusterID())

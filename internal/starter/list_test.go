@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -18,7 +18,7 @@ func (s *stack) lists(want string, args ...string) {
 	s.t.Helper()
 	require.EventuallyWithT(s.t, func(c *assert.CollectT) {
 		assert.Equal(c, output{stdout: want}, s.run(append([]string{"list"}, args...)...))
-	}, patience, 20*time.Millisecond)
+	}, testenv.Patience, 20*time.Millisecond)
 }
 
 func TestList(t *testing.T) {
@@ -120,7 +120,7 @@ func TestListOfWhatRuns(t *testing.T) {
 // and says how it gets them.
 func TestWithoutSearchAttributes(t *testing.T) {
 	t.Parallel()
-	bare, err := temporaltest.Start(false)
+	bare, err := testenv.StartBareServer()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = bare.Stop() })
 	s := setupOn(t, bare, atlassim.Config{})

@@ -18,6 +18,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -300,7 +301,7 @@ func TestWatchMany(t *testing.T) {
 	)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.Equal(c, 3, strings.Count(s.run("list", "--project-id", s.project).stdout, "\n"))
-	}, patience, refreshInterval)
+	}, testenv.Patience, refreshInterval)
 
 	byID := s.start("watch", ids[0], ids[1], ids[0])
 	byID.sees("Following 2 workflows")
@@ -360,6 +361,6 @@ func TestLook(t *testing.T) {
 				assert.Equal(t, provisioner.Running, o.status.State)
 			}
 		}
-	}, patience, refreshInterval)
+	}, testenv.Patience, refreshInterval)
 	require.Empty(t, all[7].status)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // broken takes nothing.
@@ -21,7 +22,7 @@ func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 // runBroken runs the program with a standard output that takes nothing.
 func runBroken(t *testing.T, environ []string, args ...string) output {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
 	defer cancel()
 	var stderr bytes.Buffer
 	code := Run(ctx, args, environ, strings.NewReader(""), broken{}, &stderr)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 )
 
 // hostile is text that a terminal would obey: it clears the screen, sets its title, goes back in the line, and writes
@@ -99,5 +100,5 @@ func TestHostileTexts(t *testing.T) {
 		requireSafe(c, out)
 		out = s.run("__complete", "status", "atlas-cluster-"+s.project)
 		assert.Contains(c, out.stdout, "-orders\tCOMPLETED")
-	}, patience, refreshInterval)
+	}, testenv.Patience, refreshInterval)
 }

@@ -5,40 +5,23 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"flag"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.uber.org/zap"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim/atlassimtest"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/temporaltest"
-	"github.com/atlas-provisioner/atlas-provisioner/internal/worker"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 )
 
-// update rewrites the golden files: go test ./internal/starter -run Help -update
-var update = flag.Bool("update", false, "write testdata")
-
-var server *temporaltest.Server
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	temporaltest.Main(m, &server)
-}
-
-// patience bounds what a test waits for. It is far beyond what is needed: no
-// test passes or fails by speed.
-const patience = 2 * time.Minute
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // nowhere is an environment in which every contact with Temporal fails.
 var nowhere = []string{"TEMPORAL_ADDRESS=127.0.0.1:1", "TEMPORAL_CONFIG_FILE=" + os.DevNull}
@@ -55,7 +38,7 @@ func run(environ []string, args ...string) output { return runWith("", environ, 
 // runWith is run with something on standard input.
 func runWith(stdin string, environ []string, args ...string) output {
 	var stdout, stderr bytes.Buffer
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	code := Run(ctx, args, environ, strings.NewReader(stdin), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
@@ -70,6 +53,7 @@ type stack struct {
 	url     string
 	project string
 	queue   string
+	on      *testenv.Stack
 }
 
 // setup starts a simulator and a worker.
@@ -82,7 +66,7 @@ func setup(t *testing.T, sim atlassim.Config) *stack {
 
 func setupWithoutWorker(t *testing.T, sim atlassim.Config) *stack {
 	t.Helper()
-	return setupOn(t, server, sim)
+	return setupOn(t, testenv.Shared(), sim)
 }
 
 // setupHeld starts a simulator whose cluster "orders" stays CREATING until it
@@ -98,48 +82,21 @@ func setupHeld(t *testing.T, hook func(atlassim.Stage, atlassim.Entry)) (s *stac
 	return s, func() { require.NoError(t, s.sim.SetState(s.project, "orders", "")) }
 }
 
-func setupOn(t *testing.T, on *temporaltest.Server, sim atlassim.Config) *stack {
+func setupOn(t *testing.T, on *testenv.Server, sim atlassim.Config) *stack {
 	t.Helper()
-	if sim.CreateFor == 0 {
-		sim.CreateFor = atlassim.Duration(100 * time.Millisecond)
-	}
-	if sim.UpgradeFor == 0 {
-		sim.UpgradeFor = atlassim.Duration(100 * time.Millisecond)
-	}
-	sim.AccessToken = "access-token-of-the-tests"
 	project := make([]byte, 12)
 	_, _ = rand.Read(project)
 	s := &stack{t: t, project: hex.EncodeToString(project)}
-	s.queue = t.Name() + "-" + s.project
-	s.env = []string{
-		"TEMPORAL_ADDRESS=" + on.FrontendHostPort(),
-		"TEMPORAL_CONFIG_FILE=" + os.DevNull,
-		"TEMPORAL_TASK_QUEUE=" + s.queue,
-	}
-	s.sim, s.url = atlassimtest.Start(t, sim)
+	s.on = testenv.NewOn(t, on, t.Name()+"-"+s.project, sim)
+	s.env, s.sim, s.url, s.queue = s.on.TemporalEnv(), s.on.Sim, s.on.URL, s.on.TaskQueue
 	return s
 }
 
-// startWorker starts a worker that runs until the test ends, or stop is called.
+// startWorker starts a worker that runs until the test ends, or stop is called. It looks often, but otherwise has the
+// pace of production.
 func (s *stack) startWorker() (stop func()) {
 	s.t.Helper()
-	config, err := worker.ReadConfig(append(env.Env{
-		"MONGODB_ATLAS_BASE_URL=" + s.url,
-		"MONGODB_ATLAS_ACCESS_TOKEN=access-token-of-the-tests",
-	}, s.env...))
-	require.NoError(s.t, err)
-	config.Pace.FastEvery = 50 * time.Millisecond
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- worker.Serve(ctx, config, zap.NewNop()) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			s.t.Errorf("the worker failed: %v", err)
-		}
-	})
-	s.t.Cleanup(stop)
-	return stop
+	return testworker.StartWithEnv(s.on, s.env, testworker.WithPaceOfProduction()).Stop
 }
 
 // run runs the program to its end, with ids, times and addresses replaced.
@@ -165,18 +122,14 @@ func (s *stack) temporal() client.Client {
 	s.t.Helper()
 	options, err := env.Env(s.env).TemporalOptions()
 	require.NoError(s.t, err)
-	options.Logger = temporaltest.Quiet()
+	options.Logger = testenv.Quiet()
 	c, err := client.DialContext(s.ctx(), options)
 	require.NoError(s.t, err)
 	s.t.Cleanup(c.Close)
 	return c
 }
 
-func (s *stack) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	return ctx
-}
+func (s *stack) ctx() context.Context { return testenv.Context(s.t) }
 
 // placeholders, in order.
 var placeholders = []struct {
@@ -221,7 +174,7 @@ type background struct {
 // start begins a run of the program.
 func (s *stack) start(args ...string) *background {
 	b := &background{s: s, code: make(chan int, 1)}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	b.interrupt = cancel
 	s.t.Cleanup(cancel)
 	go func() { b.code <- Run(ctx, args, s.env, strings.NewReader(""), &b.stdout, &b.stderr) }()
@@ -233,7 +186,7 @@ func (b *background) sees(line string) {
 	b.s.t.Helper()
 	require.Eventually(b.s.t, func() bool {
 		return strings.Contains(b.s.clean(b.stderr.String()), line+"\n")
-	}, patience, 10*time.Millisecond, "%s", line)
+	}, testenv.Patience, 10*time.Millisecond, "%s", line)
 }
 
 // end waits for the end of the program.
@@ -244,7 +197,7 @@ func (b *background) end() output {
 }
 
 // stream is what a command that runs has written so far.
-type stream = temporaltest.Buffer
+type stream = testenv.Buffer
 
 // progress takes the lines of progress out of what went to standard error, and
 // holds each against the form that they have.
@@ -263,17 +216,4 @@ func (s *stack) progress(stderr string) (lines []string, rest string) {
 		}
 	}
 	return lines, rest
-}
-
-// golden holds text against a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(want), got)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
@@ -132,7 +133,7 @@ func TestLiveTable(t *testing.T) {
 		require.Eventually(
 			t,
 			func() bool { return strings.Contains(s.clean(terminal.String()), text) },
-			patience,
+			testenv.Patience,
 			10*time.Millisecond,
 			"%q",
 			text,
@@ -206,14 +207,14 @@ func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) 
 	terminal := newTerminal(t, 20)
 	code := make(chan int, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 		defer cancel()
 		code <- Run(ctx, s.flags("provision-flex", "--wait"), s.env, nil, stdout(terminal.file), terminal.file)
 	}()
 	require.Eventually(
 		t,
 		func() bool { return strings.Contains(terminal.String(), "\r\033[Kwaiting for a work…") },
-		patience,
+		testenv.Patience,
 		10*time.Millisecond,
 	)
 	s.startWorker()

@@ -37,13 +37,21 @@ type Option func(*worker.Config)
 func WithPace(pace activities.Pace) Option { return func(c *worker.Config) { c.Pace = pace } }
 
 // WithPaceOfProduction gives a worker the pace of production, but lets it look every 50 ms in the first half minute.
-func WithPaceOfProduction() Option { return WithPace(activities.Pace{FastEvery: 50 * time.Millisecond}) }
+func WithPaceOfProduction() Option {
+	return WithPace(activities.Pace{FastEvery: 50 * time.Millisecond})
+}
 
 // Start starts a worker on a stack. It runs until the test ends or Stop is called.
 func Start(s *testenv.Stack, options ...Option) *Worker {
+	s.TB().Helper()
+	return StartWithEnv(s, nil, options...)
+}
+
+// StartWithEnv is Start with more variables in the environment of the worker.
+func StartWithEnv(s *testenv.Stack, env []string, options ...Option) *Worker {
 	t := s.TB()
 	t.Helper()
-	config, err := worker.ReadConfig(s.WorkerEnv())
+	config, err := worker.ReadConfig(append(s.WorkerEnv(), env...))
 	require.NoError(t, err)
 	config.Pace = Quick
 	for _, o := range options {
