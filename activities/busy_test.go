@@ -66,22 +66,17 @@ func TestBusyCluster(t *testing.T) {
 				}
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
-					_, err = env.ExecuteActivity(
-						a.UpgradeClusterToServerless,
-						activities.UpgradeInput{
-							Run: activities.RunInfo{WorkflowStarted: started},
-							Request: contract.UpgradeToServerlessInput{
-								GroupID:          projectID,
-								Name:             "orders",
-								ProviderSettings: request.ProviderSettings,
-							},
+					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{
+						Run: activities.RunInfo{WorkflowStarted: started},
+						Request: contract.UpgradeToServerlessInput{
+							GroupID:          projectID,
+							Name:             "orders",
+							ProviderSettings: request.ProviderSettings,
 						},
-					)
+					})
 				} else {
-					_, err = env.ExecuteActivity(
-						a.CreateFlexCluster,
-						activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}},
-					)
+					_, err = env.ExecuteActivity(a.CreateFlexCluster,
+						activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}})
 				}
 				return err
 			}

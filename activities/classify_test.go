@@ -81,12 +81,8 @@ func TestRetryAfter(t *testing.T) {
 			t.Parallel()
 			for range 100 {
 				var f *temporal.ApplicationError
-				err := failure(
-					"orders",
-					"CREATING",
-					&atlasclient.Error{Status: 503, RetryAfter: test.after},
-					test.otherwise,
-				)
+				err := failure("orders", "CREATING", &atlasclient.Error{Status: 503, RetryAfter: test.after},
+					test.otherwise)
 				require.ErrorAs(t, err, &f)
 				require.GreaterOrEqual(t, f.NextRetryDelay(), test.atLeast)
 				require.LessOrEqual(t, f.NextRetryDelay(), test.atMost)
@@ -104,30 +100,18 @@ func TestAdvice(t *testing.T) {
 			require.Regexp(t, `, then start the workflow again$`, next, code)
 		}
 	}
-	require.Equal(
-		t,
-		adviceByCode["GROUP_NOT_FOUND"],
-		advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND", FromAtlas: true}),
-	)
+	require.Equal(t, adviceByCode["GROUP_NOT_FOUND"],
+		advice(&atlasclient.Error{Status: 404, ErrorCode: "GROUP_NOT_FOUND", FromAtlas: true}))
 	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401, ErrorCode: "UNEXPECTED_ERROR"}))
 	require.Equal(t, adviceByStatus[401], advice(&atlasclient.Error{Status: 401}))
-	require.Equal(
-		t,
-		adviceByStatus[403],
-		advice(&atlasclient.Error{Status: 403, ErrorCode: "FORBIDDEN", FromAtlas: true}),
-	)
-	require.Equal(
-		t,
-		"correct the request, then start the workflow again",
-		advice(&atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR", FromAtlas: true}),
-	)
-	require.Equal(
-		t,
+	require.Equal(t, adviceByStatus[403],
+		advice(&atlasclient.Error{Status: 403, ErrorCode: "FORBIDDEN", FromAtlas: true}))
+	require.Equal(t, "correct the request, then start the workflow again",
+		advice(&atlasclient.Error{Status: 400, ErrorCode: "VALIDATION_ERROR", FromAtlas: true}))
+	require.Equal(t,
 		"this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker "+
 			"and Atlas, "+
-			"and check MONGODB_ATLAS_BASE_URL, then start the workflow again",
-		advice(&atlasclient.Error{Status: 403}),
-	)
+			"and check MONGODB_ATLAS_BASE_URL, then start the workflow again", advice(&atlasclient.Error{Status: 403}))
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -136,8 +120,7 @@ func ptr[T any](v T) *T { return &v }
 func BenchmarkClassify(b *testing.B) {
 	after := time.Second
 	for name, e := range map[string]*atlasclient.Error{
-		"final": {Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Detail: "No payment information was " +
-			"found."},
+		"final":     {Status: 402, ErrorCode: "NO_PAYMENT_INFORMATION_FOUND", Detail: "No payment information was found."},
 		"transient": {Status: 429, ErrorCode: "RATE_LIMITED", RetryAfter: &after},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -372,17 +372,10 @@ func (w *world) brokenPromises(outcome string, cluster contract.Cluster, earlier
 			deletedOfRun++
 		}
 	}
-	require(
-		len(w.madeByRun) <= 1+deletedOfRun,
-		"%d creates took effect and others deleted %d of them",
-		len(w.madeByRun),
-		deletedOfRun,
-	)
-	require(
-		len(w.madeByRun) == w.atlas.Count(atlassim.Created),
-		"the ledger has %d creates",
-		w.atlas.Count(atlassim.Created),
-	)
+	require(len(w.madeByRun) <= 1+deletedOfRun, "%d creates took effect and others deleted %d of them",
+		len(w.madeByRun), deletedOfRun)
+	require(len(w.madeByRun) == w.atlas.Count(atlassim.Created), "the ledger has %d creates",
+		w.atlas.Count(atlassim.Created))
 	for _, e := range w.atlas.Ledger() {
 		isCreate := e.Method == http.MethodPost && strings.HasSuffix(e.Path, "/flexClusters")
 		require(e.Method == http.MethodGet || isCreate, "%s %s was sent", e.Method, e.Path)

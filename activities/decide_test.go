@@ -77,45 +77,37 @@ func TestDecideCreate(t *testing.T) {
 		{
 			name: "another workflow's, however young", owner: "somebody", madeByThisRun: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(workflow "somebody" made it). ` + untouched,
+				`make (workflow "somebody" made it). ` + untouched,
 		},
 		{
 			name: "without a tag, however young and like ours", madeByThisRun: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it carries no tag atlas-provisioner-workflow). ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow). ` + untouched,
 		},
 		{
 			name: "without a tag, and different", region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is ` +
-				`"EU_WEST_1", ` +
-				`requested "US_EAST_1". ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName ` +
+				`is "EU_WEST_1", requested "US_EAST_1". ` + untouched,
 		},
 		{name: "no tag asked for, young and as asked", noTag: true, madeByThisRun: true, outcome: contract.Created},
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it is older than this run, or not as asked). ` + untouched,
+				`make (it is older than this run, or not as asked). ` + untouched,
 		},
 		{
 			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
 			failureType: contract.ClusterConflict, hasDifferent: true,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is ` +
-				`"EU_WEST_1", ` +
-				`requested "US_EAST_1". ` + untouched,
+				`make (it is older than this run, or not as asked) and that differs: providerSettings.regionName is ` +
+				`"EU_WEST_1", requested "US_EAST_1". ` + untouched,
 		},
 		{
 			name: "no tag asked for, and another workflow's", noTag: true, madeByThisRun: true, owner: "somebody",
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(workflow "somebody" made it). ` + untouched,
+				`make (workflow "somebody" made it). ` + untouched,
 		},
 		{
 			name: "being deleted, whoever made it", state: contract.StateDeleting, failureType: contract.NotYet,

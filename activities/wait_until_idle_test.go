@@ -165,12 +165,9 @@ func TestAbsence(t *testing.T) {
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.ClusterGone, f.Type())
-		require.Equal(
-			t,
+		require.Equal(t,
 			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow `+
-				`again to make a new one`,
-			f.Message(),
-		)
+				`again to make a new one`, f.Message())
 		var details contract.FailureDetails
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")
@@ -248,14 +245,10 @@ func TestIncomplete(t *testing.T) {
 	cluster, over, err := w.evaluate(saw, nil)
 	require.NoError(t, err)
 	require.True(t, over)
-	require.Equal(
-		t,
-		[]string{
-			"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for " +
-				"the rest",
-		},
-		cluster.Warnings,
-	)
+	require.Equal(t, []string{
+		"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for " +
+			"the rest",
+	}, cluster.Warnings)
 }
 
 // When the time is up, a cluster that only lacks a connection string is taken.
@@ -280,9 +273,7 @@ func TestExpire(t *testing.T) {
 
 // setup is an environment for one attempt of an activity, on the simulator.
 func setup(
-	t *testing.T,
-	sim atlassim.Config,
-	pace Pace,
+	t *testing.T, sim atlassim.Config, pace Pace,
 ) (*atlassim.Server, *Activities, *testsuite.TestActivityEnvironment) {
 	server, url := atlassimtest.Start(t, sim)
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
@@ -345,10 +336,8 @@ func TestStopEndsAWait(t *testing.T) {
 		stop := make(chan struct{})
 		env.SetWorkerStopChannel(stop)
 		close(stop)
-		_, err := env.ExecuteActivity(
-			a.WaitUntilIdle,
-			WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)},
-		)
+		_, err := env.ExecuteActivity(a.WaitUntilIdle,
+			WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)})
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.NotYet, f.Type())
@@ -362,10 +351,8 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("legacy")))
-	value, err := env.ExecuteActivity(
-		a.WaitUntilIdle,
-		WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)},
-	)
+	value, err := env.ExecuteActivity(a.WaitUntilIdle,
+		WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	var c contract.Cluster
 	require.NoError(t, value.Get(&c))

@@ -105,8 +105,7 @@ func TestListThatIsNone(t *testing.T) {
 			"the body is no list: it has no results"},
 		{"one cluster", func(int) string { return flexAnswer }, 1, "the body is no list: it has no results"},
 		{"results that are no clusters", func(int) string {
-			return `{"results":[{"name":"a","stateName":"IDLE"},` +
-				`{}]}`
+			return `{"results":[{"name":"a","stateName":"IDLE"},{}]}`
 		}, 1,
 			"entry 2 of the list: the body is no cluster: it has no name or no stateName"},
 		{"results of null each", func(int) string { return `{"results":[null]}` }, 1,

@@ -126,10 +126,7 @@ func TestTokenLife(t *testing.T) {
 				fetched := 0
 				c := overPipe(t, account, guard(account, func(w http.ResponseWriter, r *http.Request) {
 					fetched++
-					answers(
-						200,
-						fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires),
-					)(
+					answers(200, fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires))(
 						w,
 						r,
 					)
@@ -357,11 +354,8 @@ func TestAccessToken(t *testing.T) {
 	})
 	t.Run("bad: it cannot be renewed", func(t *testing.T) {
 		t.Parallel()
-		c := setupAuth(
-			t,
-			atlasclient.AccessToken("one"),
-			getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`),
-		)
+		c := setupAuth(t, atlasclient.AccessToken("one"),
+			getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`))
 		require.EqualError(t, get(c, t.Context()), getOrders+": 401 UNEXPECTED_ERROR: No.")
 	})
 	t.Run("with a body", func(t *testing.T) {

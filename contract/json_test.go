@@ -50,8 +50,7 @@ func TestJSON(t *testing.T) {
 				`"providerSettings":{"providerName":"SERVERLESS","backingProviderName":"GCP",` +
 				`"regionName":"CENTRAL_US"},` +
 				`"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":false},"tags":[{"key":"team",` +
-				`"value":"orders"}],` +
-				`"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
+				`"value":"orders"}],"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
 		{"upgrade, defaults",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place, ServerlessBackupOptions: &contract.ServerlessBackupOptions{}},
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +

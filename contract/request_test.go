@@ -65,12 +65,8 @@ func TestFields(t *testing.T) {
 	}, up.Fields())
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
 	require.Equal(t, "true", up.Fields()["serverlessBackupOptions.serverlessContinuousBackupEnabled"])
-	require.NotContains(
-		t,
-		up.ClusterFields(),
-		"serverlessBackupOptions.serverlessContinuousBackupEnabled",
-		"Atlas no longer applies it",
-	)
+	require.NotContains(t, up.ClusterFields(), "serverlessBackupOptions.serverlessContinuousBackupEnabled",
+		"Atlas no longer applies it")
 }
 
 // Two requests that mean the same are the same, however they say it; two that do not, differ.
@@ -151,11 +147,8 @@ func TestDifferences(t *testing.T) {
 	contract.Differences(requested, existing)
 	require.Equal(t, contract.Fields{"a": "1"}, requested, "the arguments are left alone")
 	require.Equal(t, contract.Fields{"b": "2"}, existing)
-	require.Equal(
-		t,
-		`tags.team is none, requested "orders"`,
-		contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String(),
-	)
+	require.Equal(t, `tags.team is none, requested "orders"`,
+		contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String())
 }
 
 // A cluster is as asked when its fields are those of the request, whatever Atlas adds to them.

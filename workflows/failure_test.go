@@ -63,9 +63,8 @@ func TestFailures(t *testing.T) {
 			name: "503 until the time was up", err: activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503}),
 			failureType: "HTTP_503",
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` + nothing +
-				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse " +
-				"every region " +
-				"that it does not have, and https://status.mongodb.com",
+				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every " +
+				"region that it does not have, and https://status.mongodb.com",
 		},
 		{
 			name: "429 until the time was up", err: activityFailure("RATE_LIMITED", false, contract.FailureDetails{Status: 429}),
@@ -80,8 +79,7 @@ func TestFailures(t *testing.T) {
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
 				`Nothing is known to ` +
 				"have been made: without the ownership tag no later run takes up what was made, so look in Atlas " +
-				"before you " +
-				"start the workflow again",
+				"before you start the workflow again",
 		},
 		{
 			name: "never sent, for want of budget", err: activityFailure(contract.NotYet, false, contract.FailureDetails{}),
@@ -106,9 +104,8 @@ func TestFailures(t *testing.T) {
 			name: "looks that failed until the time was up", accepted: true, state: "CREATING",
 			err:         activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503, StateName: "CREATING"}),
 			failureType: contract.Timeout, stateName: "CREATING",
-			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was ` +
-				`CREATING; the last ` +
-				`answer was: cluster "orders": something. The cluster is left as it is (CREATING)` + goOn,
+			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was CREATING; ` +
+				`the last answer was: cluster "orders": something. The cluster is left as it is (CREATING)` + goOn,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

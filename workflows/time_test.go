@@ -46,8 +46,7 @@ type unlimited struct {
 }
 
 func (u *unlimited) InterceptWorkflow(
-	_ workflow.Context,
-	next interceptor.WorkflowInboundInterceptor,
+	_ workflow.Context, next interceptor.WorkflowInboundInterceptor,
 ) interceptor.WorkflowInboundInterceptor {
 	return &unlimited{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}}
 }
@@ -119,12 +118,9 @@ func TestTimeLimit(t *testing.T) {
 			var f *temporal.ApplicationError
 			require.ErrorAs(t, env.GetWorkflowError(), &f)
 			require.Equal(t, contract.Timeout, f.Type())
-			require.Contains(
-				t,
-				f.Message(),
+			require.Contains(t, f.Message(),
 				`cluster "orders" was not IDLE within `+test.want.String()+" (timeoutSeconds): the last state "+
-					"seen was CREATING",
-			)
+					"seen was CREATING")
 			var details contract.FailureDetails
 			require.NoError(t, f.Details(&details))
 			require.Equal(t, "CREATING", details.StateName)
@@ -167,12 +163,9 @@ func TestOnlyTimeouts(t *testing.T) {
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, env.GetWorkflowError(), &f)
 	require.Equal(t, contract.Timeout, f.Type())
-	require.Equal(
-		t,
+	require.Equal(t,
 		`cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request in that time. `+
-			"Nothing is known to have been made: start the workflow again under the same id to make sure",
-		f.Message(),
-	)
+			"Nothing is known to have been made: start the workflow again under the same id to make sure", f.Message())
 }
 
 // A run that is cancelled when nothing is under way ends cancelled.

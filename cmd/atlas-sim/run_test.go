@@ -97,10 +97,8 @@ func TestServesUntilStopped(t *testing.T) {
 	if code := p.exit(); code != exitOK {
 		t.Errorf("exit %d: %s", code, p.stderr.String())
 	}
-	if log := p.stderr.String(); !strings.Contains(
-		log,
-		"path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200",
-	) {
+	if log := p.stderr.String(); !strings.Contains(log,
+		"path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200") {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -133,9 +133,8 @@ func TestShapesOfClusters(t *testing.T) {
 	newest := b.clusterAPI("GET", "/orders", "2024-08-05", "")
 	equal(t, "2024-08-05", keys(spec(newest)), "id regionConfigs zoneId zoneName")
 	equal(t, "region", keys(spec(newest)["regionConfigs"].([]any)[0]),
-		"analyticsSpecs autoScaling effectiveAnalyticsSpecs "+
-			"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs "+
-			"regionName")
+		"analyticsSpecs autoScaling effectiveAnalyticsSpecs effectiveElectableSpecs effectiveReadOnlySpecs "+
+			"electableSpecs priority providerName readOnlySpecs regionName")
 	older := b.clusterAPI("GET", "/orders", "2023-02-01", "")
 	equal(t, "2023-02-01", keys(spec(older)), "id numShards regionConfigs zoneId zoneName")
 	equal(t, "diskSizeGB", older.json["diskSizeGB"], 40.0)

@@ -249,11 +249,8 @@ func TestSharedToDedicated(t *testing.T) {
 			size := func() any {
 				spec := b.shared().json["replicationSpecs"].([]any)[0].(map[string]any)
 				region := spec["regionConfigs"].([]any)[0].(map[string]any)
-				return fmt.Sprint(
-					region["providerName"],
-					" ",
-					region["electableSpecs"].(map[string]any)["instanceSize"],
-				)
+				return fmt.Sprint(region["providerName"], " ",
+					region["electableSpecs"].(map[string]any)["instanceSize"])
 			}
 			post(b).want(t, 200, attrs{"stateName": "UPDATING"})
 			equal(t, "at first", size(), any("TENANT M0"))

@@ -68,11 +68,8 @@ func TestSearchAttributesUnknown(t *testing.T) {
 	usable, logs := checked(t, client.Options{Namespace: "no-such-namespace"})
 	require.Equal(t, searchAttributeNames, usable)
 	require.Len(t, logs.All(), 1)
-	require.Equal(
-		t,
-		"The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
-		logs.All()[0].Message,
-	)
+	require.Equal(t, "The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
+		logs.All()[0].Message)
 	require.Contains(t, logs.All()[0].ContextMap()["error"], "no-such-namespace is not found")
 }
 
@@ -218,11 +215,9 @@ func TestSearchAttributeOfAnUnknownType(t *testing.T) {
 	warnings := l.warnings(t)
 	require.Len(t, warnings, 2)
 	for _, warning := range warnings {
-		require.Equal(
-			t,
+		require.Equal(t,
 			"Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
-			warning["msg"],
-		)
+			warning["msg"])
 		require.Contains(t, warning["error"], "search attribute "+warning["attribute"].(string)+" of type ")
 	}
 }

@@ -146,12 +146,9 @@ func TestStop(t *testing.T) {
 // A stopping worker reports a create that Atlas answers in time.
 func TestStopLetsACreateFinish(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
-		atlassim.Config{
-			Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}},
-		},
-	)
+	s := setup(t, atlassim.Config{
+		Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}},
+	})
 	p := s.run()
 	id := s.start().WorkflowID
 	s.asked("POST")
