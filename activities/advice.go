@@ -44,8 +44,8 @@ var adviceByStatus = map[int]string{
 // a firewall's 403 does not send anybody to the roles of a project. A 401 to a wrong key can lack the code.
 func advice(e *atlasclient.Error) string {
 	if !e.FromAtlas && e.Status != http.StatusUnauthorized {
-		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker " +
-			"and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
+		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the " +
+			"worker and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
 	}
 	if s, ok := adviceByCode[e.ErrorCode]; ok {
 		return s

@@ -30,11 +30,13 @@ func TestBusyCluster(t *testing.T) {
 		message string
 	}{
 		{
-			name: "the cluster of the name is being deleted", first: true, busy: deleteIt, attempt: 1, kind: contract.NotYet,
+			name: "the cluster of the name is being deleted", first: true, busy: deleteIt, attempt: 1,
+			kind:    contract.NotYet,
 			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
 		},
 		{
-			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1, kind: contract.ClusterConflict,
+			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1,
+			kind: contract.ClusterConflict,
 			message: `cluster "orders": a serverless instance of that name is being deleted: start the workflow ` +
 				`again in a minute`,
 		},

@@ -121,7 +121,8 @@ func failures() []failing {
 			name:   "not JSON",
 			answer: answers(200, html),
 			want:   atlasclient.Error{Status: 200},
-			text:   "status 200: the body is not the JSON expected: invalid character '<' looking for beginning of value",
+			text: "status 200: the body is not the JSON expected: " +
+				"invalid character '<' looking for beginning of value",
 		},
 		{name: "half JSON", answer: answers(201, `{"id":"5f"`), want: atlasclient.Error{Status: 201},
 			text: "status 201: the body is not the JSON expected: unexpected end of JSON input"},

@@ -312,14 +312,16 @@ func TestParse(t *testing.T) {
 			"text in UTF-8"}},
 
 		{"unknown", `{"tag":{},` + good, []string{`tag is not a known field`}},
-		{"unknown ones", `{"z":1,"timeout":"30m",` + good, []string{`timeout is not a known field`, `z is not a known field`}},
+		{"unknown ones", `{"z":1,"timeout":"30m",` + good,
+			[]string{`timeout is not a known field`, `z is not a known field`}},
 		{"unknown and nested", `{"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1",` +
 			`"instanceSizeName":"M0","electable":{}},` + bare,
 			[]string{`providerSettings.electable is not a known field`, `providerSettings.instanceSizeName is not ` +
 				`a known field`}},
 		{"unknown, and hiding nothing", `{"providerSettings":{"region":"US_EAST_1"},` + bare,
 			[]string{`providerSettings.region is not a known field`, noCloud, noRegion}},
-		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good, []string{`tags[1].x is not a known field`}},
+		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good,
+			[]string{`tags[1].x is not a known field`}},
 		{"unknown, in two lines", `{"a\nb":1,` + good, []string{`"a\nb" is not a known field`}},
 		{"unknown, with a quote", `{"a\"b":1,` + good, []string{`"a\"b" is not a known field`}},
 		{"unknown, and empty", `{"":1,` + good, []string{`"" is not a known field`}},
@@ -363,7 +365,8 @@ func TestParse(t *testing.T) {
 			"tags[2].key must have 1 to 255 characters, got 0", "tags[2].value must have 1 to 255 characters, got " +
 				"0", `tags[2].key is given twice: ""`,
 		}},
-		{"protection a string", `{"terminationProtectionEnabled":"true",` + good, []string{"terminationProtectionEnabled must be true or false, got a JSON string"}},
+		{"protection a string", `{"terminationProtectionEnabled":"true",` + good,
+			[]string{"terminationProtectionEnabled must be true or false, got a JSON string"}},
 		{"ownership a number", `{"ownershipTag":0,` + good, []string{"ownershipTag must be true or false, got a " +
 			"JSON number"}},
 		{"time a string", `{"timeoutSeconds":"30m",` + good, []string{"timeoutSeconds must be a whole number, got " +
@@ -408,8 +411,9 @@ func TestParse(t *testing.T) {
 			`{}`:   "",
 			`null`: "",
 			`true`: "serverlessBackupOptions must be an object, got a JSON bool",
-			`{"serverlessContinuousBackupEnabled":"true"}`: "serverlessBackupOptions.serverlessContinuousBackupEnabled must be true or false, got a JSON string",
-			`{"continuous":true}`:                          `serverlessBackupOptions.continuous is not a known field`,
+			`{"serverlessContinuousBackupEnabled":"true"}`: "serverlessBackupOptions." +
+				"serverlessContinuousBackupEnabled must be true or false, got a JSON string",
+			`{"continuous":true}`: `serverlessBackupOptions.continuous is not a known field`,
 		} {
 			input := []byte(`{"serverlessBackupOptions":` + value + `,` + good)
 			in, err := contract.Parse[contract.UpgradeToServerlessInput](input, "id")

@@ -90,7 +90,8 @@ func TestTimeLimit(t *testing.T) {
 		{"a day", contract.ProvisionFlexCluster, &day, 24 * time.Hour, notYet()},
 		{"while Atlas fails", contract.ProvisionFlexCluster, nil, 30 * time.Minute,
 			temporal.NewApplicationErrorWithOptions("Atlas answered 503", "HTTP_503", temporal.ApplicationErrorOptions{
-				NextRetryDelay: time.Minute, Details: []any{contract.FailureDetails{Status: 503, StateName: "CREATING"}},
+				NextRetryDelay: time.Minute,
+				Details:        []any{contract.FailureDetails{Status: 503, StateName: "CREATING"}},
 			})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -143,7 +144,8 @@ func TestTimeLimitBeforeAsking(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
 	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{},
-		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
+		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet,
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
 	)
 	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
 	var f *temporal.ApplicationError

@@ -138,7 +138,9 @@ func write(t *testing.T, file, text string) {
 func TestCredentialsComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(name string) string {
-		return map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "s3cret"}[name]
+		return map[string]string{
+			"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "s3cret",
+		}[name]
 	}, "-quiet")
 	if status, _ := p.get("/api/atlas/v2"); status != 401 {
 		t.Errorf("without a credential: %d", status)

@@ -92,8 +92,8 @@ func TestNewNamesEveryMistake(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"publicKey and privateKey", "clientId and clientSecret", "rateLimit: -1", `groups: "x"`,
-		`retiredVersions: "y"`, `faults[0]: kind: "explode"`, "shared cluster"} {
+	for _, want := range []string{"publicKey and privateKey", "clientId and clientSecret", "rateLimit: -1",
+		`groups: "x"`, `retiredVersions: "y"`, `faults[0]: kind: "explode"`, "shared cluster"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

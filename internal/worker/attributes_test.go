@@ -291,16 +291,14 @@ func TestSearchAttributeRefusedTwice(t *testing.T) {
 		attributes := &searchAttributes{logger: zap.New(core),
 			usable: map[string]usability{"AtlasProjectId": {}, "AtlasClusterState": {}}}
 		refuse := func() {
+			upsert := &commandpb.UpsertWorkflowSearchAttributesCommandAttributes{
+				SearchAttributes: &commonpb.SearchAttributes{
+					IndexedFields: map[string]*commonpb.Payload{"AtlasProjectId": nil, "AtlasClusterState": nil},
+				},
+			}
 			task := &workflowservice.RespondWorkflowTaskCompletedRequest{Commands: []*commandpb.Command{{
 				Attributes: &commandpb.Command_UpsertWorkflowSearchAttributesCommandAttributes{
-					UpsertWorkflowSearchAttributesCommandAttributes: &commandpb.UpsertWorkflowSearchAttributesCommandAttributes{
-						SearchAttributes: &commonpb.SearchAttributes{
-							IndexedFields: map[string]*commonpb.Payload{
-								"AtlasProjectId":    nil,
-								"AtlasClusterState": nil,
-							},
-						},
-					},
+					UpsertWorkflowSearchAttributesCommandAttributes: upsert,
 				},
 			}}}
 			err := attributes.intercept(t.Context(), "", task, nil, nil,
