@@ -88,7 +88,9 @@ func Start(searchAttributes bool) (*Server, error) {
 		ClientOptions: &client.Options{Logger: Quiet()},
 	}
 	if searchAttributes {
-		for _, name := range []string{contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState} {
+		for _, name := range []string{
+			contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState,
+		} {
 			options.ExtraArgs = append(options.ExtraArgs, "--search-attribute", name+"=Keyword")
 		}
 	}
