@@ -19,14 +19,13 @@ var adviceByCode = map[string]string{
 		"allow" + again,
 	atlasclient.CodeNotInGroup: "give the worker's key or service account the role Project Owner in this project, " +
 		"or correct groupId" + again,
-	"GROUP_NOT_FOUND":    "correct groupId" + again,
-	"OUT_OF_CAPACITY":    "choose another region, or wait" + again,
-	"NO_CAPACITY":        "choose another region, or wait" + again,
-	"REGION_UNAVAILABLE": "choose another region" + again,
-	"INVALID_REGION":     "choose a region that Atlas offers for this provider" + again,
-	"INVALID_PROVIDER":   "choose a provider that Atlas offers" + again,
-	"CLUSTER_NAME_PREFIX_INVALID": "choose another name: its first 23 characters make the host " +
-		"name" + again,
+	"GROUP_NOT_FOUND":             "correct groupId" + again,
+	"OUT_OF_CAPACITY":             "choose another region, or wait" + again,
+	"NO_CAPACITY":                 "choose another region, or wait" + again,
+	"REGION_UNAVAILABLE":          "choose another region" + again,
+	"INVALID_REGION":              "choose a region that Atlas offers for this provider" + again,
+	"INVALID_PROVIDER":            "choose a provider that Atlas offers" + again,
+	"CLUSTER_NAME_PREFIX_INVALID": "choose another name: its first 23 characters make the host name" + again,
 	"DUPLICATE_CLUSTER_NAME_PREFIX": "choose a name whose first 23 characters no other cluster of the " +
 		"project has" + again,
 	atlasclient.CodeClusterNotFound: "check that the project has a cluster of this name" + again,
@@ -45,8 +44,8 @@ var adviceByStatus = map[int]string{
 // a firewall's 403 does not send anybody to the roles of a project. A 401 to a wrong key can lack the code.
 func advice(e *atlasclient.Error) string {
 	if !e.FromAtlas && e.Status != http.StatusUnauthorized {
-		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker " +
-			"and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
+		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the " +
+			"worker and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
 	}
 	if s, ok := adviceByCode[e.ErrorCode]; ok {
 		return s

@@ -125,15 +125,3 @@ func (c clock) now() time.Time { return time.Now().Add(c.offset) }
 
 // local is a time of the server's by the worker's clock.
 func (c clock) local(t time.Time) time.Time { return t.Add(-c.offset) }
-
-// sleep waits for d, and reports whether it was left to finish: the end of ctx cuts it short.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -30,11 +30,13 @@ func TestBusyCluster(t *testing.T) {
 		message string
 	}{
 		{
-			name: "the cluster of the name is being deleted", first: true, busy: deleteIt, attempt: 1, kind: contract.NotYet,
+			name: "the cluster of the name is being deleted", first: true, busy: deleteIt, attempt: 1,
+			kind:    contract.NotYet,
 			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
 		},
 		{
-			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1, kind: contract.ClusterConflict,
+			name: "the instance is being deleted", upgrade: true, first: true, busy: deleteIt, attempt: 1,
+			kind: contract.ClusterConflict,
 			message: `cluster "orders": a serverless instance of that name is being deleted: start the workflow ` +
 				`again in a minute`,
 		},
@@ -66,22 +68,17 @@ func TestBusyCluster(t *testing.T) {
 				}
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
-					_, err = env.ExecuteActivity(
-						a.UpgradeClusterToServerless,
-						activities.UpgradeInput{
-							Run: activities.RunInfo{WorkflowStarted: started},
-							Request: contract.UpgradeToServerlessInput{
-								GroupID:          projectID,
-								Name:             "orders",
-								ProviderSettings: request.ProviderSettings,
-							},
+					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{
+						Run: activities.RunInfo{WorkflowStarted: started},
+						Request: contract.UpgradeToServerlessInput{
+							GroupID:          projectID,
+							Name:             "orders",
+							ProviderSettings: request.ProviderSettings,
 						},
-					)
+					})
 				} else {
-					_, err = env.ExecuteActivity(
-						a.CreateFlexCluster,
-						activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}},
-					)
+					_, err = env.ExecuteActivity(a.CreateFlexCluster,
+						activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}})
 				}
 				return err
 			}

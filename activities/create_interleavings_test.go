@@ -119,8 +119,8 @@ func scenarios(ownershipTag bool) *rapid.Generator[scenario] {
 // Whatever is lost, killed and tried again, and whatever other people create and delete under the name meanwhile, a
 // create ends
 //
-//   - with a cluster that this run made (CREATED) or an earlier run of the same workflow (UNCHANGED), and that is there,
-//     unless somebody else deleted it;
+//   - with a cluster that this run made (CREATED) or an earlier run of the same workflow (UNCHANGED), and that is
+//     there, unless somebody else deleted it;
 //   - with CLUSTER_CONFLICT, and then somebody else created or deleted a cluster of the name, and nothing that this run
 //     made is left.
 //
@@ -228,7 +228,8 @@ func (w *world) runAttempts(t *testing.T, wire http.RoundTripper) (contract.Clus
 		}
 		a := activities.New(atlas, reads.New(atlas), activities.Pace{})
 		env := activities.AttemptEnvironment(a, func(i *activity.Info) {
-			i.Attempt, i.StartedTime, i.ScheduledTime, i.WorkflowExecution.ID = number, temporalNow(), started, workflowID
+			i.Attempt, i.WorkflowExecution.ID = number, workflowID
+			i.StartedTime, i.ScheduledTime = temporalNow(), started
 		})
 		in := activities.CreateInput{Request: request, Run: activities.RunInfo{WorkflowStarted: started}}
 		in.Request.OwnershipTag = &w.scenario.ownershipTag
@@ -372,17 +373,10 @@ func (w *world) brokenPromises(outcome string, cluster contract.Cluster, earlier
 			deletedOfRun++
 		}
 	}
-	require(
-		len(w.madeByRun) <= 1+deletedOfRun,
-		"%d creates took effect and others deleted %d of them",
-		len(w.madeByRun),
-		deletedOfRun,
-	)
-	require(
-		len(w.madeByRun) == w.atlas.Count(atlassim.Created),
-		"the ledger has %d creates",
-		w.atlas.Count(atlassim.Created),
-	)
+	require(len(w.madeByRun) <= 1+deletedOfRun, "%d creates took effect and others deleted %d of them",
+		len(w.madeByRun), deletedOfRun)
+	require(len(w.madeByRun) == w.atlas.Count(atlassim.Created), "the ledger has %d creates",
+		w.atlas.Count(atlassim.Created))
 	for _, e := range w.atlas.Ledger() {
 		isCreate := e.Method == http.MethodPost && strings.HasSuffix(e.Path, "/flexClusters")
 		require(e.Method == http.MethodGet || isCreate, "%s %s was sent", e.Method, e.Path)

@@ -40,7 +40,8 @@ func TestOwnership(t *testing.T) {
 		{"ours", contract.Cluster{StateName: "IDLE", Tags: tagged(ourID)}, ours},
 		{"ours, and trimmed by Atlas", contract.Cluster{StateName: "IDLE", Tags: tagged(" " + ourID)}, ours},
 		{"another workflow's", contract.Cluster{StateName: "IDLE", Tags: tagged(ourID + "-2")}, anothers},
-		{"without a tag", contract.Cluster{StateName: "IDLE", Tags: []contract.Tag{{Key: "team", Value: ourID}}}, untagged},
+		{"without a tag",
+			contract.Cluster{StateName: "IDLE", Tags: []contract.Tag{{Key: "team", Value: ourID}}}, untagged},
 		{"an empty tag", contract.Cluster{StateName: "IDLE", Tags: tagged("")}, untagged},
 		{"being deleted: Atlas shows no tags", contract.Cluster{StateName: "DELETING"}, unreadable},
 		{"being deleted, whatever it shows", contract.Cluster{StateName: "DELETING", Tags: tagged(ourID)}, unreadable},
@@ -69,53 +70,49 @@ func TestDecideCreate(t *testing.T) {
 		{name: "ours, of this run", owner: ourID, madeByThisRun: true, outcome: contract.Created},
 		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
 		{
-			name: "ours, but not as asked", owner: ourID, region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
-			message: `cluster "orders": this workflow made it, but it is not as asked: ` +
-				`providerSettings.regionName is "EU_WEST_1", ` +
-				`requested "US_EAST_1". Change the cluster in Atlas or the request, then start the workflow again`,
+			name: "ours, but not as asked", owner: ourID, region: "EU_WEST_1",
+			failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": this workflow made it, but it is not as asked: providerSettings.regionName ` +
+				`is "EU_WEST_1", requested "US_EAST_1". Change the cluster in Atlas or the request, then start ` +
+				`the workflow again`,
 		},
 		{
-			name: "another workflow's, however young", owner: "somebody", madeByThisRun: true, failureType: contract.ClusterConflict,
+			name: "another workflow's, however young", owner: "somebody", madeByThisRun: true,
+			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(workflow "somebody" made it). ` + untouched,
+				`make (workflow "somebody" made it). ` + untouched,
 		},
 		{
-			name: "without a tag, however young and like ours", madeByThisRun: true, failureType: contract.ClusterConflict,
+			name: "without a tag, however young and like ours", madeByThisRun: true,
+			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it carries no tag atlas-provisioner-workflow). ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow). ` + untouched,
 		},
 		{
-			name: "without a tag, and different", region: "EU_WEST_1", failureType: contract.ClusterConflict, hasDifferent: true,
+			name: "without a tag, and different", region: "EU_WEST_1",
+			failureType: contract.ClusterConflict, hasDifferent: true,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName is ` +
-				`"EU_WEST_1", ` +
-				`requested "US_EAST_1". ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow) and that differs: providerSettings.regionName ` +
+				`is "EU_WEST_1", requested "US_EAST_1". ` + untouched,
 		},
 		{name: "no tag asked for, young and as asked", noTag: true, madeByThisRun: true, outcome: contract.Created},
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it is older than this run, or not as asked). ` + untouched,
+				`make (it is older than this run, or not as asked). ` + untouched,
 		},
 		{
 			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
 			failureType: contract.ClusterConflict, hasDifferent: true,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(it is older than this run, or not as asked) and that differs: providerSettings.regionName is ` +
-				`"EU_WEST_1", ` +
-				`requested "US_EAST_1". ` + untouched,
+				`make (it is older than this run, or not as asked) and that differs: providerSettings.regionName is ` +
+				`"EU_WEST_1", requested "US_EAST_1". ` + untouched,
 		},
 		{
 			name: "no tag asked for, and another workflow's", noTag: true, madeByThisRun: true, owner: "somebody",
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make ` +
-				`(workflow "somebody" made it). ` + untouched,
+				`make (workflow "somebody" made it). ` + untouched,
 		},
 		{
 			name: "being deleted, whoever made it", state: contract.StateDeleting, failureType: contract.NotYet,
@@ -176,13 +173,15 @@ func TestDecideUpgrade(t *testing.T) {
 		{name: "a shared-tier cluster", found: upgradeFound{cluster: found(shared, "IDLE")}, send: true},
 		{name: "nothing that Atlas shows: it refuses in better words", send: true},
 		{
-			name: "a cluster that somebody changes", found: upgradeFound{cluster: found(shared, "UPDATING")}, failureType: contract.NotYet,
+			name: "a cluster that somebody changes", found: upgradeFound{cluster: found(shared, "UPDATING")},
+			failureType: contract.NotYet,
 			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
 				`after that`,
 		},
 		{
-			name:  "the lost request took effect",
-			found: upgradeFound{cluster: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour}, outcome: contract.Upgraded,
+			name:    "the lost request took effect",
+			found:   upgradeFound{cluster: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour},
+			outcome: contract.Upgraded,
 		},
 		{
 			name:        "IDLE soon after the lost request: it may be IDLE as before",
@@ -192,15 +191,24 @@ func TestDecideUpgrade(t *testing.T) {
 		},
 		{
 			name:  "IDLE long after the lost request: it had no effect",
-			found: upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second}, send: true,
+			found: upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second},
+			send:  true,
 		},
-		{name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")}, outcome: contract.Unchanged},
-		{name: "an instance of this run", found: upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true}, outcome: contract.Upgraded},
 		{
-			name: "an instance that is not as asked", found: upgradeFound{instance: elsewhere}, failureType: contract.ClusterConflict,
+			name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")},
+			outcome: contract.Unchanged,
+		},
+		{
+			name:    "an instance of this run",
+			found:   upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true},
+			outcome: contract.Upgraded,
+		},
+		{
+			name: "an instance that is not as asked", found: upgradeFound{instance: elsewhere},
+			failureType: contract.ClusterConflict,
 			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName ` +
-				`is "EU_WEST_1", ` +
-				`requested "US_EAST_1". Change the instance in Atlas or the request, then start the workflow again`,
+				`is "EU_WEST_1", requested "US_EAST_1". Change the instance in Atlas or the request, then start ` +
+				`the workflow again`,
 		},
 		{
 			name: "an instance that is being deleted", found: upgradeFound{instance: found(serverless, "DELETING")},

@@ -46,10 +46,8 @@ func TestCancelledCreateTakesItsCourse(t *testing.T) {
 // record. So a worker that is killed at any moment leaves the next one the knowledge.
 func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 	t.Parallel()
-	sim, url := atlassimtest.Start(
-		t,
-		atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}},
-	)
+	sim, url := atlassimtest.Start(t,
+		atlassim.Config{Shared: []atlassim.SharedCluster{{GroupID: group, Name: "legacy"}}})
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
 	require.NoError(t, err)
 	a := New(atlas, reads.New(atlas), Pace{})

@@ -28,8 +28,7 @@ type attemptInfo struct {
 }
 
 func (a *attemptInfo) InterceptActivity(
-	ctx context.Context,
-	next interceptor.ActivityInboundInterceptor,
+	ctx context.Context, next interceptor.ActivityInboundInterceptor,
 ) interceptor.ActivityInboundInterceptor {
 	return &inbound{
 		ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next},

@@ -167,8 +167,9 @@ func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bo
 	case w.in.Goal == GoalGone:
 		return contract.Cluster{GroupID: w.in.GroupID, Name: w.in.Name, ClusterType: w.in.ClusterType}, true, nil
 	}
-	return contract.Cluster{}, false, gone(w.in.Name, fmt.Sprintf(
-		"Atlas has known no such cluster for %s (last state %s)", absentFor.Round(time.Second), orUnknown(p.StateName)), "")
+	reason := fmt.Sprintf("Atlas has known no such cluster for %s (last state %s)",
+		absentFor.Round(time.Second), orUnknown(p.StateName))
+	return contract.Cluster{}, false, gone(w.in.Name, reason, "")
 }
 
 func missingStrings(after time.Duration) string {

@@ -165,12 +165,9 @@ func TestAbsence(t *testing.T) {
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.ClusterGone, f.Type())
-		require.Equal(
-			t,
+		require.Equal(t,
 			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow `+
-				`again to make a new one`,
-			f.Message(),
-		)
+				`again to make a new one`, f.Message())
 		var details contract.FailureDetails
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")
@@ -201,14 +198,29 @@ func TestGoals(t *testing.T) {
 		want  evaluation
 	}{
 		{name: "creating", kind: flex, saw: contract.Cluster{StateName: "CREATING"}, want: pending},
-		{name: "repairing is a wait", kind: flex, saw: contract.Cluster{StateName: "REPAIRING", ConnectionStrings: both}, want: pending},
-		{name: "updating is a wait", kind: flex, saw: contract.Cluster{StateName: "UPDATING", ConnectionStrings: both}, want: pending},
+		{
+			name: "repairing is a wait", kind: flex,
+			saw: contract.Cluster{StateName: "REPAIRING", ConnectionStrings: both}, want: pending,
+		},
+		{
+			name: "updating is a wait", kind: flex,
+			saw: contract.Cluster{StateName: "UPDATING", ConnectionStrings: both}, want: pending,
+		},
 		{name: "idle", kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: reached},
-		{name: "idle without standard", kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: incomplete},
+		{
+			name: "idle without standard", kind: flex,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: incomplete,
+		},
 		{name: "idle without any", kind: flex, saw: contract.Cluster{StateName: "IDLE"}, want: incomplete},
-		{name: "serverless has no standard", kind: serverless, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: reached},
+		{
+			name: "serverless has no standard", kind: serverless,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: onlySrv}, want: reached,
+		},
 		{name: "serverless without any", kind: serverless, saw: contract.Cluster{StateName: "IDLE"}, want: incomplete},
-		{name: "idle as it was before the upgrade", kind: shared, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending},
+		{
+			name: "idle as it was before the upgrade", kind: shared,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending,
+		},
 		{name: "deleting", kind: flex, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
 		{name: "deleting before the switch", kind: shared, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
 		{
@@ -217,12 +229,22 @@ func TestGoals(t *testing.T) {
 		},
 		{
 			name: "as asked", goal: GoalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"), saw: contract.Cluster{
-				StateName: "IDLE", ConnectionStrings: both, ProviderSettings: contract.ProviderSettings{RegionName: "EU_WEST_1"},
+				StateName: "IDLE", ConnectionStrings: both,
+				ProviderSettings: contract.ProviderSettings{RegionName: "EU_WEST_1"},
 			}, want: reached,
 		},
-		{name: "as asked, but updating", goal: GoalAsAsked, kind: flex, asked: inRegion(""), saw: contract.Cluster{StateName: "UPDATING"}, want: pending},
-		{name: "still there", goal: GoalGone, kind: flex, saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending},
-		{name: "on its way out", goal: GoalGone, kind: flex, saw: contract.Cluster{StateName: "DELETING"}, want: pending},
+		{
+			name: "as asked, but updating", goal: GoalAsAsked, kind: flex, asked: inRegion(""),
+			saw: contract.Cluster{StateName: "UPDATING"}, want: pending,
+		},
+		{
+			name: "still there", goal: GoalGone, kind: flex,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending,
+		},
+		{
+			name: "on its way out", goal: GoalGone, kind: flex,
+			saw: contract.Cluster{StateName: "DELETING"}, want: pending,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -248,14 +270,10 @@ func TestIncomplete(t *testing.T) {
 	cluster, over, err := w.evaluate(saw, nil)
 	require.NoError(t, err)
 	require.True(t, over)
-	require.Equal(
-		t,
-		[]string{
-			"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for " +
-				"the rest",
-		},
-		cluster.Warnings,
-	)
+	require.Equal(t, []string{
+		"Atlas answered IDLE but gave no connection string of every kind for 1m0s: read the cluster again for " +
+			"the rest",
+	}, cluster.Warnings)
 }
 
 // When the time is up, a cluster that only lacks a connection string is taken.
@@ -280,9 +298,7 @@ func TestExpire(t *testing.T) {
 
 // setup is an environment for one attempt of an activity, on the simulator.
 func setup(
-	t *testing.T,
-	sim atlassim.Config,
-	pace Pace,
+	t *testing.T, sim atlassim.Config, pace Pace,
 ) (*atlassim.Server, *Activities, *testsuite.TestActivityEnvironment) {
 	server, url := atlassimtest.Start(t, sim)
 	atlas, err := atlasclient.New(atlasclient.Options{BaseURL: url})
@@ -345,10 +361,8 @@ func TestStopEndsAWait(t *testing.T) {
 		stop := make(chan struct{})
 		env.SetWorkerStopChannel(stop)
 		close(stop)
-		_, err := env.ExecuteActivity(
-			a.WaitUntilIdle,
-			WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)},
-		)
+		_, err := env.ExecuteActivity(a.WaitUntilIdle,
+			WaitInput{GroupID: group, Name: "orders", ClusterType: "FLEX", Deadline: time.Now().Add(time.Hour)})
 		var f *temporal.ApplicationError
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.NotYet, f.Type())
@@ -362,10 +376,8 @@ func TestServerlessThatBecameFlex(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	require.NoError(t, sim.CreateFlex(group, clusterOfOthers("legacy")))
-	value, err := env.ExecuteActivity(
-		a.WaitUntilIdle,
-		WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)},
-	)
+	value, err := env.ExecuteActivity(a.WaitUntilIdle,
+		WaitInput{GroupID: group, Name: "legacy", ClusterType: "SERVERLESS", Deadline: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	var c contract.Cluster
 	require.NoError(t, value.Get(&c))
@@ -400,7 +412,8 @@ func TestMadeByThisRun(t *testing.T) {
 		for _, skew := range []time.Duration{0, -time.Hour, time.Hour} {
 			atlasNow := temporalNow.Add(skew)
 			for age, want := range map[time.Duration]string{
-				0: "yes", 9 * time.Second: "yes", 10 * time.Second: "if asked before", 11 * time.Second: "if asked before",
+				0: "yes", 9 * time.Second: "yes",
+				10 * time.Second: "if asked before", 11 * time.Second: "if asked before",
 				12 * time.Second: "no", 24 * time.Hour: "no",
 			} {
 				saw := observation{
@@ -502,7 +515,9 @@ func TestUpgradeReadsWhatWasNoted(t *testing.T) {
 // A create is asked for again after a second, and less and less often.
 func TestCreateBackoff(t *testing.T) {
 	t.Parallel()
-	for failures, want := range map[int]time.Duration{0: time.Second, 1: time.Second, 4: 8 * time.Second, 40: time.Minute} {
+	for failures, want := range map[int]time.Duration{
+		0: time.Second, 1: time.Second, 4: 8 * time.Second, 40: time.Minute,
+	} {
 		delay := backoff(failures, DefaultPace.SlowMax)
 		require.GreaterOrEqual(t, delay, want)
 		require.LessOrEqual(t, delay, want*11/10+time.Millisecond)

@@ -114,14 +114,10 @@ func TestCreateDate(t *testing.T) {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
 			body := `{"name":"orders","stateName":"IDLE","createDate":` + value + `}`
-			c := setup(
-				t,
-				step{want: getOrders, answer: body},
-				step{
-					want:   "GET " + flex + "?includeCount=true&itemsPerPage=500&pageNum=1",
-					answer: `{"results":[` + body + `]}`,
-				},
-			)
+			c := setup(t, step{want: getOrders, answer: body}, step{
+				want:   "GET " + flex + "?includeCount=true&itemsPerPage=500&pageNum=1",
+				answer: `{"results":[` + body + `]}`,
+			})
 			cluster, _, err := c.GetFlexCluster(t.Context(), group, "orders")
 			require.NoError(t, err)
 			require.Equal(t, want, cluster.CreateDate)

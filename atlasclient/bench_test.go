@@ -17,10 +17,8 @@ import (
 func BenchmarkGetFlexCluster(b *testing.B) {
 	for name, auth := range credentials() {
 		b.Run(name, func(b *testing.B) {
-			c := newClient(
-				b,
-				atlasclient.Options{Auth: auth, BaseURL: serve(b, guard(auth, nil, answers(200, flexAnswer)))},
-			)
+			c := newClient(b,
+				atlasclient.Options{Auth: auth, BaseURL: serve(b, guard(auth, nil, answers(200, flexAnswer)))})
 			require.NoError(b, get(c, b.Context()))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -47,10 +45,8 @@ func BenchmarkGetFlexCluster(b *testing.B) {
 func BenchmarkError(b *testing.B) {
 	body := `{"detail":"Taken.","error":400,"errorCode":"DUPLICATE_CLUSTER_NAME",
 		"parameters":["cluster orders","` + group + `"],"reason":"Bad Request"}`
-	c := newClient(
-		b,
-		atlasclient.Options{BaseURL: serve(b, answers(400, body, "X-Error-Code", "DUPLICATE_CLUSTER_NAME"))},
-	)
+	c := newClient(b,
+		atlasclient.Options{BaseURL: serve(b, answers(400, body, "X-Error-Code", "DUPLICATE_CLUSTER_NAME"))})
 	b.ReportAllocs()
 	for b.Loop() {
 		if !atlasclient.IsError(get(c, b.Context()), atlasclient.CodeDuplicateClusterName) {

@@ -189,13 +189,11 @@ func TestBaseURL(t *testing.T) {
 		t.Run(base, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			c := newClient(
-				t,
+			c := newClient(t,
 				atlasclient.Options{BaseURL: base, Transport: roundTrip(func(r *http.Request) *http.Response {
 					got = append(got, r.URL.String())
 					return reply(404, nil, "")
-				})},
-			)
+				})})
 			require.EqualError(t, get(c, t.Context()), getOrders+": 404")
 			require.Equal(t, []string{want}, got)
 		})

@@ -295,8 +295,7 @@ func TestWaitingForAnothersToken(t *testing.T) {
 	slow := func(t *testing.T) (*atlasclient.Client, *atomic.Int32) {
 		var fetches atomic.Int32
 		rest := guard(account, nil, answers(200, ordersAnswer))
-		return newClient(
-			t,
+		return newClient(t,
 			atlasclient.Options{BaseURL: "http://localhost", Auth: account, Transport: atlassimtest.Pipe(t,
 				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.URL.Path == "/api/oauth/token" {
@@ -307,8 +306,7 @@ func TestWaitingForAnothersToken(t *testing.T) {
 						time.Sleep(time.Second)
 					}
 					rest.ServeHTTP(w, r)
-				}))},
-		), &fetches
+				}))}), &fetches
 	}
 	within := func(t *testing.T, c *atlasclient.Client, d time.Duration) (time.Duration, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), d)

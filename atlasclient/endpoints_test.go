@@ -38,7 +38,8 @@ const (
 	}`
 	// bareAnswer is the answer to a create that has only just begun.
 	bareAnswer = `{
-		"id": "0123456789abcdef01234567", "name": "orders", "stateName": "CREATING", "connectionStrings": {}, "tags": null
+		"id": "0123456789abcdef01234567", "name": "orders", "stateName": "CREATING",
+		"connectionStrings": {}, "tags": null
 	}`
 )
 
@@ -81,9 +82,9 @@ type endpoint struct {
 }
 
 // read sends a request that reads the cluster orders by one of the client's methods.
-func read(
-	method func(*atlasclient.Client, context.Context, string, string) (*atlasclient.Cluster, *atlasclient.Response, error),
-) sender {
+func read(method func(
+	*atlasclient.Client, context.Context, string, string,
+) (*atlasclient.Cluster, *atlasclient.Response, error)) sender {
 	return func(ctx context.Context, c *atlasclient.Client) (any, *atlasclient.Response, error) {
 		return method(c, ctx, group, "orders")
 	}
@@ -129,7 +130,8 @@ func endpoints() []endpoint {
 		{"create", create(all),
 			step{want: "POST " + flex, status: 201, answer: flexAnswer,
 				body: `{"name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},
-					"tags":[{"key":"team","value":"a & <b>"},{"key":"ключ","value":"☃"}],"terminationProtectionEnabled":true}`},
+					"tags":[{"key":"team","value":"a & <b>"},{"key":"ключ","value":"☃"}],
+					"terminationProtectionEnabled":true}`},
 			flexMedia, flexCluster},
 		{"create with no more than is needed", create(orders),
 			step{want: "POST " + flex, status: 201, answer: bareAnswer, body: least}, flexMedia, bareCluster},

@@ -24,7 +24,7 @@ func CheckBaseURL(raw string, allowHTTP bool) error {
 	case strings.ContainsAny(raw, "?#"):
 		return errors.New("must not hold a query or fragment")
 	case hasAPIPath(u.Path):
-		return errors.New("must be the root of the API, without a path such as " + apiPath + ", such as " + DefaultBaseURL)
+		return fmt.Errorf("must be the root of the API, without a path such as %s, such as %s", apiPath, DefaultBaseURL)
 	//mutate:plain-http
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("must be https: plain http to %s would send the credential in the clear", u.Hostname())

@@ -121,8 +121,8 @@ func failures() []failing {
 			name:   "not JSON",
 			answer: answers(200, html),
 			want:   atlasclient.Error{Status: 200},
-			text: "status 200: the body is not the JSON expected: invalid character '<' looking for beginning " +
-				"of value",
+			text: "status 200: the body is not the JSON expected: " +
+				"invalid character '<' looking for beginning of value",
 		},
 		{name: "half JSON", answer: answers(201, `{"id":"5f"`), want: atlasclient.Error{Status: 201},
 			text: "status 201: the body is not the JSON expected: unexpected end of JSON input"},
@@ -131,10 +131,7 @@ func failures() []failing {
 		{name: "not the JSON expected", answer: answers(200, `[]`), want: atlasclient.Error{Status: 200},
 			text: "status 200: the body is not the JSON expected: all of it is of type array"},
 
-		redirect(
-			301,
-			"http://elsewhere.example/login?next=1",
-		),
+		redirect(301, "http://elsewhere.example/login?next=1"),
 		redirect(302, "/here"),
 		redirect(303, "//elsewhere.example"),
 		redirect(307, "http://elsewhere.example/"),
@@ -208,10 +205,8 @@ func TestErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, atlasclient.Options{
 					BaseURL: "http://localhost",
-					Transport: atlassimtest.Pipe(
-						t,
-						script(t, step{want: getOrders, instead: test.answer}),
-					), // it is not asked twice
+					Transport: atlassimtest.Pipe(t,
+						script(t, step{want: getOrders, instead: test.answer})), // it is not asked twice
 				})
 				cluster, resp, err := c.GetFlexCluster(t.Context(), group, "orders")
 				require.Nil(t, cluster)
@@ -274,12 +269,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				t.Parallel()
 				elsewhere := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					t.Errorf(
-						"%s %s was followed, with Authorization %q",
-						r.Method,
-						r.URL,
-						r.Header.Get("Authorization"),
-					)
+					t.Errorf("%s %s was followed, with Authorization %q", r.Method, r.URL,
+						r.Header.Get("Authorization"))
 				}))
 				away := answers(status, "", "Location", elsewhere+"/away")
 				c := newClient(t, atlasclient.Options{Auth: auth, BaseURL: serve(t, guard(auth, away, away))})
@@ -392,11 +383,8 @@ func TestUnreachable(t *testing.T) {
 			if name == "service account" {
 				request = postToken
 			}
-			require.EqualError(
-				t,
-				err,
-				fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address),
-			)
+			require.EqualError(t, err,
+				fmt.Sprintf("%s: no answer: dial tcp %s: connect: connection refused", request, address))
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.Zero(t, asError(t, err).Status)
 		}
@@ -420,10 +408,8 @@ func TestUnreachable(t *testing.T) {
 				"no TLS": "no answer: http: server gave HTTP response to HTTPS client",
 			}[name]
 			for _, auth := range credentials() {
-				c := newClient(
-					t,
-					atlasclient.Options{BaseURL: "https://" + server.Listener.Addr().String(), Auth: auth},
-				)
+				c := newClient(t,
+					atlasclient.Options{BaseURL: "https://" + server.Listener.Addr().String(), Auth: auth})
 				require.ErrorContains(t, get(c, t.Context()), ": "+text)
 			}
 		})

@@ -77,9 +77,11 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 			return n == 0 || n < MaxPageSize && len(all)+n >= page.TotalCount
 		}
 		resp, err := c.do(ctx, call{
-			method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID}, version: flexVersion,
+			method: http.MethodGet, version: flexVersion,
+			endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID},
 			query: url.Values{
-				"itemsPerPage": {strconv.Itoa(MaxPageSize)}, "pageNum": {strconv.Itoa(number)}, "includeCount": {"true"},
+				"itemsPerPage": {strconv.Itoa(MaxPageSize)}, "pageNum": {strconv.Itoa(number)},
+				"includeCount": {"true"},
 			},
 			into: &page,
 			needed: &struct {
@@ -118,7 +120,8 @@ func (p *flexPage) read(previous []clusterAnswer) error {
 	}
 	sameName := func(a, b clusterAnswer) bool { return a.Name == b.Name }
 	if len(previous) > 0 && slices.EqualFunc(p.Results, previous, sameName) {
-		return errors.New("a page of the list is the one before it again: something on the way may drop the query of the URL")
+		return errors.New("a page of the list is the one before it again: " +
+			"something on the way may drop the query of the URL")
 	}
 	return nil
 }

@@ -33,21 +33,24 @@ func TestList(t *testing.T) {
 		{"none", []step{page(1, `{"results":[],"totalCount":0}`)}, 0},
 		{"one page", []step{page(1, `{"results":`+entries(0, 2)+`,"totalCount":2}`)}, 2},
 		{"three pages", []step{
-			page(1, `{"results":`+entries(0, 2)+`,"totalCount":5}`), page(2, `{"results":`+entries(2, 4)+`,"totalCount":5}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":5}`),
+			page(2, `{"results":`+entries(2, 4)+`,"totalCount":5}`),
 			page(3, `{"results":`+entries(4, 5)+`,"totalCount":5}`),
 		}, 5},
 		{"an empty page is the last, whatever the count", []step{
 			page(1, `{"results":`+entries(0, 2)+`,"totalCount":9}`), page(2, `{"results":[],"totalCount":9}`),
 		}, 2},
 		{"one appears meanwhile", []step{
-			page(1, `{"results":`+entries(0, 2)+`,"totalCount":3}`), page(2, `{"results":`+entries(1, 3)+`,"totalCount":4}`),
+			page(1, `{"results":`+entries(0, 2)+`,"totalCount":3}`),
+			page(2, `{"results":`+entries(1, 3)+`,"totalCount":4}`),
 		}, 4},
 		{"the count is only an estimate: a full page has a next one", []step{
 			page(1, `{"results":`+entries(0, 500)+`,"totalCount":498}`),
 			page(2, `{"results":`+entries(500, 501)+`,"totalCount":498}`),
 		}, 501},
 		{"no count", []step{
-			page(1, `{"results":`+entries(0, 500)+`}`), page(2, `{"results":`+entries(500, 1000)+`}`), page(3, `{"results":[]}`),
+			page(1, `{"results":`+entries(0, 500)+`}`), page(2, `{"results":`+entries(500, 1000)+`}`),
+			page(3, `{"results":[]}`),
 		}, 1000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -105,8 +108,7 @@ func TestListThatIsNone(t *testing.T) {
 			"the body is no list: it has no results"},
 		{"one cluster", func(int) string { return flexAnswer }, 1, "the body is no list: it has no results"},
 		{"results that are no clusters", func(int) string {
-			return `{"results":[{"name":"a","stateName":"IDLE"},` +
-				`{}]}`
+			return `{"results":[{"name":"a","stateName":"IDLE"},{}]}`
 		}, 1,
 			"entry 2 of the list: the body is no cluster: it has no name or no stateName"},
 		{"results of null each", func(int) string { return `{"results":[null]}` }, 1,

@@ -146,7 +146,8 @@ func tokenEnd(life json.RawMessage, now time.Time) time.Time {
 
 // oauthCodes are the codes with which a token endpoint refuses (RFC 6749, section 5.2).
 var oauthCodes = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+	"invalid_scope",
 }
 
 // parseOAuth takes what a refusal of the token endpoint says in the words of OAuth, where it has none of Atlas's.

@@ -126,13 +126,8 @@ func TestTokenLife(t *testing.T) {
 				fetched := 0
 				c := overPipe(t, account, guard(account, func(w http.ResponseWriter, r *http.Request) {
 					fetched++
-					answers(
-						200,
-						fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires),
-					)(
-						w,
-						r,
-					)
+					body := fmt.Sprintf(`{"access_token":"t","token_type":"Bearer","expires_in":%s}`, expires)
+					answers(200, body)(w, r)
 				}, answers(200, ordersAnswer)))
 				require.NoError(t, get(c, t.Context()))
 				if life == 0 {
@@ -216,14 +211,18 @@ func TestRejected(t *testing.T) {
 				getWith("two", 401, ""), token("three"), getWith("three", 200, ordersAnswer),
 			},
 			[]string{getOrders + ": 401", ""}},
-		{"the project is not the key's", []step{token("one"), getWith("one", 401, notInGroup), getWith("one", 401, notInGroup)},
+		{"the project is not the key's",
+			[]step{token("one"), getWith("one", 401, notInGroup), getWith("one", 401, notInGroup)},
 			[]string{getOrders + ": 401 NOT_IN_GROUP: Not yours.", getOrders + ": 401 NOT_IN_GROUP: Not yours."}},
 		{"the organization is not the key's", []step{token("one"), getWith("one", 401, notCreator)},
 			[]string{getOrders + ": 401 NOT_ORG_GROUP_CREATOR: Not yours."}},
 		{"by the header alone",
-			[]step{token("one"), {want: getOrders, status: 401, with: map[string]string{"X-Error-Code": "NOT_IN_GROUP"}}},
+			[]step{
+				token("one"), {want: getOrders, status: 401, with: map[string]string{"X-Error-Code": "NOT_IN_GROUP"}},
+			},
 			[]string{getOrders + ": 401 NOT_IN_GROUP"}},
-		{"in HTML", []step{token("one"), getWith("one", 401, html), token("two"), getWith("two", 200, ordersAnswer)}, []string{""}},
+		{"in HTML", []step{token("one"), getWith("one", 401, html), token("two"), getWith("two", 200, ordersAnswer)},
+			[]string{""}},
 		{"in half a body",
 			[]step{
 				token("one"), {want: getOrders, instead: truncated(401, notInGroup)},
@@ -232,7 +231,8 @@ func TestRejected(t *testing.T) {
 			[]string{""}},
 		{"403 is not about the token", []step{token("one"), getWith("one", 403, unauthorized)},
 			[]string{getOrders + ": 403 UNEXPECTED_ERROR: You are not authorized for this resource."}},
-		{"and there is no new one", []step{token("one"), getWith("one", 401, unauthorized), {want: postToken, status: 429}},
+		{"and there is no new one",
+			[]step{token("one"), getWith("one", 401, unauthorized), {want: postToken, status: 429}},
 			[]string{postToken + ": 429"}},
 		{"and what comes then is another error",
 			[]step{token("one"), getWith("one", 401, unauthorized), token("two"), getWith("two", 503, html)},
@@ -302,9 +302,10 @@ func TestTokenRefused(t *testing.T) {
 		"a code and words": {`{"error":"invalid_client","error_description":"Who is it?"}`, "400: Who is it?", true},
 		"Atlas's words": {`{"errorCode":"IP_ADDRESS_NOT_ON_ACCESS_LIST","detail":"Not from there.","error":400}`,
 			"400 IP_ADDRESS_NOT_ON_ACCESS_LIST: Not from there.", true},
-		"both: Atlas's go before": {`{"error":"invalid_client","detail":"Not from there."}`, "400: Not from there.", true},
-		"a gateway's":             {`{"error":"Forbidden"}`, "400: Forbidden", false},
-		"nothing":                 {`{}`, "400", false},
+		"both: Atlas's go before": {`{"error":"invalid_client","detail":"Not from there."}`,
+			"400: Not from there.", true},
+		"a gateway's": {`{"error":"Forbidden"}`, "400: Forbidden", false},
+		"nothing":     {`{}`, "400", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -357,11 +358,8 @@ func TestAccessToken(t *testing.T) {
 	})
 	t.Run("bad: it cannot be renewed", func(t *testing.T) {
 		t.Parallel()
-		c := setupAuth(
-			t,
-			atlasclient.AccessToken("one"),
-			getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`),
-		)
+		c := setupAuth(t, atlasclient.AccessToken("one"),
+			getWith("one", 401, `{"errorCode":"UNEXPECTED_ERROR","detail":"No."}`))
 		require.EqualError(t, get(c, t.Context()), getOrders+": 401 UNEXPECTED_ERROR: No.")
 	})
 	t.Run("with a body", func(t *testing.T) {

@@ -111,10 +111,8 @@ var digestResponse = regexp.MustCompile(`response="([0-9a-f]{32})"`)
 func requireNoCredential(t *testing.T, auth atlasclient.Auth, h http.Handler) {
 	synctest.Test(t, func(t *testing.T) {
 		wire := &wireRecorder{next: atlassimtest.Pipe(t, h)}
-		err := get(
-			newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}),
-			t.Context(),
-		)
+		err := get(newClient(t, atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: wire}),
+			t.Context())
 
 		secrets := map[string]bool{privateKey: true, clientSecret: true, accessToken: true}
 		for _, r := range wire.sent {
@@ -159,11 +157,8 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 			t.Parallel()
 			c := setupAuth(t, auth, map[string][]step{"issued token": {token(accessToken + `\n`)}}[name]...)
 			err := get(c, t.Context())
-			require.EqualError(
-				t,
-				err,
-				getOrders+`: no answer: net/http: invalid header field value for "Authorization"`,
-			)
+			require.EqualError(t, err,
+				getOrders+`: no answer: net/http: invalid header field value for "Authorization"`)
 			require.NotContains(t, allPrinted(t, err), accessToken)
 		})
 	}

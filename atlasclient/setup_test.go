@@ -155,10 +155,8 @@ func token(value string) step {
 // overPipe is a client in a synctest bubble.
 func overPipe(t *testing.T, auth atlasclient.Auth, h http.Handler) *atlasclient.Client {
 	t.Helper()
-	return newClient(
-		t,
-		atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t, h)},
-	)
+	return newClient(t,
+		atlasclient.Options{BaseURL: "http://localhost", Auth: auth, Transport: atlassimtest.Pipe(t, h)})
 }
 
 // pipeSim is a client of a simulator in a synctest bubble.

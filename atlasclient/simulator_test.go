@@ -80,13 +80,16 @@ func TestGatewayThatDropsTheQuery(t *testing.T) {
 func TestSimulatorTexts(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []atlassim.FaultKind{atlassim.FaultBadText, atlassim.FaultLongText} {
-		for name, credential := range map[string]atlasclient.Auth{"none": nil, "API key": apiKey, "service account": account} {
+		for name, credential := range map[string]atlasclient.Auth{
+			"none": nil, "API key": apiKey, "service account": account,
+		} {
 			t.Run(fmt.Sprint(kind, " ", name), func(t *testing.T) {
 				t.Parallel()
 				c, sim := setupSim(t, atlassim.Config{}, nil)
 				if credential != nil {
 					cfg := keyedSim
-					cfg.ClientID, cfg.ClientSecret, cfg.TokenTTL = accountSim.ClientID, accountSim.ClientSecret, accountSim.TokenTTL
+					cfg.ClientID, cfg.ClientSecret = accountSim.ClientID, accountSim.ClientSecret
+					cfg.TokenTTL = accountSim.TokenTTL
 					c, sim = setupSim(t, cfg, credential)
 				}
 				sim.AddFault(atlassim.Fault{Kind: kind})

@@ -116,8 +116,9 @@ func TestErrorTexts(t *testing.T) {
 			"no JSON":         {200, nil, text},
 			"another cluster": {200, nil, `{"stateName":"IDLE","name":` + shorter + `}`},
 			"key of the JSON": {200, nil, `{"name":{` + shorter + `:7}}`},
-			"challenge":       {401, http.Header{"Www-Authenticate": {`Digest realm="` + text + `", nonce="` + text + `"`}}, ""},
-			"parameters":      {400, nil, `{"parameters":[` + strings.Repeat(`1,`, 100_000) + `1]}`},
+			"challenge": {401,
+				http.Header{"Www-Authenticate": {`Digest realm="` + text + `", nonce="` + text + `"`}}, ""},
+			"parameters": {400, nil, `{"parameters":[` + strings.Repeat(`1,`, 100_000) + `1]}`},
 		} {
 			for _, credential := range []string{"none", "service account", "API key"} {
 				t.Run(name+"/"+place+"/"+credential, func(t *testing.T) {

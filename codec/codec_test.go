@@ -110,12 +110,9 @@ func TestRotation(t *testing.T) {
 		for j, to := range steps {
 			back, err := to.Decode(encode(t, from, plain("x")))
 			if i == 2 && j == 0 { // the second step is for this
-				require.EqualError(
-					t,
-					err,
+				require.EqualError(t, err,
 					`a payload is encrypted with the key "new", which is not configured: add it to `+
-						`TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`,
-				)
+						`TEMPORAL_PAYLOAD_KEYS or the file that TEMPORAL_PAYLOAD_KEYS_FILE names`)
 				continue
 			}
 			require.NoError(t, err)

@@ -71,7 +71,8 @@ func Differences(requested, existing Fields) []Difference {
 		r, isRequested := requested[name]
 		e, exists := existing[name]
 		if r != e || isRequested != exists {
-			out = append(out, Difference{Field: name, Requested: describe(r, isRequested), Existing: describe(e, exists)})
+			out = append(out,
+				Difference{Field: name, Requested: describe(r, isRequested), Existing: describe(e, exists)})
 		}
 	}
 	return out

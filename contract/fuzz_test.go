@@ -28,9 +28,10 @@ func seeds(f *testing.F, add func(input string)) {
 		add(string(marshal(f, v)))
 	}
 	for _, s := range []string{
-		"", "{", "\xff", `{"a\nb":1}`, `{"":{"":[]}}`, `{"name":7,"tags":[5,null,{"key":[]}],` +
-			`"timeoutSeconds":1e999}`, `{"tags":{}}`,
-		`{"providerSettings":{"x":{},"regionName":1}}`, `{"NAME":"a","name":"b"}`, `{"name":"\ud800\n"}`, strings.Repeat(`{"a":`, 10001),
+		"", "{", "\xff", `{"a\nb":1}`, `{"":{"":[]}}`, `{"tags":{}}`,
+		`{"name":7,"tags":[5,null,{"key":[]}],"timeoutSeconds":1e999}`,
+		`{"providerSettings":{"x":{},"regionName":1}}`, `{"NAME":"a","name":"b"}`, `{"name":"\ud800\n"}`,
+		strings.Repeat(`{"a":`, 10001),
 	} {
 		add(s)
 	}

@@ -37,32 +37,39 @@ func TestJSON(t *testing.T) {
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
 				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`},
 		{"provision, what is as by default said all the same",
-			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, TimeoutSeconds: ptr(0), OwnershipTag: ptr(true)},
+			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place,
+				TimeoutSeconds: ptr(0), OwnershipTag: ptr(true)},
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
 				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"timeoutSeconds":0,` +
 				`"ownershipTag":true}`},
 		{"upgrade",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders",
-				ProviderSettings:        contract.ProviderSettings{ProviderName: "SERVERLESS", BackingProviderName: "GCP", RegionName: "CENTRAL_US"},
-				ServerlessBackupOptions: &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(false)},
-				Tags:                    team, TerminationProtectionEnabled: true, TimeoutSeconds: ptr(5400), OwnershipTag: ptr(true)},
+				ProviderSettings: contract.ProviderSettings{
+					ProviderName: "SERVERLESS", BackingProviderName: "GCP", RegionName: "CENTRAL_US"},
+				ServerlessBackupOptions: &contract.ServerlessBackupOptions{
+					ServerlessContinuousBackupEnabled: ptr(false)},
+				Tags: team, TerminationProtectionEnabled: true, TimeoutSeconds: ptr(5400), OwnershipTag: ptr(true)},
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
 				`"providerSettings":{"providerName":"SERVERLESS","backingProviderName":"GCP",` +
 				`"regionName":"CENTRAL_US"},` +
 				`"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":false},"tags":[{"key":"team",` +
-				`"value":"orders"}],` +
-				`"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
+				`"value":"orders"}],"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
 		{"upgrade, defaults",
-			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place, ServerlessBackupOptions: &contract.ServerlessBackupOptions{}},
+			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place,
+				ServerlessBackupOptions: &contract.ServerlessBackupOptions{}},
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
 				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},` +
 				`"serverlessBackupOptions":{}}`},
 		{"result",
 			contract.Cluster{
-				ID: "5f", GroupID: group, Name: "orders", ClusterType: "FLEX", StateName: "IDLE", MongoDBVersion: "8.0.29", CreateDate: since,
-				ConnectionStrings: contract.ConnectionStrings{Standard: "mongodb://a/?b=1&c=2", StandardSrv: "mongodb+srv://a"},
-				ProviderSettings:  contract.ProviderSettings{ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
-				Tags:              team, TerminationProtectionEnabled: true, Outcome: contract.Created, Warnings: []string{"Sunset"},
+				ID: "5f", GroupID: group, Name: "orders", ClusterType: "FLEX",
+				StateName: "IDLE", MongoDBVersion: "8.0.29", CreateDate: since,
+				ConnectionStrings: contract.ConnectionStrings{
+					Standard: "mongodb://a/?b=1&c=2", StandardSrv: "mongodb+srv://a"},
+				ProviderSettings: contract.ProviderSettings{
+					ProviderName: "FLEX", BackingProviderName: "AWS", RegionName: "US_EAST_1", DiskSizeGB: 5},
+				Tags: team, TerminationProtectionEnabled: true,
+				Outcome: contract.Created, Warnings: []string{"Sunset"},
 			},
 			`{"id":"5f","groupId":"32b6e34b3d91647abb20e7b8","name":"orders","clusterType":"FLEX",` +
 				`"stateName":"IDLE","mongoDBVersion":"8.0.29",` +
@@ -82,16 +89,20 @@ func TestJSON(t *testing.T) {
 			`{"phase":"WAITING_UNTIL_IDLE","stateName":"CREATING","since":"2026-09-01T12:00:05Z"}`},
 		{"status, at first", contract.Status{Phase: contract.PhaseValidating, Since: since},
 			`{"phase":"VALIDATING","since":"2026-09-01T12:00:05Z"}`},
-		{"progress", contract.WaitProgress{StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, Errors: 2},
+		{"progress",
+			contract.WaitProgress{
+				StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, Errors: 2},
 			`{"stateName":"CREATING","since":"2026-09-01T12:00:05Z","notFoundSince":"2026-09-01T12:00:05Z",` +
 				`"idleSince":"2026-09-01T12:00:05Z","errors":2}`},
 		{"progress, none yet", contract.WaitProgress{}, `{}`},
 		{"failure of Atlas",
-			contract.FailureDetails{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Reason: "Bad Request", Detail: "Taken.", Method: "POST", Path: "/api", Parameters: []string{"a"}},
+			contract.FailureDetails{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Reason: "Bad Request",
+				Detail: "Taken.", Method: "POST", Path: "/api", Parameters: []string{"a"}},
 			`{"status":400,"errorCode":"DUPLICATE_CLUSTER_NAME","reason":"Bad Request","detail":"Taken.",` +
 				`"method":"POST","path":"/api","parameters":["a"]}`},
 		{"failure of ours",
-			contract.FailureDetails{StateName: "CREATING", Violations: []contract.Violation{{Field: "name", Problem: "is wrong"}},
+			contract.FailureDetails{StateName: "CREATING",
+				Violations:  []contract.Violation{{Field: "name", Problem: "is wrong"}},
 				Differences: []contract.Difference{{Field: "name", Requested: `"a"`, Existing: "none"}}},
 			`{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":"","stateName":"CREATING",` +
 				`"violations":[{"field":"name","problem":"is wrong"}],"differences":[{"field":"name",` +

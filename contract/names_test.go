@@ -13,6 +13,7 @@ import (
 // somebody.
 func TestNames(t *testing.T) {
 	t.Parallel()
+	const workflowID = "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"
 	for _, test := range []struct{ name, got, want string }{
 		{"TaskQueue", contract.TaskQueue, "atlas-provisioning"},
 		{"ProvisionFlexCluster", contract.ProvisionFlexCluster, "ProvisionFlexCluster"},
@@ -52,9 +53,9 @@ func TestNames(t *testing.T) {
 		{"PhaseDone", string(contract.PhaseDone), "DONE"},
 		{"PhaseFailed", string(contract.PhaseFailed), "FAILED"},
 
-		{"workflow id of a create", contract.WorkflowID(flex()), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
-		{"workflow id of an upgrade", contract.WorkflowID(serverless()), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
-		{"workflow id of a cluster", contract.ClusterWorkflowID(group, "orders"), "atlas-cluster-32b6e34b3d91647abb20e7b8-orders"},
+		{"workflow id of a create", contract.WorkflowID(flex()), workflowID},
+		{"workflow id of an upgrade", contract.WorkflowID(serverless()), workflowID},
+		{"workflow id of a cluster", contract.ClusterWorkflowID(group, "orders"), workflowID},
 	} {
 		require.Equal(t, test.want, test.got, test.name)
 	}
@@ -66,10 +67,16 @@ func TestNames(t *testing.T) {
 // Which answers of Atlas pass by themselves.
 func TestTransient(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]bool{0: false, 200: false, 400: false, 402: false, 404: false, 408: true, 409: false, 425: true, 429: true, 499: false, 500: true, 599: true} {
+	for status, want := range map[int]bool{
+		0: false, 200: false, 400: false, 402: false, 404: false, 408: true, 409: false, 425: true, 429: true,
+		499: false, 500: true, 599: true,
+	} {
 		require.Equal(t, want, contract.Transient(status, "VALIDATION_ERROR"), "%d", status)
 	}
-	for _, code := range []string{"CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES", "DEFAULT_CONFIG_LIMIT_EXCEPTION"} {
+	for _, code := range []string{
+		"CONTAINER_WAITING_FOR_FAST_RECORD_CLEAN_UP", "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES",
+		"DEFAULT_CONFIG_LIMIT_EXCEPTION",
+	} {
 		require.True(t, contract.Transient(400, code), code)
 	}
 }

@@ -65,12 +65,8 @@ func TestFields(t *testing.T) {
 	}, up.Fields())
 	up.ServerlessBackupOptions = &contract.ServerlessBackupOptions{ServerlessContinuousBackupEnabled: ptr(true)}
 	require.Equal(t, "true", up.Fields()["serverlessBackupOptions.serverlessContinuousBackupEnabled"])
-	require.NotContains(
-		t,
-		up.ClusterFields(),
-		"serverlessBackupOptions.serverlessContinuousBackupEnabled",
-		"Atlas no longer applies it",
-	)
+	require.NotContains(t, up.ClusterFields(), "serverlessBackupOptions.serverlessContinuousBackupEnabled",
+		"Atlas no longer applies it")
 }
 
 // Two requests that mean the same are the same, however they say it; two that do not, differ.
@@ -84,22 +80,25 @@ func TestSameRequest(t *testing.T) {
 		{"nothing", func(*contract.ProvisionFlexClusterInput) {}, ""},
 		{"another time limit", func(in *contract.ProvisionFlexClusterInput) { in.TimeoutSeconds = ptr(60) }, ""},
 		{"the default ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(true) }, ""},
-		{"the default provider name", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.ProviderName = "FLEX" }, ""},
+		{"the default provider name",
+			func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.ProviderName = "FLEX" }, ""},
 		{"no tags", func(in *contract.ProvisionFlexClusterInput) { in.Tags = []contract.Tag{} }, ""},
 
-		{"another project", func(in *contract.ProvisionFlexClusterInput) { in.GroupID = "ff" }, `groupId is ` +
-			`"32b6e34b3d91647abb20e7b8", requested "ff"`},
-		{"another name", func(in *contract.ProvisionFlexClusterInput) { in.Name = "b" }, `name is "orders", ` +
-			`requested "b"`},
-		{"another provider", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.BackingProviderName = "GCP" },
+		{"another project", func(in *contract.ProvisionFlexClusterInput) { in.GroupID = "ff" },
+			`groupId is "32b6e34b3d91647abb20e7b8", requested "ff"`},
+		{"another name", func(in *contract.ProvisionFlexClusterInput) { in.Name = "b" },
+			`name is "orders", requested "b"`},
+		{"another provider",
+			func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.BackingProviderName = "GCP" },
 			`providerSettings.backingProviderName is "AWS", requested "GCP"`},
 		{"another region", func(in *contract.ProvisionFlexClusterInput) { in.ProviderSettings.RegionName = "" },
 			`providerSettings.regionName is "US_EAST_1", requested ""`},
-		{"a tag", func(in *contract.ProvisionFlexClusterInput) { in.Tags = team }, `tags.team is none, requested ` +
-			`"orders"`},
+		{"a tag", func(in *contract.ProvisionFlexClusterInput) { in.Tags = team },
+			`tags.team is none, requested "orders"`},
 		{"protection", func(in *contract.ProvisionFlexClusterInput) { in.TerminationProtectionEnabled = true },
 			`terminationProtectionEnabled is "false", requested "true"`},
-		{"no ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(false) }, `ownershipTag is "true", requested "false"`},
+		{"no ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(false) },
+			`ownershipTag is "true", requested "false"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -125,17 +124,25 @@ func TestDifferences(t *testing.T) {
 	}{
 		{"the same", contract.Fields{"a": "1", "b": ""}, contract.Fields{"a": "1", "b": ""}, nil},
 		{"nothing", nil, nil, nil},
-		{"by name", contract.Fields{"c": "1", "a": "1", "b": "1"}, contract.Fields{"c": "2", "a": "2", "b": "2"}, []contract.Difference{
-			{Field: "a", Requested: `"1"`, Existing: `"2"`}, {Field: "b", Requested: `"1"`, Existing: `"2"`}, {Field: "c", Requested: `"1"`, Existing: `"2"`},
-		}},
+		{"by name", contract.Fields{"c": "1", "a": "1", "b": "1"}, contract.Fields{"c": "2", "a": "2", "b": "2"},
+			[]contract.Difference{
+				{Field: "a", Requested: `"1"`, Existing: `"2"`},
+				{Field: "b", Requested: `"1"`, Existing: `"2"`},
+				{Field: "c", Requested: `"1"`, Existing: `"2"`},
+			}},
 		{"one lacks it", contract.Fields{"a": "1"}, contract.Fields{"b": "2"}, []contract.Difference{
 			{Field: "a", Requested: `"1"`, Existing: "none"}, {Field: "b", Requested: "none", Existing: `"2"`},
 		}},
-		{"nothing requested", nil, contract.Fields{"a": "1"}, []contract.Difference{{Field: "a", Requested: "none", Existing: `"1"`}}},
-		{"nothing there", contract.Fields{"a": "1"}, nil, []contract.Difference{{Field: "a", Requested: `"1"`, Existing: "none"}}},
-		{"empty is not none", contract.Fields{"a": ""}, contract.Fields{}, []contract.Difference{{Field: "a", Requested: `""`, Existing: "none"}}},
-		{"the word none is not none", contract.Fields{"a": "none"}, nil, []contract.Difference{{Field: "a", Requested: `"none"`, Existing: "none"}}},
-		{"quoted", contract.Fields{"a": "x\n\"y\""}, contract.Fields{"a": "x"}, []contract.Difference{{Field: "a", Requested: `"x\n\"y\""`, Existing: `"x"`}}},
+		{"nothing requested", nil, contract.Fields{"a": "1"},
+			[]contract.Difference{{Field: "a", Requested: "none", Existing: `"1"`}}},
+		{"nothing there", contract.Fields{"a": "1"}, nil,
+			[]contract.Difference{{Field: "a", Requested: `"1"`, Existing: "none"}}},
+		{"empty is not none", contract.Fields{"a": ""}, contract.Fields{},
+			[]contract.Difference{{Field: "a", Requested: `""`, Existing: "none"}}},
+		{"the word none is not none", contract.Fields{"a": "none"}, nil,
+			[]contract.Difference{{Field: "a", Requested: `"none"`, Existing: "none"}}},
+		{"quoted", contract.Fields{"a": "x\n\"y\""}, contract.Fields{"a": "x"},
+			[]contract.Difference{{Field: "a", Requested: `"x\n\"y\""`, Existing: `"x"`}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -151,11 +158,8 @@ func TestDifferences(t *testing.T) {
 	contract.Differences(requested, existing)
 	require.Equal(t, contract.Fields{"a": "1"}, requested, "the arguments are left alone")
 	require.Equal(t, contract.Fields{"b": "2"}, existing)
-	require.Equal(
-		t,
-		`tags.team is none, requested "orders"`,
-		contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String(),
-	)
+	require.Equal(t, `tags.team is none, requested "orders"`,
+		contract.Difference{Field: "tags.team", Requested: `"orders"`, Existing: "none"}.String())
 }
 
 // A cluster is as asked when its fields are those of the request, whatever Atlas adds to them.

@@ -72,22 +72,16 @@ func TestValidate(t *testing.T) {
 	name(text(21) + "-x")
 
 	for _, cloud := range []string{"AWS", "AZURE", "GCP"} {
-		add(
-			"provider "+cloud,
-			func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud },
-		)
+		add("provider "+cloud,
+			func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud })
 	}
 	for _, cloud := range []string{"", "aws", "TENANT", "AWS "} {
-		add(
-			"provider "+cloud,
+		add("provider "+cloud,
 			func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.BackingProviderName = cloud },
-			fmt.Sprintf(cloudRule, cloud),
-		)
+			fmt.Sprintf(cloudRule, cloud))
 	}
-	add(
-		"a region that only Atlas knows",
-		func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "MOON_1" },
-	)
+	add("a region that only Atlas knows",
+		func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "MOON_1" })
 	add("no region", func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.RegionName = "" }, regionRule)
 	add("a disk size", func(in *contract.UpgradeToServerlessInput) { in.ProviderSettings.DiskSizeGB = 5 },
 		"providerSettings.diskSizeGB cannot be chosen: leave it out")
@@ -96,11 +90,8 @@ func TestValidate(t *testing.T) {
 		add(fmt.Sprint("timeoutSeconds ", s), func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s })
 	}
 	for _, s := range []int{0, -1, 86401, 1 << 40} {
-		add(
-			fmt.Sprint("timeoutSeconds ", s),
-			func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s },
-			fmt.Sprintf(timeRule, s),
-		)
+		add(fmt.Sprint("timeoutSeconds ", s), func(in *contract.UpgradeToServerlessInput) { in.TimeoutSeconds = &s },
+			fmt.Sprintf(timeRule, s))
 	}
 
 	tags("none", []contract.Tag{})
@@ -108,44 +99,26 @@ func TestValidate(t *testing.T) {
 	tags("255 characters", []contract.Tag{{Key: text(255), Value: text(255)}})
 	tags("255 characters of two bytes", []contract.Tag{{Key: wide(255), Value: wide(255)}})
 	tags("the same value", []contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "b"}})
-	tags(
-		"another case",
-		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}, {Key: "ATLAS-PROVISIONER-WORKFLOW", Value: "b"}},
-	)
-	tags(
-		"empty",
-		[]contract.Tag{{}},
-		"tags[0].key must have 1 to 255 characters, got 0",
-		"tags[0].value must have 1 to 255 characters, got 0",
-	)
+	tags("another case",
+		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}, {Key: "ATLAS-PROVISIONER-WORKFLOW", Value: "b"}})
+	tags("empty", []contract.Tag{{}}, "tags[0].key must have 1 to 255 characters, got 0",
+		"tags[0].value must have 1 to 255 characters, got 0")
 	tags("256 characters", []contract.Tag{{Key: "a", Value: "b"}, {Key: wide(256), Value: text(256)}},
 		"tags[1].key must have 1 to 255 characters, got 256", "tags[1].value must have 1 to 255 characters, got 256")
-	tags(
-		"twice",
+	tags("twice",
 		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "c", Value: "d"}, {Key: "a", Value: "b"}, {Key: "a", Value: "x"}},
-		`tags[2].key is given twice: "a"`,
-		`tags[3].key is given twice: "a"`,
-	)
+		`tags[2].key is given twice: "a"`, `tags[3].key is given twice: "a"`)
 	tags("every character that Atlas takes", []contract.Tag{{Key: "aZ9 ;@_.+-", Value: "-+ 1"}})
-	tags(
-		"a link",
-		[]contract.Tag{{Key: "repo", Value: "github:company/repo"}},
+	tags("a link", []contract.Tag{{Key: "repo", Value: "github:company/repo"}},
 		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got `+
-			`"github:company/repo"`,
-	)
+			`"github:company/repo"`)
 	tags("spaces alone", []contract.Tag{{Key: "  ", Value: "a\nb"}},
 		`tags[0].key must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "  "`,
 		`tags[0].value must hold only letters, digits, spaces and ; @ _ - . +, and more than spaces, got "a\nb"`)
-	tags(
-		"twice with space around",
-		[]contract.Tag{{Key: "a", Value: "b"}, {Key: "a ", Value: "b"}},
-		`tags[1].key is given twice: "a "`,
-	)
-	tags(
-		"ours",
-		[]contract.Tag{{Key: "atlas-provisioner-workflow", Value: "x"}},
-		"tags[0].key is atlas-provisioner-workflow, which is reserved",
-	)
+	tags("twice with space around", []contract.Tag{{Key: "a", Value: "b"}, {Key: "a ", Value: "b"}},
+		`tags[1].key is given twice: "a "`)
+	tags("ours", []contract.Tag{{Key: "atlas-provisioner-workflow", Value: "x"}},
+		"tags[0].key is atlas-provisioner-workflow, which is reserved")
 
 	for _, test := range rules {
 		t.Run(test.name, func(t *testing.T) {
@@ -180,16 +153,10 @@ func TestProviderName(t *testing.T) {
 	require.NoError(t, contract.Validate(in, "id"))
 	require.NoError(t, contract.Validate(up, "id"))
 	in.ProviderSettings.ProviderName, up.ProviderSettings.ProviderName = "SERVERLESS", "FLEX"
-	require.EqualError(
-		t,
-		contract.Validate(in, "id"),
-		invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`),
-	)
-	require.EqualError(
-		t,
-		contract.Validate(up, "id"),
-		invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`),
-	)
+	require.EqualError(t, contract.Validate(in, "id"),
+		invalid(`providerSettings.providerName must be FLEX or left out, got "SERVERLESS"`))
+	require.EqualError(t, contract.Validate(up, "id"),
+		invalid(`providerSettings.providerName must be SERVERLESS or left out, got "FLEX"`))
 }
 
 // The ownership tag holds the workflow id, which the caller may have chosen.
@@ -200,9 +167,7 @@ func TestOwnershipTag(t *testing.T) {
 	refused := func(id string) string {
 		return fmt.Sprintf(
 			"ownershipTag cannot hold the workflow id %q: a tag holds only letters, digits, spaces and ; @ _ - . +."+
-				" Use such an id, or set it to false",
-			id,
-		)
+				" Use such an id, or set it to false", id)
 	}
 	for _, test := range []struct {
 		name, workflowID string
@@ -347,14 +312,16 @@ func TestParse(t *testing.T) {
 			"text in UTF-8"}},
 
 		{"unknown", `{"tag":{},` + good, []string{`tag is not a known field`}},
-		{"unknown ones", `{"z":1,"timeout":"30m",` + good, []string{`timeout is not a known field`, `z is not a known field`}},
+		{"unknown ones", `{"z":1,"timeout":"30m",` + good,
+			[]string{`timeout is not a known field`, `z is not a known field`}},
 		{"unknown and nested", `{"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1",` +
 			`"instanceSizeName":"M0","electable":{}},` + bare,
 			[]string{`providerSettings.electable is not a known field`, `providerSettings.instanceSizeName is not ` +
 				`a known field`}},
 		{"unknown, and hiding nothing", `{"providerSettings":{"region":"US_EAST_1"},` + bare,
 			[]string{`providerSettings.region is not a known field`, noCloud, noRegion}},
-		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good, []string{`tags[1].x is not a known field`}},
+		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good,
+			[]string{`tags[1].x is not a known field`}},
 		{"unknown, in two lines", `{"a\nb":1,` + good, []string{`"a\nb" is not a known field`}},
 		{"unknown, with a quote", `{"a\"b":1,` + good, []string{`"a\"b" is not a known field`}},
 		{"unknown, and empty", `{"":1,` + good, []string{`"" is not a known field`}},
@@ -398,7 +365,8 @@ func TestParse(t *testing.T) {
 			"tags[2].key must have 1 to 255 characters, got 0", "tags[2].value must have 1 to 255 characters, got " +
 				"0", `tags[2].key is given twice: ""`,
 		}},
-		{"protection a string", `{"terminationProtectionEnabled":"true",` + good, []string{"terminationProtectionEnabled must be true or false, got a JSON string"}},
+		{"protection a string", `{"terminationProtectionEnabled":"true",` + good,
+			[]string{"terminationProtectionEnabled must be true or false, got a JSON string"}},
 		{"ownership a number", `{"ownershipTag":0,` + good, []string{"ownershipTag must be true or false, got a " +
 			"JSON number"}},
 		{"time a string", `{"timeoutSeconds":"30m",` + good, []string{"timeoutSeconds must be a whole number, got " +
@@ -443,8 +411,9 @@ func TestParse(t *testing.T) {
 			`{}`:   "",
 			`null`: "",
 			`true`: "serverlessBackupOptions must be an object, got a JSON bool",
-			`{"serverlessContinuousBackupEnabled":"true"}`: "serverlessBackupOptions.serverlessContinuousBackupEnabled must be true or false, got a JSON string",
-			`{"continuous":true}`:                          `serverlessBackupOptions.continuous is not a known field`,
+			`{"serverlessContinuousBackupEnabled":"true"}`: "serverlessBackupOptions." +
+				"serverlessContinuousBackupEnabled must be true or false, got a JSON string",
+			`{"continuous":true}`: `serverlessBackupOptions.continuous is not a known field`,
 		} {
 			input := []byte(`{"serverlessBackupOptions":` + value + `,` + good)
 			in, err := contract.Parse[contract.UpgradeToServerlessInput](input, "id")

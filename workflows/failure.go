@@ -129,8 +129,8 @@ func whatElseToCheck(status int) string {
 	if status < 500 {
 		return ""
 	}
-	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every region " +
-		"that it does not have, and https://status.mongodb.com"
+	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every " +
+		"region that it does not have, and https://status.mongodb.com"
 }
 
 // leftBehind says what a run that ends early leaves behind, and how to go on.

@@ -32,12 +32,14 @@ func TestFailures(t *testing.T) {
 		message     string
 	}{
 		{
-			name: "refused by Atlas", err: activityFailure("VALIDATION_ERROR", true, contract.FailureDetails{Status: 400}),
+			name:        "refused by Atlas",
+			err:         activityFailure("VALIDATION_ERROR", true, contract.FailureDetails{Status: 400}),
 			failureType: "VALIDATION_ERROR", message: `cluster "orders": something`,
 		},
 		{
 			name: "a look that was refused", accepted: true, state: "CREATING",
-			err:         activityFailure("IP_ADDRESS_NOT_ON_ACCESS_LIST", true, contract.FailureDetails{Status: 403, StateName: "UPDATING"}),
+			err: activityFailure("IP_ADDRESS_NOT_ON_ACCESS_LIST", true,
+				contract.FailureDetails{Status: 403, StateName: "UPDATING"}),
 			failureType: "IP_ADDRESS_NOT_ON_ACCESS_LIST", stateName: "UPDATING",
 			message: `cluster "orders": something. The cluster is left as it is (UPDATING)` + goOn,
 		},
@@ -56,22 +58,25 @@ func TestFailures(t *testing.T) {
 				"takes it up, so wait for it or delete it in Atlas",
 		},
 		{
-			name: "gone", accepted: true, state: "CREATING", err: activityFailure(contract.ClusterGone, true, contract.FailureDetails{}),
+			name: "gone", accepted: true, state: "CREATING",
+			err:         activityFailure(contract.ClusterGone, true, contract.FailureDetails{}),
 			failureType: contract.ClusterGone, message: `cluster "orders": something`,
 		},
 		{
-			name: "503 until the time was up", err: activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503}),
+			name:        "503 until the time was up",
+			err:         activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503}),
 			failureType: "HTTP_503",
-			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` + nothing +
-				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse " +
-				"every region " +
-				"that it does not have, and https://status.mongodb.com",
+			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
+				nothing +
+				". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every " +
+				"region that it does not have, and https://status.mongodb.com",
 		},
 		{
-			name: "429 until the time was up", err: activityFailure("RATE_LIMITED", false, contract.FailureDetails{Status: 429}),
+			name:        "429 until the time was up",
+			err:         activityFailure("RATE_LIMITED", false, contract.FailureDetails{Status: 429}),
 			failureType: "RATE_LIMITED",
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
-				`` + nothing,
+				nothing,
 		},
 		{
 			name: "429 until the time was up, without the ownership tag", noTag: true,
@@ -80,14 +85,14 @@ func TestFailures(t *testing.T) {
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
 				`Nothing is known to ` +
 				"have been made: without the ownership tag no later run takes up what was made, so look in Atlas " +
-				"before you " +
-				"start the workflow again",
+				"before you start the workflow again",
 		},
 		{
-			name: "never sent, for want of budget", err: activityFailure(contract.NotYet, false, contract.FailureDetails{}),
+			name:        "never sent, for want of budget",
+			err:         activityFailure(contract.NotYet, false, contract.FailureDetails{}),
 			failureType: contract.Timeout,
 			message: `cluster "orders": something, for which no time was left within 30m0s (timeoutSeconds). ` +
-				`` + nothing,
+				nothing,
 		},
 		{
 			name: "no time to begin", err: errNoTimeLeft, failureType: contract.Timeout,
@@ -104,11 +109,11 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "looks that failed until the time was up", accepted: true, state: "CREATING",
-			err:         activityFailure("HTTP_503", false, contract.FailureDetails{Status: 503, StateName: "CREATING"}),
+			err: activityFailure("HTTP_503", false,
+				contract.FailureDetails{Status: 503, StateName: "CREATING"}),
 			failureType: contract.Timeout, stateName: "CREATING",
-			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was ` +
-				`CREATING; the last ` +
-				`answer was: cluster "orders": something. The cluster is left as it is (CREATING)` + goOn,
+			message: `cluster "orders" was not IDLE within 30m0s (timeoutSeconds): the last state seen was CREATING; ` +
+				`the last answer was: cluster "orders": something. The cluster is left as it is (CREATING)` + goOn,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

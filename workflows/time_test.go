@@ -46,8 +46,7 @@ type unlimited struct {
 }
 
 func (u *unlimited) InterceptWorkflow(
-	_ workflow.Context,
-	next interceptor.WorkflowInboundInterceptor,
+	_ workflow.Context, next interceptor.WorkflowInboundInterceptor,
 ) interceptor.WorkflowInboundInterceptor {
 	return &unlimited{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}}
 }
@@ -91,7 +90,8 @@ func TestTimeLimit(t *testing.T) {
 		{"a day", contract.ProvisionFlexCluster, &day, 24 * time.Hour, notYet()},
 		{"while Atlas fails", contract.ProvisionFlexCluster, nil, 30 * time.Minute,
 			temporal.NewApplicationErrorWithOptions("Atlas answered 503", "HTTP_503", temporal.ApplicationErrorOptions{
-				NextRetryDelay: time.Minute, Details: []any{contract.FailureDetails{Status: 503, StateName: "CREATING"}},
+				NextRetryDelay: time.Minute,
+				Details:        []any{contract.FailureDetails{Status: 503, StateName: "CREATING"}},
 			})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -119,12 +119,9 @@ func TestTimeLimit(t *testing.T) {
 			var f *temporal.ApplicationError
 			require.ErrorAs(t, env.GetWorkflowError(), &f)
 			require.Equal(t, contract.Timeout, f.Type())
-			require.Contains(
-				t,
-				f.Message(),
+			require.Contains(t, f.Message(),
 				`cluster "orders" was not IDLE within `+test.want.String()+" (timeoutSeconds): the last state "+
-					"seen was CREATING",
-			)
+					"seen was CREATING")
 			var details contract.FailureDetails
 			require.NoError(t, f.Details(&details))
 			require.Equal(t, "CREATING", details.StateName)
@@ -147,7 +144,8 @@ func TestTimeLimitBeforeAsking(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
 	env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).Return(contract.Cluster{},
-		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
+		temporal.NewApplicationErrorWithOptions(`cluster "orders": no turn`, contract.NotYet,
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
 	)
 	env.ExecuteWorkflow(contract.ProvisionFlexCluster, request(nil))
 	var f *temporal.ApplicationError
@@ -167,12 +165,9 @@ func TestOnlyTimeouts(t *testing.T) {
 	var f *temporal.ApplicationError
 	require.ErrorAs(t, env.GetWorkflowError(), &f)
 	require.Equal(t, contract.Timeout, f.Type())
-	require.Equal(
-		t,
+	require.Equal(t,
 		`cluster "orders" was not IDLE within 30m0s (timeoutSeconds): no worker finished the request in that time. `+
-			"Nothing is known to have been made: start the workflow again under the same id to make sure",
-		f.Message(),
-	)
+			"Nothing is known to have been made: start the workflow again under the same id to make sure", f.Message())
 }
 
 // A run that is cancelled when nothing is under way ends cancelled.

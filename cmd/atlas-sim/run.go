@@ -123,13 +123,15 @@ func flags(o *options) *flag.FlagSet {
 	duration(&c.UpdateFor, "update-for", "how long a Flex cluster is UPDATING after a PATCH")
 	duration(&c.DeleteFor, "delete-for", "how long a Flex cluster is DELETING")
 	duration(&c.DeleteSharedFor, "delete-shared-for", "how long an M0 is DELETING")
-	duration(&c.DeleteDedicatedFor, "delete-dedicated-for", "how long a dedicated cluster is DELETING (Atlas: 2m to 15m)")
+	duration(&c.DeleteDedicatedFor, "delete-dedicated-for",
+		"how long a dedicated cluster is DELETING (Atlas: 2m to 15m)")
 	duration(&c.DeletingAfter, "deleting-after", "how long a deleted cluster still looks as it was")
 	duration(&c.NameHeldFor, "name-held-for", "how long a freed name cannot be taken again")
 	duration(&c.TokenTTL, "token-ttl", "life of an OAuth token")
 	f.IntVar(&c.RateLimit, "rate-limit", c.RateLimit, "flex `requests` a project may make at once")
 	f.IntVar(&c.RefillPerMinute, "refill-per-minute", c.RefillPerMinute, "flex `requests` it gets back a minute")
-	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", c.UpgradeRetired, "answer 410 VERSION_GONE to upgrades to serverless")
+	f.BoolVar(&c.UpgradeRetired, "upgrade-retired", c.UpgradeRetired,
+		"answer 410 VERSION_GONE to upgrades to serverless")
 	return f
 }
 

@@ -97,10 +97,8 @@ func TestServesUntilStopped(t *testing.T) {
 	if code := p.exit(); code != exitOK {
 		t.Errorf("exit %d: %s", code, p.stderr.String())
 	}
-	if log := p.stderr.String(); !strings.Contains(
-		log,
-		"path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200",
-	) {
+	if log := p.stderr.String(); !strings.Contains(log,
+		"path=/api/atlas/v2/groups/"+group+"/clusters/orders status=200") {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -140,7 +138,9 @@ func write(t *testing.T, file, text string) {
 func TestCredentialsComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(name string) string {
-		return map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "s3cret"}[name]
+		return map[string]string{
+			"MONGODB_ATLAS_PUBLIC_API_KEY": "abcdefgh", "MONGODB_ATLAS_PRIVATE_API_KEY": "s3cret",
+		}[name]
 	}, "-quiet")
 	if status, _ := p.get("/api/atlas/v2"); status != 401 {
 		t.Errorf("without a credential: %d", status)

@@ -8,6 +8,9 @@
 set -eu
 [ $# = 4 ] || { echo "usage: $0 PROJECT_ID NAME AWS|AZURE|GCP REGION" >&2; exit 2; }
 
+# get reads JSON with jq. Not by echo: that of dash turns the \n in a JSON text into a line end.
+get() { printf '%s\n' "$1" | jq -r "$2"; }
+
 # One id for a cluster: a second start joins what runs, and nothing else happens to the cluster meanwhile.
 id=atlas-cluster-$1-$2
 input=$(jq -n --arg project "$1" --arg name "$2" --arg cloud "$3" --arg region "$4" \
@@ -24,35 +27,31 @@ type=$(temporal workflow describe --workflow-id "$id" -o json | jq -r .workflowE
 last=
 while
 	run=$(temporal workflow describe --workflow-id "$id" -o json)
-	[ "$(echo "$run" | jq -r .workflowExecutionInfo.status)" = WORKFLOW_EXECUTION_STATUS_RUNNING ]
+	[ "$(get "$run" .workflowExecutionInfo.status)" = WORKFLOW_EXECUTION_STATUS_RUNNING ]
 do
-	state=$(echo "$run" | jq -r '.pendingActivities[0].heartbeatDetails[0].stateName // empty')
+	state=$(get "$run" '.pendingActivities[0].heartbeatDetails[0].stateName // empty')
 	[ "$state" = "$last" ] || echo "$id: $state" >&2
 	last=$state
 	sleep 1
 done
 
 end=$(temporal workflow result --workflow-id "$id" -o json --log-level never) || true # fails when the workflow did
-case $(echo "$end" | jq -r .status) in
+case $(get "$end" .status) in
 COMPLETED)
-	echo "$end" | jq -r '.result | "\(.name) is \(.stateName) (\(.outcome)): \(.connectionStrings.standardSrv)"'
+	get "$end" '.result | "\(.name) is \(.stateName) (\(.outcome)): \(.connectionStrings.standardSrv)"'
 	exit
 	;;
-FAILED) failure=$(echo "$end" | jq .closeEvent.workflowExecutionFailedEventAttributes.failure) ;;
-*) echo "$end" | jq -r '"the run ended as \(.status)"' >&2; exit 1 ;;
+FAILED) failure=$(get "$end" .closeEvent.workflowExecutionFailedEventAttributes.failure) ;;
+*) get "$end" '"the run ended as \(.status)"' >&2; exit 1 ;;
 esac
 
 # The message says what happened and what to do; the type is for programs.
-type=$(echo "$failure" | jq -r .applicationFailureInfo.type)
-echo "$type: $(echo "$failure" | jq -r .message)" >&2
+type=$(get "$failure" .applicationFailureInfo.type)
+printf '%s: %s\n' "$type" "$(get "$failure" .message)" >&2
 case $type in
-INVALID_INPUT)
-	echo "$failure" | jq -r '.applicationFailureInfo.details[0].violations[]
-		| "  correct \(.field): it \(.problem)"' >&2
-	;;
-CLUSTER_CONFLICT)
-	echo "$failure" | jq -r '.applicationFailureInfo.details[0].differences[]
-		| "  \(.field): requested \(.requested), there is \(.existing)"' >&2
-	;;
+INVALID_INPUT) details='.violations[] | "  correct \(.field): it \(.problem)"' ;;
+CLUSTER_CONFLICT) details='.differences[] | "  \(.field): requested \(.requested), there is \(.existing)"' ;;
+*) exit 1 ;;
 esac
+get "$failure" ".applicationFailureInfo.details[0] | $details" >&2
 exit 1

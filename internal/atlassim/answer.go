@@ -54,7 +54,7 @@ func addRecordedHeaders(header http.Header, javaMethod string) {
 		"X-Frame-Options":                   "DENY",
 		"X-Java-Method":                     javaMethod,
 		"X-Java-Version":                    "17.0.0",
-		"X-Mongodb-Service-Version":         "gitHash=0000000000000000000000000000000000000000; versionString=atlas-sim",
+		"X-Mongodb-Service-Version":         "gitHash=" + strings.Repeat("0", 40) + "; versionString=atlas-sim",
 		"X-Permitted-Cross-Domain-Policies": "none",
 	} {
 		if value != "" {

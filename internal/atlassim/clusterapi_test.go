@@ -82,7 +82,8 @@ func TestDedicatedCluster(t *testing.T) {
 
 	// The answer to every PATCH is UPDATING; what is left out stays.
 	b.clusterAPI("PATCH", "/orders", "2024-10-23", `{"terminationProtectionEnabled": false}`).
-		want(t, 200, attrs{"stateName": "UPDATING", "terminationProtectionEnabled": false, "tags": tags("team", "orders")})
+		want(t, 200, attrs{"stateName": "UPDATING", "terminationProtectionEnabled": false,
+			"tags": tags("team", "orders")})
 	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "UPDATING"})
 	b.clock.Advance(10 * time.Second)
 	b.clusterAPI("GET", "/orders", "2024-08-05", "").want(t, 200, attrs{"stateName": "IDLE"})
@@ -112,7 +113,8 @@ func TestClusterRequestIsValidated(t *testing.T) {
 		{name: "a tenant of another size", body: clusterBody("orders", "TENANT", "M10", ""), code: "INVALID_ATTRIBUTE"},
 		{name: "a dedicated M0", body: clusterBody("orders", "AWS", "M0", ""), code: "INVALID_ATTRIBUTE"},
 		{name: "unknown region", body: strings.Replace(m10, "US_EAST_1", "MOON_1", 1), code: "INVALID_REGION"},
-		{name: "unknown attribute", body: clusterBody("orders", "AWS", "M10", `"colour": "red",`), code: "INVALID_ATTRIBUTE"},
+		{name: "unknown attribute", body: clusterBody("orders", "AWS", "M10", `"colour": "red",`),
+			code: "INVALID_ATTRIBUTE"},
 		{name: "bad tag", body: clusterBody("orders", "AWS", "M10", `"tags": [{"key": "a/b", "value": "c"}],`),
 			code: "INVALID_ATTRIBUTE"},
 	} {
@@ -133,9 +135,8 @@ func TestShapesOfClusters(t *testing.T) {
 	newest := b.clusterAPI("GET", "/orders", "2024-08-05", "")
 	equal(t, "2024-08-05", keys(spec(newest)), "id regionConfigs zoneId zoneName")
 	equal(t, "region", keys(spec(newest)["regionConfigs"].([]any)[0]),
-		"analyticsSpecs autoScaling effectiveAnalyticsSpecs "+
-			"effectiveElectableSpecs effectiveReadOnlySpecs electableSpecs priority providerName readOnlySpecs "+
-			"regionName")
+		"analyticsSpecs autoScaling effectiveAnalyticsSpecs effectiveElectableSpecs effectiveReadOnlySpecs "+
+			"electableSpecs priority providerName readOnlySpecs regionName")
 	older := b.clusterAPI("GET", "/orders", "2023-02-01", "")
 	equal(t, "2023-02-01", keys(spec(older)), "id numShards regionConfigs zoneId zoneName")
 	equal(t, "diskSizeGB", older.json["diskSizeGB"], 40.0)

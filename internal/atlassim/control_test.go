@@ -19,10 +19,7 @@ func TestControl(t *testing.T) {
 	b.do("POST", "/sim/flex", `{"groupId": "`+group+`", "cluster": `+flexBody("flex")+`}`).want(t, 204, nil)
 	b.do("POST", "/sim/state", `{"groupId": "`+group+`", "name": "flex", "state": "REPAIRING"}`).want(t, 204, nil)
 	var clusters []atlassim.Cluster
-	if err := json.Unmarshal(
-		[]byte(b.do("GET", "/sim/clusters", "").raw),
-		&clusters,
-	); err != nil ||
+	if err := json.Unmarshal([]byte(b.do("GET", "/sim/clusters", "").raw), &clusters); err != nil ||
 		len(clusters) != 2 {
 		t.Fatalf("%v %v", clusters, err)
 	}
@@ -95,8 +92,8 @@ func TestNewNamesEveryMistake(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"publicKey and privateKey", "clientId and clientSecret", "rateLimit: -1", `groups: "x"`,
-		`retiredVersions: "y"`, `faults[0]: kind: "explode"`, "shared cluster"} {
+	for _, want := range []string{"publicKey and privateKey", "clientId and clientSecret", "rateLimit: -1",
+		`groups: "x"`, `retiredVersions: "y"`, `faults[0]: kind: "explode"`, "shared cluster"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

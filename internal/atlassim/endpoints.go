@@ -99,7 +99,8 @@ var endpoints = []endpoint{
 
 	{method: "GET", path: "", family: familyCluster, versions: firstVersion, serve: (*call).getProject},
 	{method: "GET", path: "containers", family: familyCluster, versions: firstVersion, serve: (*call).listContainers},
-	{method: "GET", path: "containers/all", family: familyCluster, versions: firstVersion, serve: (*call).listContainers},
+	{method: "GET", path: "containers/all", family: familyCluster, versions: firstVersion,
+		serve: (*call).listContainers},
 }
 
 // oldEndpoints are those of /api/atlas/v1.0, which has no versions. The Atlas CLI reads and upgrades an M0 by them.

@@ -101,15 +101,18 @@ func errNotFound(name, group string) *apiError { // recorded
 }
 
 func errServerlessNotFound(name, group string) *apiError { // the text is assumed
-	return failf(404, "SERVERLESS_INSTANCE_NOT_FOUND", "No serverless instance named %s exists in group %s.", name, group)
+	return failf(404, "SERVERLESS_INSTANCE_NOT_FOUND",
+		"No serverless instance named %s exists in group %s.", name, group)
 }
 
 func errFlexInClusterAPI(name string) *apiError { // recorded
-	return failf(400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API", "Flex cluster %s cannot be used in the Cluster API.", name)
+	return failf(400, "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API",
+		"Flex cluster %s cannot be used in the Cluster API.", name)
 }
 
 func errNonFlexInFlexAPI(name string) *apiError { // recorded
-	return failf(400, "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API", "Cannot use non-flex cluster %s in the flex API.", name)
+	return failf(400, "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API",
+		"Cannot use non-flex cluster %s in the flex API.", name)
 }
 
 func errServerlessInClusterAPI(name string) *apiError { // the text is assumed
@@ -172,7 +175,8 @@ func errFlexProtected() *apiError {
 
 // The code and the status are from public runs, the text is assumed.
 func errPaused(name string) *apiError {
-	return failf(409, "CANNOT_UPDATE_PAUSED_CLUSTER", "Cannot update cluster %s while it is paused or being paused.", name)
+	return failf(409, "CANNOT_UPDATE_PAUSED_CLUSTER",
+		"Cannot update cluster %s while it is paused or being paused.", name)
 }
 
 // The parameter is one sentence of the detail (public runs).
@@ -188,8 +192,8 @@ const disableAndTryAgain = "Disable termination protection and try again."
 func errProtected(name, group string) *apiError {
 	return &apiError{status: 400, code: "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED",
 		detail: "Cannot terminate a cluster when termination protection is enabled. " + disableAndTryAgain,
-		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is enabled. %s",
-			name, group, disableAndTryAgain)}}
+		params: []any{fmt.Sprintf("Cannot terminate cluster %s in group %s because termination protection is "+
+			"enabled. %s", name, group, disableAndTryAgain)}}
 }
 
 // Parameters [path, seconds, capacity, refill, period] (public runs).

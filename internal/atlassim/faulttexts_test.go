@@ -91,9 +91,11 @@ func TestFaultsThatChangeTheBody(t *testing.T) {
 	}{
 		"an empty object": {fault: atlassim.Fault{Kind: "body", Body: "{}"}, want: "{}"},
 		"null":            {fault: atlassim.Fault{Kind: "body", Body: "null"}, want: "null"},
-		"no createDate":   {fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": ""}}, want: `"createDate":""`},
-		"another timezone": {fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": "2026-09-01T12:00:00+0000"}},
-			want: `"createDate":"2026-09-01T12:00:00+0000"`},
+		"no createDate": {fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": ""}},
+			want: `"createDate":""`},
+		"another timezone": {
+			fault: atlassim.Fault{Kind: "rewrite", Set: attrs{"createDate": "2026-09-01T12:00:00+0000"}},
+			want:  `"createDate":"2026-09-01T12:00:00+0000"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

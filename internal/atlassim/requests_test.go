@@ -96,7 +96,8 @@ func TestCreateIsValidated(t *testing.T) {
 		{body: `{"name": 5}`, code: "INVALID_JSON_ATTRIBUTE",
 			detail: "Received JSON for the name attribute does not match expected format.",
 			params: []any{"name"}},
-		{body: `{"nom": "x"}`, code: "INVALID_ATTRIBUTE", detail: "Invalid attribute nom specified.", params: []any{"nom"}},
+		{body: `{"nom": "x"}`, code: "INVALID_ATTRIBUTE", detail: "Invalid attribute nom specified.",
+			params: []any{"nom"}},
 		{body: `{}`, code: "MISSING_ATTRIBUTE", detail: "The required attribute name was not specified.",
 			params: []any{"name"}},
 		{body: `{"name": "a"}`, code: "MISSING_ATTRIBUTE",
@@ -133,7 +134,7 @@ func TestCreateIsValidated(t *testing.T) {
 		{body: strings.Replace(flexBody("a"), `"team"`, `""`, 1), code: "INVALID_ATTRIBUTE",
 			detail: "Invalid attribute tags.key specified.",
 			params: []any{"tags.key"}},
-		{body: strings.Replace(flexBody("a"), `"value": "orders"`, fmt.Sprintf(`"value": %q`, strings.Repeat("v", 256)), 1),
+		{body: strings.Replace(flexBody("a"), `"orders"`, `"`+strings.Repeat("v", 256)+`"`, 1),
 			code: "INVALID_ATTRIBUTE", detail: "Invalid attribute tags.value specified.", params: []any{"tags.value"}},
 	} {
 		r := b.request("POST", flexs, flexVersion, c.body)
@@ -155,7 +156,8 @@ func TestRateLimit(t *testing.T) {
 	path := strings.TrimPrefix(flexs, "/")
 	full := b.do("GET", flexs, "")
 	full.wantError(t, 429, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded for "+path+
-		". Please retry after 6 seconds. Request capacity: 3. Refill rate: 6 per 60 seconds.", path, 6.0, 3.0, 6.0, 60.0)
+		". Please retry after 6 seconds. Request capacity: 3. Refill rate: 6 per 60 seconds.",
+		path, 6.0, 3.0, 6.0, 60.0)
 	equal(t, "Retry-After", full.header.Get("Retry-After"), "6")
 	equal(t, "RateLimit-Remaining", full.header.Get("RateLimit-Remaining"), "0")
 

@@ -136,12 +136,14 @@ func TestUpgradeIsValidated(t *testing.T) {
 		{endpoint: less, body: "{", status: 400, code: "MALFORMED_JSON"},
 		{endpoint: less, body: `{"name": "orders"}`, status: 400, code: "MISSING_ATTRIBUTE"},
 		{endpoint: less, body: named(toServerless, "nobody"), status: 404, code: "CLUSTER_NOT_FOUND"},
-		{endpoint: less, body: named(toServerless, "flex"), status: 400, code: "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"},
+		{endpoint: less, body: named(toServerless, "flex"), status: 400,
+			code: "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"},
 		{endpoint: less, body: named(toServerless, "broken"), status: 400, code: "ATLAS_GENERAL_ERROR"},
 		{endpoint: less, body: named(toServerless, "leaving"), status: 400, code: "ATLAS_GENERAL_ERROR"},
 		{endpoint: less, body: strings.Replace(toServerless, `"SERVERLESS"`, `"FLEX"`, 1), status: 400,
 			code: "INVALID_ATTRIBUTE"},
-		{endpoint: less, body: strings.Replace(toServerless, `"US_EAST_1"`, `""`, 1), status: 400, code: "INVALID_REGION"},
+		{endpoint: less, body: strings.Replace(toServerless, `"US_EAST_1"`, `""`, 1), status: 400,
+			code: "INVALID_REGION"},
 		{endpoint: tenant, body: `{"name": "orders", "providerSettings": {}}`, status: 400, code: "MISSING_ATTRIBUTE"},
 		{endpoint: tenant, body: strings.Replace(toFlex, `"instanceSizeName": "FLEX"`, `"instanceSizeName": "M0"`, 1),
 			status: 400,
@@ -240,7 +242,8 @@ func TestSharedToDedicated(t *testing.T) {
 		},
 		"by v1.0": func(b *fixture) *reply {
 			return b.send(b.request("POST", "/api/atlas/v1.0/groups/"+group+"/clusters/tenantUpgrade", "",
-				strings.NewReplacer(`"FLEX", "instanceSizeName": "FLEX"`, `"AWS", "instanceSizeName": "M10"`).Replace(toFlex)))
+				strings.Replace(toFlex,
+					`"FLEX", "instanceSizeName": "FLEX"`, `"AWS", "instanceSizeName": "M10"`, 1)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,11 +252,8 @@ func TestSharedToDedicated(t *testing.T) {
 			size := func() any {
 				spec := b.shared().json["replicationSpecs"].([]any)[0].(map[string]any)
 				region := spec["regionConfigs"].([]any)[0].(map[string]any)
-				return fmt.Sprint(
-					region["providerName"],
-					" ",
-					region["electableSpecs"].(map[string]any)["instanceSize"],
-				)
+				return fmt.Sprint(region["providerName"], " ",
+					region["electableSpecs"].(map[string]any)["instanceSize"])
 			}
 			post(b).want(t, 200, attrs{"stateName": "UPDATING"})
 			equal(t, "at first", size(), any("TENANT M0"))
@@ -301,13 +301,14 @@ func TestFlexToDedicatedIsValidated(t *testing.T) {
 		name, body, code string
 		status           int
 	}{
-		{name: "sharded", body: strings.Replace(toM10, "REPLICASET", "SHARDED", 1), code: "INVALID_ATTRIBUTE", status: 400},
+		{name: "sharded", body: strings.Replace(toM10, "REPLICASET", "SHARDED", 1),
+			code: "INVALID_ATTRIBUTE", status: 400},
 		{name: "no size", body: strings.Replace(toM10, "M10", "M5", 1), code: "INVALID_ATTRIBUTE", status: 400},
 		{name: "no specs", body: `{"name": "orders"}`, code: "MISSING_ATTRIBUTE", status: 400},
-		{name: "unknown region", body: strings.Replace(toM10, "US_EAST_1", "MOON_1", 1), code: "INVALID_REGION", status: 400},
+		{name: "unknown region", body: strings.Replace(toM10, "US_EAST_1", "MOON_1", 1),
+			code: "INVALID_REGION", status: 400},
 		{name: "unknown attribute", body: strings.Replace(toM10, `"clusterType"`, `"colour": 1, "clusterType"`, 1),
-			code:   "INVALID_ATTRIBUTE",
-			status: 400},
+			code: "INVALID_ATTRIBUTE", status: 400},
 		{name: "another cluster", body: strings.Replace(toM10, `"orders"`, `"nobody"`, 1), code: "CLUSTER_NOT_FOUND",
 			status: 404},
 	} {

@@ -28,7 +28,8 @@ func (c *call) upgradeToServerless() (*answer, *apiError) {
 		Tags      []Tag `json:"tags"`
 		Protected bool  `json:"terminationProtectionEnabled"`
 	}
-	err := decode(c.body, &in, "connectionStrings", "createDate", "groupId", "id", "links", "mongoDBVersion", "stateName")
+	err := decode(c.body, &in,
+		"connectionStrings", "createDate", "groupId", "id", "links", "mongoDBVersion", "stateName")
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,9 @@ func (q tenantUpgradeRequest) target() (Kind, settings, *apiError) {
 			return "", none, err
 		}
 	}
-	return kind, settings{provider: *backing, region: *p.RegionName, tier: p.InstanceSizeName, diskGB: q.DiskSizeGB}, nil
+	return kind, settings{
+		provider: *backing, region: *p.RegionName, tier: p.InstanceSizeName, diskGB: q.DiskSizeGB,
+	}, nil
 }
 
 // upgradeTenant answers POST clusters/tenantUpgrade: an M0 becomes Flex, or dedicated when an instance size of M10 or

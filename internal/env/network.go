@@ -25,8 +25,8 @@ func (e Env) checkNetwork() error {
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		for entry := range strings.SplitSeq(e.Get(name, ""), ",") {
 			if entry = strings.TrimSpace(entry); !validNoProxy(entry) {
-				mistakes = append(mistakes, fmt.Errorf("%s must hold names, IP addresses and ranges such as 10.0.0.0/8, "+
-					"with commas between them, got %q", name, entry))
+				mistakes = append(mistakes, fmt.Errorf("%s must hold names, IP addresses and ranges such as "+
+					"10.0.0.0/8, with commas between them, got %q", name, entry))
 			}
 		}
 	}

@@ -40,7 +40,8 @@ func (e Env) TemporalOptions() (client.Options, error) {
 	}
 	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
-		return options, fmt.Errorf("the Temporal client configuration (TEMPORAL_… variables and profile) cannot be used: %w", err)
+		return options, fmt.Errorf("the Temporal client configuration (TEMPORAL_… variables and profile) cannot be "+
+			"used: %w", err)
 	}
 	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
 	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
@@ -126,7 +127,8 @@ func (e Env) name(variable, key string) string {
 	if e.Get(variable, "") != "" {
 		return variable
 	}
-	return fmt.Sprintf("%s (%s of profile %q)", variable, key, e.Get("TEMPORAL_PROFILE", envconfig.DefaultConfigFileProfile))
+	profile := e.Get("TEMPORAL_PROFILE", envconfig.DefaultConfigFileProfile)
+	return fmt.Sprintf("%s (%s of profile %q)", variable, key, profile)
 }
 
 var headerName = regexp.MustCompile(`^[a-z0-9._-]+$`)
@@ -177,7 +179,8 @@ func (e Env) checkOthers() error {
 		u, err := url.Parse(ui)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !ValidHost(u.Hostname()) ||
 			u.Port() != "" && !ValidPort(u.Port()) {
-			mistakes = append(mistakes, errors.New("TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"))
+			mistakes = append(mistakes,
+				errors.New("TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"))
 		}
 	}
 	return errors.Join(mistakes...)

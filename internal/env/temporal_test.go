@@ -200,12 +200,14 @@ disabled = true
 		{"files that are not there",
 			[]string{"TEMPORAL_TLS_CLIENT_CERT_PATH=/no/cert", "TEMPORAL_TLS_CLIENT_KEY_PATH=/no/key",
 				"TEMPORAL_TLS_SERVER_CA_CERT_PATH=/no/ca"}, []string{
-				"TEMPORAL_TLS_CLIENT_CERT_PATH" + noFile("/no/cert"), "TEMPORAL_TLS_CLIENT_KEY_PATH" + noFile("/no/key"),
+				"TEMPORAL_TLS_CLIENT_CERT_PATH" + noFile("/no/cert"),
+				"TEMPORAL_TLS_CLIENT_KEY_PATH" + noFile("/no/key"),
 				"TEMPORAL_TLS_SERVER_CA_CERT_PATH" + noFile("/no/ca")}},
 		{"paths and data",
 			[]string{"TEMPORAL_TLS_CLIENT_CERT_PATH=" + certificateFile, "TEMPORAL_TLS_CLIENT_CERT_DATA=hush",
 				"TEMPORAL_TLS_CLIENT_KEY_PATH=" + keyFile, "TEMPORAL_TLS_CLIENT_KEY_DATA=hush",
-				"TEMPORAL_TLS_SERVER_CA_CERT_PATH=" + certificateFile, "TEMPORAL_TLS_SERVER_CA_CERT_DATA=hush"}, []string{
+				"TEMPORAL_TLS_SERVER_CA_CERT_PATH=" + certificateFile, "TEMPORAL_TLS_SERVER_CA_CERT_DATA=hush"},
+			[]string{
 				"TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_CERT_DATA are both set: keep one",
 				"TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are both set: keep one",
 				"TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_CA_CERT_DATA are both set: keep one"}},

@@ -97,7 +97,8 @@ func (e Env) loadTLS(c *envconfig.ClientConfigTLS) error {
 	case c.Disabled:
 		for _, name := range tlsVariables {
 			if e.Get(name, "") != "" {
-				mistakes = append(mistakes, fmt.Errorf("%s is set, but %s turns TLS off", name, e.name(envTLS, "tls.disabled")))
+				mistakes = append(mistakes,
+					fmt.Errorf("%s is set, but %s turns TLS off", name, e.name(envTLS, "tls.disabled")))
 			}
 		}
 		return errors.Join(mistakes...)

@@ -68,11 +68,8 @@ func TestSearchAttributesUnknown(t *testing.T) {
 	usable, logs := checked(t, client.Options{Namespace: "no-such-namespace"})
 	require.Equal(t, searchAttributeNames, usable)
 	require.Len(t, logs.All(), 1)
-	require.Equal(
-		t,
-		"The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
-		logs.All()[0].Message,
-	)
+	require.Equal(t, "The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
+		logs.All()[0].Message)
 	require.Contains(t, logs.All()[0].ContextMap()["error"], "no-such-namespace is not found")
 }
 
@@ -218,11 +215,9 @@ func TestSearchAttributeOfAnUnknownType(t *testing.T) {
 	warnings := l.warnings(t)
 	require.Len(t, warnings, 2)
 	for _, warning := range warnings {
-		require.Equal(
-			t,
+		require.Equal(t,
 			"Temporal refuses a search attribute, so runs go on without it. Add it as Keyword, then restart the worker",
-			warning["msg"],
-		)
+			warning["msg"])
 		require.Contains(t, warning["error"], "search attribute "+warning["attribute"].(string)+" of type ")
 	}
 }
@@ -296,16 +291,14 @@ func TestSearchAttributeRefusedTwice(t *testing.T) {
 		attributes := &searchAttributes{logger: zap.New(core),
 			usable: map[string]usability{"AtlasProjectId": {}, "AtlasClusterState": {}}}
 		refuse := func() {
+			upsert := &commandpb.UpsertWorkflowSearchAttributesCommandAttributes{
+				SearchAttributes: &commonpb.SearchAttributes{
+					IndexedFields: map[string]*commonpb.Payload{"AtlasProjectId": nil, "AtlasClusterState": nil},
+				},
+			}
 			task := &workflowservice.RespondWorkflowTaskCompletedRequest{Commands: []*commandpb.Command{{
 				Attributes: &commandpb.Command_UpsertWorkflowSearchAttributesCommandAttributes{
-					UpsertWorkflowSearchAttributesCommandAttributes: &commandpb.UpsertWorkflowSearchAttributesCommandAttributes{
-						SearchAttributes: &commonpb.SearchAttributes{
-							IndexedFields: map[string]*commonpb.Payload{
-								"AtlasProjectId":    nil,
-								"AtlasClusterState": nil,
-							},
-						},
-					},
+					UpsertWorkflowSearchAttributesCommandAttributes: upsert,
 				},
 			}}}
 			err := attributes.intercept(t.Context(), "", task, nil, nil,

@@ -46,10 +46,9 @@ func payloadKey(id string) string {
 // encrypted is a payload encrypted with the key of the id, in the form that the endpoint accepts.
 func encrypted(t *testing.T, id, text string) string {
 	t.Helper()
-	out,
-		err := withKey(t,
-		id).Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")},
-		Data: []byte(text)}})
+	out, err := withKey(t, id).Encode([]*commonpb.Payload{{
+		Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(text),
+	}})
 	require.NoError(t, err)
 	return payloadsJSON(t, out...)
 }
@@ -158,8 +157,7 @@ func TestCodecEndpointWithToken(t *testing.T) {
 		})
 	}
 
-	resp,
-		answer := p.call("POST", "/codec/encode", payloadsJSON(t, &commonpb.Payload{Data: []byte("plain")}),
+	resp, answer := p.call("POST", "/codec/encode", payloadsJSON(t, &commonpb.Payload{Data: []byte("plain")}),
 		"X-Namespace", "default", "Authorization", "Bearer token-hush")
 	require.Equal(t, 200, resp.StatusCode)
 	require.NotContains(t, answer, base64.StdEncoding.EncodeToString([]byte("plain")))
@@ -188,8 +186,8 @@ func TestCodecEndpointPreflight(t *testing.T) {
 	s := setup(t, atlassim.Config{}, "TEMPORAL_PAYLOAD_KEYS="+payloadKey("one"), "TEMPORAL_CODEC_ORIGINS="+webUI,
 		"TEMPORAL_CODEC_TOKEN=token-hush")
 	p := s.run()
-	resp,
-		_ := p.call("OPTIONS", "/codec/decode", "", "Origin", webUI, "Access-Control-Request-Method", "POST",
+	resp, _ := p.call("OPTIONS", "/codec/decode", "",
+		"Origin", webUI, "Access-Control-Request-Method", "POST",
 		"Access-Control-Request-Headers", "authorization,content-type,x-namespace")
 	require.Equal(t, 204, resp.StatusCode)
 	for name, want := range map[string]string{
@@ -200,8 +198,7 @@ func TestCodecEndpointPreflight(t *testing.T) {
 	} {
 		require.Equal(t, want, resp.Header.Get(name), name)
 	}
-	resp,
-		_ = p.call("OPTIONS", "/codec/decode", "", "Origin", "https://evil.example.com",
+	resp, _ = p.call("OPTIONS", "/codec/decode", "", "Origin", "https://evil.example.com",
 		"Access-Control-Request-Method", "POST")
 	require.Equal(t, 403, resp.StatusCode)
 	require.Empty(t, resp.Header.Get("Access-Control-Allow-Origin"))
@@ -221,8 +218,9 @@ func TestCodecEndpointOff(t *testing.T) {
 // the reader's permit DescribeNamespace.
 func authorizingTemporal(t *testing.T, open bool, options ...grpc.ServerOption) (address string, stop func()) {
 	t.Helper()
-	forward,
-		err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: testenv.Shared().Client().WorkflowService()})
+	forward, err := proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{
+		Client: testenv.Shared().Client().WorkflowService(),
+	})
 	require.NoError(t, err)
 	g := grpc.NewServer(append(options, grpc.UnaryInterceptor(
 		func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -271,8 +269,7 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 				{nil, 403, denied},
 			} {
 				for _, path := range []string{"/codec/decode", "/codec/encode"} {
-					resp,
-						answer := p.call("POST", path, body,
+					resp, answer := p.call("POST", path, body,
 						append(test.headers, "X-Namespace", "default", "Origin", webUI)...)
 					require.Equal(t, test.status, resp.StatusCode, answer)
 					if test.want != "" {
@@ -282,9 +279,8 @@ func TestCodecEndpointAsksTemporal(t *testing.T) {
 			}
 			require.NotContains(t, p.logs.String(), "everybody")
 			stop()
-			resp,
-				answer := p.call("POST", "/codec/decode", body, "X-Namespace", "default", "Authorization",
-				"Bearer reader", "Authorization-Extras", "extra")
+			resp, answer := p.call("POST", "/codec/decode", body, "X-Namespace", "default",
+				"Authorization", "Bearer reader", "Authorization-Extras", "extra")
 			require.Equal(t, 503, resp.StatusCode)
 			require.Contains(t, answer, "no word from Temporal on whether you may read namespace \"default\": ")
 			require.NotContains(t, p.logs.String(), "hush")
@@ -323,10 +319,9 @@ func TestCodecEndpointBehindACertificate(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(block), 0o600))
 	}
 	// The server accepts any client certificate, so that one certificate serves both sides.
-	address,
-		_ := authorizingTemporal(t, true,
-		grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate},
-			ClientAuth: tls.RequireAnyClientCert})))
+	address, _ := authorizingTemporal(t, true, grpc.Creds(credentials.NewTLS(&tls.Config{
+		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert,
+	})))
 	s := setup(t, atlassim.Config{}, "TEMPORAL_ADDRESS="+address,
 		"TEMPORAL_TLS_SERVER_CA_CERT_PATH="+filepath.Join(folder, "cert"),
 		"TEMPORAL_TLS_CLIENT_CERT_PATH="+filepath.Join(folder, "cert"),

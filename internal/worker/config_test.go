@@ -169,9 +169,9 @@ func TestMistakes(t *testing.T) {
 		{"a query", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com?key=hush"},
 			[]string{"MONGODB_ATLAS_BASE_URL must not hold a query or fragment"}},
 
-		{"the path of the API", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com/api/atlas/v2"}, []string{
-			"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, such as " +
-				"https://cloud.mongodb.com"}},
+		{"the path of the API", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com/api/atlas/v2"},
+			[]string{"MONGODB_ATLAS_BASE_URL must be the root of the API, without a path such as /api/atlas/v2, " +
+				"such as https://cloud.mongodb.com"}},
 		{"a port that is none", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com:99999"},
 			[]string{"MONGODB_ATLAS_BASE_URL must have a port from 1 to 65535, not 99999"}},
 		{"a line end", []string{token, "MONGODB_ATLAS_BASE_URL=https://cloud.mongodb.com\n"}, []string{https}},
@@ -246,10 +246,10 @@ func TestMistakes(t *testing.T) {
 				`TEMPORAL_WORKER_BUILD_ID must hold no white space and not begin with __, got "1\u00a0"`}},
 		{"a credential with a character that cannot be seen", []string{"MONGODB_ATLAS_ACCESS_TOKEN=hush\ufeff"},
 			[]string{"MONGODB_ATLAS_ACCESS_TOKEN holds a character that no key has: set the bare value"}},
-		{"what concerns Temporal", []string{token, "TEMPORAL_TASK_QUEUE=q ", "TEMPORAL_TLS=yes", "HTTPS_PROXY=http://"}, []string{
-			`TEMPORAL_TLS must be true or false, got "yes"`,
-			"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value",
-			"HTTPS_PROXY must be a URL such as http://proxy.example.com:3128"}},
+		{"what concerns Temporal", []string{token, "TEMPORAL_TASK_QUEUE=q ", "TEMPORAL_TLS=yes", "HTTPS_PROXY=http://"},
+			[]string{`TEMPORAL_TLS must be true or false, got "yes"`,
+				"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value",
+				"HTTPS_PROXY must be a URL such as http://proxy.example.com:3128"}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},
 		{"profile", []string{token, "TEMPORAL_PROFILE=none"}, []string{
 			`TEMPORAL_PROFILE is "none", and TEMPORAL_CONFIG_FILE has no such profile`}},

@@ -21,9 +21,8 @@ func TestRollingDeploy(t *testing.T) {
 	s := setup(t, atlassim.Config{}, "LOG_LEVEL=debug")
 	const deployment = "atlas-provisioner"
 	temporal := func(args ...string) (string, error) {
-		out,
-			err := exec.CommandContext(s.ctx(), s.on.CLI,
-			append(args, "--address", s.on.Address())...).CombinedOutput()
+		args = append(args, "--address", s.on.Address())
+		out, err := exec.CommandContext(s.ctx(), s.on.CLI, args...).CombinedOutput()
 		return string(out), err
 	}
 	build := func(id string) *program {
@@ -64,9 +63,8 @@ func TestRollingDeploy(t *testing.T) {
 	// An operator moves a run off a build that does not work.
 	third := start("t-third")
 	two.waits(third)
-	out,
-		err := temporal("workflow", "update-options", "--workflow-id", third, "--versioning-override-behavior",
-		"pinned",
+	out, err := temporal("workflow", "update-options", "--workflow-id", third,
+		"--versioning-override-behavior", "pinned",
 		"--versioning-override-deployment-name", deployment, "--versioning-override-build-id", "one")
 	require.NoError(t, err, out)
 	one.waits(third)

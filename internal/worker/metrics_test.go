@@ -113,12 +113,9 @@ func TestMetrics(t *testing.T) {
 	run := s.start()
 	states := func(want map[string]float64) {
 		t.Helper()
-		require.Eventually(
-			t,
+		require.Eventually(t,
 			func() bool { return maps.Equal(want, now().series(t, "atlas_clusters_waiting", "state")) },
-			testenv.Patience,
-			20*time.Millisecond,
-		)
+			testenv.Patience, 20*time.Millisecond)
 	}
 	states(map[string]float64{"CREATING": 1})
 	require.NoError(t, s.sim.SetState(group, s.name, "REPAIRING"))

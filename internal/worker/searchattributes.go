@@ -168,7 +168,8 @@ func (s *searchAttributes) refused(task *workflowservice.RespondWorkflowTaskComp
 		s.usable[name] = usability{refusals, time.Now().Add(refusedFor)}
 		if refusals == 1 {
 			s.logger.Warn("Temporal refuses a search attribute, so runs go on without it. "+
-				"Add it as Keyword, then restart the worker", zap.String("attribute", name), zap.String("error", message))
+				"Add it as Keyword, then restart the worker",
+				zap.String("attribute", name), zap.String("error", message))
 		}
 	}
 }

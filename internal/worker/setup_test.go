@@ -165,12 +165,8 @@ func (l *logs) lines(t *testing.T) (out []map[string]any) {
 func (l *logs) line(t *testing.T, message string) map[string]any {
 	t.Helper()
 	full := regexp.MustCompile(`"msg":"` + regexp.QuoteMeta(message) + `.*\n`)
-	if !assert.Eventually(
-		t,
-		func() bool { return full.MatchString(l.String()) },
-		testenv.Patience,
-		5*time.Millisecond,
-	) {
+	if !assert.Eventually(t, func() bool { return full.MatchString(l.String()) }, testenv.Patience,
+		5*time.Millisecond) {
 		t.Fatalf("no line %q in the log:\n%s", message, l)
 	}
 	lines := l.lines(t)

@@ -198,7 +198,8 @@ func stop(w worker.Worker, logger *zap.Logger) {
 	case <-stopped:
 		logger.Info("The worker has stopped")
 	case <-time.After(stopLimit):
-		logger.Warn("The worker ends without Temporal's answer: what was under way goes on once its heartbeat is missed")
+		logger.Warn("The worker ends without Temporal's answer: " +
+			"what was under way goes on once its heartbeat is missed")
 	}
 }
 

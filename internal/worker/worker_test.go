@@ -66,7 +66,8 @@ func TestBadEnvironment(t *testing.T) {
 	require.NoError(t, listener.Close())
 	require.False(t, <-dialled)
 	require.Equal(t, output{code: 2, stderr: `worker: the environment cannot be used:
-no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN
+no Atlas credential is set: set MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or ` +
+		`MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_ACCESS_TOKEN
 WORKER_HTTP_ADDRESS must be host:port or :port, with a port from 0 to 65535, got "8080"
 LOG_LEVEL must be debug, info, warn or error, got "loud"
 `}, out)
@@ -146,12 +147,9 @@ func TestStop(t *testing.T) {
 // A stopping worker reports a create that Atlas answers in time.
 func TestStopLetsACreateFinish(t *testing.T) {
 	t.Parallel()
-	s := setup(
-		t,
-		atlassim.Config{
-			Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}},
-		},
-	)
+	s := setup(t, atlassim.Config{
+		Faults: []atlassim.Fault{{Kind: atlassim.FaultHang, Hang: atlassim.Duration(time.Second), Method: "POST"}},
+	})
 	p := s.run()
 	id := s.start().WorkflowID
 	s.asked("POST")

@@ -110,7 +110,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The temporal program leaves the header empty for the default namespace.
 	if got := r.Header.Get("X-Namespace"); got != "" && got != s.namespace {
-		http.Error(w, fmt.Sprintf("X-Namespace is %q, and this worker is of %q", got, s.namespace), http.StatusForbidden)
+		http.Error(w, fmt.Sprintf("X-Namespace is %q, and this worker is of %q", got, s.namespace),
+			http.StatusForbidden)
 		return
 	}
 	if status, err := s.authorize(r); err != nil {

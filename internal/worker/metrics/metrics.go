@@ -67,7 +67,8 @@ func New(sources Sources, logger *zap.Logger) (*Metrics, error) {
 	}
 	provider := sdkmetric.NewMeterProvider(append(views(), sdkmetric.WithReader(exporter),
 		sdkmetric.WithResource(resource.NewSchemaless(
-			attribute.String("service.name", "atlas-provisioner"), attribute.String("service.version", version.Version))))...)
+			attribute.String("service.name", "atlas-provisioner"),
+			attribute.String("service.version", version.Version))))...)
 	m := &Metrics{
 		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		temporal: opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
@@ -122,7 +123,8 @@ func observeSources(meter metric.Meter, sources Sources) error {
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, l := range sources.RateLimits() {
-			labels := metric.WithAttributes(attribute.String("group_id", l.GroupID), attribute.String("resource", l.Resource))
+			labels := metric.WithAttributes(
+				attribute.String("group_id", l.GroupID), attribute.String("resource", l.Resource))
 			o.ObserveInt64(limit, int64(l.Limit), labels)
 			o.ObserveInt64(remaining, int64(l.Remaining), labels)
 		}
@@ -144,7 +146,8 @@ func views() []sdkmetric.Option {
 		histogram("temporal_*", "", .005, .01, .05, .1, .5, 1, 5, 10, 60, 600, 3600),
 		histogram(nameDuration, "Time that a request to Atlas took, with all its round trips.",
 			.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15),
-		histogram(nameTimeToIdle, "Time from the start of a run until the cluster that it created or upgraded was IDLE.",
+		histogram(nameTimeToIdle,
+			"Time from the start of a run until the cluster that it created or upgraded was IDLE.",
 			5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 5400, 21600, 86400),
 		sdkmetric.WithView(sdkmetric.NewView(sdkmetric.Instrument{Name: nameClusters}, sdkmetric.Stream{
 			Description: "Runs that ended, by outcome or failure type, and the last state of their cluster."})),
