@@ -146,6 +146,7 @@ func (c *campaign) awaitCalm(ctx context.Context) error {
 	defer cancel()
 	return process.Poll(ctx, func(ctx context.Context) bool {
 		clusters, err := c.stack.Clusters(ctx)
-		return err == nil && !slices.ContainsFunc(clusters, func(a atlassim.Cluster) bool { return a.State == "UPDATING" })
+		isUpdating := func(cluster atlassim.Cluster) bool { return cluster.State == "UPDATING" }
+		return err == nil && !slices.ContainsFunc(clusters, isUpdating)
 	})
 }

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -87,7 +85,7 @@ func newJobs(o options) []*job {
 	return jobs
 }
 
-// startJob runs the starter again and again until it has reached Temporal. The caller holds the job's lock.
+// startJobLocked runs the starter again and again until it has reached Temporal.
 func (c *campaign) startJobLocked(ctx context.Context, j *job) error {
 	const temporalUnreachable = 3 // exit code
 	for {
@@ -206,16 +204,16 @@ func isRefusal(failure *provisioner.Failure) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// failedWhileAsking reports whether the newest run of a job ended before it waited. A refusal is final then: an operator
-// starts the run again, as its message says. A wait is to get over it by itself.
+// failedWhileAsking reports whether the newest run of a job ended before it waited. A refusal is final then: an
+// operator starts the run again, as its message says. A wait is to get over it by itself.
 func (c *campaign) failedWhileAsking(ctx context.Context, j *job) (bool, error) {
 	events, err := c.history(ctx, j.workflowID, j.newest().id)
 	if err != nil {
 		return false, err
 	}
 	for _, e := range events {
-		activity := e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
-		if e.GetEventType() == enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED && activity == contract.WaitUntilIdleActivity {
+		scheduled := e.GetActivityTaskScheduledEventAttributes() // nil for other events
+		if scheduled.GetActivityType().GetName() == contract.WaitUntilIdleActivity {
 			return false, nil
 		}
 	}

@@ -55,14 +55,14 @@ func newOperator(s *stack.Stack, seed uint64) *operator {
 	return &operator{stack: s, random: rand.New(rand.NewPCG(seed, 2)), done: map[verb]int{}}
 }
 
-// operate does something to a job once or twice a second, until done is closed.
+// operate does something to a random job once or twice a second, one verb after another, until done is closed.
 func (o *operator) operate(ctx context.Context, jobs []*job, done <-chan struct{}) error {
 	defer o.unpausing.Wait()
 	temporal, err := o.stack.Client()
 	if err != nil {
 		return err
 	}
-	for {
+	for turn := 0; ; turn++ {
 		pause := 400*time.Millisecond + time.Duration(o.random.Int64N(int64(600*time.Millisecond)))
 		select {
 		case <-done:
@@ -71,7 +71,7 @@ func (o *operator) operate(ctx context.Context, jobs []*job, done <-chan struct{
 			return context.Cause(ctx)
 		case <-time.After(pause):
 		}
-		v := verbs[o.random.IntN(len(verbs))]
+		v := verbs[turn%len(verbs)]
 		for _, i := range o.random.Perm(len(jobs)) {
 			if tried := o.tryJob(ctx, temporal, jobs[i], v); tried {
 				break
@@ -80,8 +80,8 @@ func (o *operator) operate(ctx context.Context, jobs []*job, done <-chan struct{
 	}
 }
 
-// tryJob does something to a job, and reports whether it tried: not to a job that is not under way. An error is that of a
-// server that is down, or says that the run, or its activity, has just ended.
+// tryJob does something to a job, and reports whether it tried: not to a job that is not under way. An error says that
+// the server is down, or that the run or its activity has just ended.
 func (o *operator) tryJob(ctx context.Context, temporal client.Client, j *job, v verb) bool {
 	if !j.mu.TryLock() {
 		return false
@@ -138,7 +138,9 @@ func (o *operator) do(ctx context.Context, temporal client.Client, j *job, v ver
 }
 
 // resetRun resets a run to one of its workflow tasks that are done.
-func (o *operator) resetRun(ctx context.Context, temporal client.Client, j *job, run *commonpb.WorkflowExecution) error {
+func (o *operator) resetRun(
+	ctx context.Context, temporal client.Client, j *job, run *commonpb.WorkflowExecution,
+) error {
 	events, err := readHistory(ctx, temporal, run.WorkflowId, run.RunId)
 	if err != nil {
 		return err
@@ -152,10 +154,11 @@ func (o *operator) resetRun(ctx context.Context, temporal client.Client, j *job,
 	if len(points) == 0 {
 		return errors.New("no workflow task is done yet")
 	}
-	answer, err := temporal.WorkflowService().ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
+	request := &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: namespace, WorkflowExecution: run, WorkflowTaskFinishEventId: points[o.random.IntN(len(points))],
 		Reason: "chaos", RequestId: crand.Text(),
-	})
+	}
+	answer, err := temporal.WorkflowService().ResetWorkflowExecution(ctx, request)
 	if err == nil {
 		j.runs = append(j.runs, jobRun{id: answer.GetRunId(), afterReset: true})
 	}

@@ -116,8 +116,8 @@ func (r *report) verifyDone(j *job, cluster atlassim.Cluster) {
 	}
 }
 
-// verifyLedger counts what took effect at Atlas. An upgrade may be asked for twice only where an operator took away what
-// the run had on record. Atlas has refused it then.
+// verifyLedger counts what took effect at Atlas. An upgrade may be asked for twice only where an operator took away
+// what the run had on record. Atlas has refused it then.
 func (c *campaign) verifyLedger(ctx context.Context, r *report, jobs []*job) error {
 	ledger, err := c.stack.Ledger(ctx)
 	if err != nil {
@@ -190,8 +190,8 @@ func readHistory(ctx context.Context, temporal client.Client, workflowID, runID 
 	return events, nil
 }
 
-// verifyHistory counts the events of a run, unless it was made by a reset, and looks for secrets and escape sequences in
-// them. It keeps the types of a history that is too long beside the logs.
+// verifyHistory counts the events of a run, unless it was made by a reset, and looks for secrets and escape sequences
+// in them. It keeps the types of a history that is too long beside the logs.
 func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job, run jobRun) error {
 	events, err := c.history(ctx, j.workflowID, run.id)
 	if err != nil {
