@@ -72,6 +72,8 @@ type Fault struct {
 	// Path is a regular expression, sought anywhere in the unescaped path; "" is any. A plain piece of a path works
 	// as itself.
 	Path string `json:"path,omitempty"`
+	// Auth is the kind of credential that a request presents; "" is any.
+	Auth AuthKind `json:"auth,omitempty"`
 	// Skip is how many matching requests go unharmed first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how many requests it strikes; 0 is without end.
@@ -173,6 +175,9 @@ func (s *Server) ClearFaults() {
 func (s *Server) nextFaultLocked(r *http.Request) *Fault {
 	for _, f := range s.faults {
 		if f.Method != "" && !strings.EqualFold(f.Method, r.Method) || !f.path.MatchString(r.URL.Path) {
+			continue
+		}
+		if f.Auth != "" && f.Auth != authKind(r) {
 			continue
 		}
 		f.seen++

@@ -155,6 +155,12 @@ func TestFaultMatching(t *testing.T) {
 	equal(t, "headers", []string{r.header.Get("Retry-After"), r.header.Get("X-Extra")}, []string{"7", "1"})
 	b.sim.ClearFaults()
 	equal(t, "cleared", statuses(2), []int{200, 200})
+
+	b.sim.AddFault(atlassim.Fault{Auth: atlassim.AuthBearer, Kind: "html"})
+	b.do("GET", flexs, "").want(t, 200, nil) // no credential
+	bearer := b.request("GET", flexs, flexVersion, "")
+	bearer.Header.Set("Authorization", "Bearer any")
+	b.send(bearer).want(t, 502, nil)
 }
 
 func TestProbabilityIsReproducible(t *testing.T) {

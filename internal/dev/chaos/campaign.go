@@ -3,22 +3,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
-	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // projects is how many projects the clusters are spread over.
@@ -29,49 +25,6 @@ func groupID(i int) string { return fmt.Sprintf("%024x", 0xc0ffee00+i%projects) 
 func provisionName(i int) string { return fmt.Sprintf("flex-%d", i) }
 func upgradeName(i int) string   { return fmt.Sprintf("shared-%d", i) }
 func takenName(i int) string     { return fmt.Sprintf("theirs-%d", i) }
-
-// jobKind is what a job asks for.
-type jobKind string
-
-const (
-	provisionJob jobKind = "provision"
-	upgradeJob   jobKind = "upgrade"
-	takenJob     jobKind = "provision of a taken name"
-)
-
-// job is one request, and what became of it.
-type job struct {
-	kind              jobKind
-	groupID, name     string
-	args              []string // the starter's
-	output            string   // what the starter printed, to both streams
-	workflowID, runID string
-	cluster           contract.Cluster
-	err               error
-}
-
-func (j *job) key() string { return j.groupID + "/" + j.name }
-
-func newJob(kind jobKind, command, groupID, name string) *job {
-	return &job{kind: kind, groupID: groupID, name: name, args: []string{
-		command, "--project-id", groupID, "--name", name, "--provider", "AWS", "--region", "US_EAST_1",
-		"--tag", "team=chaos", "-o", "json",
-	}}
-}
-
-func newJobs(o options) []*job {
-	var jobs []*job
-	for i := range o.provisions {
-		jobs = append(jobs, newJob(provisionJob, "provision-flex", groupID(i), provisionName(i)))
-	}
-	for i := range o.upgrades {
-		jobs = append(jobs, newJob(upgradeJob, "upgrade-to-serverless", groupID(i), upgradeName(i)))
-	}
-	for i := range o.taken {
-		jobs = append(jobs, newJob(takenJob, "provision-flex", groupID(i), takenName(i)))
-	}
-	return jobs
-}
 
 // runCampaign runs a campaign and prints its table. It removes the campaign's folder only if nothing was lost.
 func runCampaign(ctx context.Context, o options, out io.Writer) (r *report, err error) {
@@ -111,22 +64,34 @@ func runCampaign(ctx context.Context, o options, out io.Writer) (r *report, err 
 	return r, nil
 }
 
+// crowd is how many clusters of others the first project has, more than a page that Atlas sends by itself.
+const crowd = 110
+
 // takeNames makes the clusters that somebody else has already.
 func (c *campaign) takeNames(ctx context.Context) error {
 	for i := range c.options.taken {
-		err := c.stack.Control(ctx, http.MethodPost, "flex", map[string]any{
-			"groupId": groupID(i),
-			"cluster": atlassim.FlexRequest{
-				Name:             takenName(i),
-				ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
-				Tags:             []atlassim.Tag{{Key: "team", Value: "chaos"}},
-			},
-		}, nil)
-		if err != nil {
+		if err := c.makeTheirs(ctx, groupID(i), takenName(i)); err != nil {
+			return err
+		}
+	}
+	for i := range crowd {
+		if err := c.makeTheirs(ctx, groupID(0), fmt.Sprintf("crowd-%d", i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeTheirs makes a cluster of somebody else.
+func (c *campaign) makeTheirs(ctx context.Context, groupID, name string) error {
+	return c.stack.Control(ctx, http.MethodPost, "flex", map[string]any{
+		"groupId": groupID,
+		"cluster": atlassim.FlexRequest{
+			Name:             name,
+			ProviderSettings: atlassim.FlexProvider{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
+			Tags:             []atlassim.Tag{{Key: "team", Value: "chaos"}},
+		},
+	}, nil)
 }
 
 // clusters are those that the simulator has, by the key of their job.
@@ -143,14 +108,18 @@ func (c *campaign) clusters(ctx context.Context) (map[string]atlassim.Cluster, e
 func (c *campaign) runJobs(ctx context.Context, jobs []*job) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	done, calm := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(calm)
+	done := make(chan struct{})
+	var trouble, wg sync.WaitGroup
+	trouble.Go(func() {
 		if err := c.makeTrouble(ctx, done); err != nil {
 			fail(err)
 		}
-	}()
-	var wg sync.WaitGroup
+	})
+	trouble.Go(func() {
+		if err := c.operator.operate(ctx, jobs, done); err != nil {
+			fail(err)
+		}
+	})
 	starters := make(chan struct{}, 8) // so many run at once
 	for _, j := range jobs {
 		wg.Go(func() {
@@ -164,51 +133,20 @@ func (c *campaign) runJobs(ctx context.Context, jobs []*job) error {
 	}
 	wg.Wait()
 	close(done)
-	<-calm
-	return context.Cause(ctx)
+	trouble.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return c.awaitCalm(ctx)
 }
 
-// startJob runs the starter again and again until it has reached Temporal.
-func (c *campaign) startJob(ctx context.Context, j *job) error {
-	const temporalUnreachable = 3 // exit code
-	for {
-		var stdout, stderr bytes.Buffer
-		cmd := c.stack.Command(c.stack.Program("starter"), j.args...)
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		err := process.Run(ctx, cmd)
-		j.output += stdout.String() + stderr.String()
-		var exit *exec.ExitError
-		switch {
-		case err == nil:
-			var answer struct{ WorkflowID, RunID string }
-			if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
-				return fmt.Errorf("the starter printed %q: %w", stdout.String(), err)
-			}
-			j.workflowID, j.runID = answer.WorkflowID, answer.RunID
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case errors.As(err, &exit) && exit.ExitCode() == temporalUnreachable:
-			time.Sleep(time.Second)
-		default:
-			return fmt.Errorf("the starter failed: %w: %s", err, stderr.String())
-		}
-	}
-}
-
-// awaitJob returns the result of a job. A server that is down is asked again.
-func (c *campaign) awaitJob(ctx context.Context, j *job) (contract.Cluster, error) {
-	temporal, err := c.stack.Client()
-	if err != nil {
-		return contract.Cluster{}, err
-	}
-	p := provisioner.New(temporal, provisioner.Options{})
-	for {
-		cluster, err := p.Result(ctx, j.workflowID, j.runID)
-		var failure *provisioner.Failure
-		if err == nil || errors.As(err, &failure) || ctx.Err() != nil {
-			return cluster, err
-		}
-		time.Sleep(time.Second)
-	}
+// awaitCalm waits until Atlas changes no cluster any more: one that is done can go back to UPDATING by itself.
+func (c *campaign) awaitCalm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("Atlas does not come to rest"))
+	defer cancel()
+	return process.Poll(ctx, func(ctx context.Context) bool {
+		clusters, err := c.stack.Clusters(ctx)
+		isUpdating := func(cluster atlassim.Cluster) bool { return cluster.State == "UPDATING" }
+		return err == nil && !slices.ContainsFunc(clusters, isUpdating)
+	})
 }

@@ -1,9 +1,9 @@
 //go:build unix
 
 // Chaos is the campaign behind `make chaos` and `make chaos-postgres`. It runs hundreds of provisions and upgrades
-// through the real programs and on a real Temporal server, while Atlas fails, workers are killed, and the server and
-// its database are killed and restarted. At the end it compares the simulator's own ledger with what was asked for. A
-// loss of any kind is a failure.
+// through the real programs and on a real Temporal server, while Atlas fails, workers are killed, the server and its
+// database are killed and restarted, and an operator resets, pauses, terminates and cancels runs. At the end it
+// compares the simulator's own ledger with what was asked for. A loss of any kind is a failure.
 package main
 
 import (
@@ -67,7 +67,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Uint64Var(&o.seed, "seed", 1, "the seed of the faults, kills and restarts")
+	flags.Uint64Var(&o.seed, "seed", 1, "the seed of the faults, kills, restarts and of what the operator does")
 	flags.IntVar(&o.provisions, "provisions", 200, "how many Flex clusters are provisioned")
 	flags.IntVar(&o.upgrades, "upgrades", 50, "how many shared-tier clusters are upgraded")
 	flags.IntVar(&o.taken, "taken", 20, "how many provisions ask for a name that somebody else has")

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ func TestShortCampaign(t *testing.T) {
 	}, &table)
 	require.NoError(t, err, table.String())
 	require.False(t, r.lost(), table.String())
+	for _, v := range verbs {
+		require.Positive(t, r.verbs[v], "%s: the operator did it to no run: %s", v, table.String())
+	}
 	t.Log("\n" + table.String())
 }
 
@@ -47,8 +51,9 @@ func TestReportOfALoss(t *testing.T) {
 	var table bytes.Buffer
 	r.print(&table)
 	require.NotContains(t, table.String(), "PostgreSQL")
-	require.Contains(t, table.String(), "Temporal server        a dev server, killed 0 times\n")
-	require.Contains(t, table.String(), "lost                   1\n  LOST project/cluster: nobody asked for it\n")
+	require.Contains(t, lines(table), "Temporal server a dev server, killed 0 times")
+	require.Contains(t, lines(table), "operator: runs reset 0")
+	require.Contains(t, table.String(), "\n  LOST project/cluster: nobody asked for it\n")
 }
 
 func TestReportOnPostgreSQL(t *testing.T) {
@@ -56,11 +61,21 @@ func TestReportOnPostgreSQL(t *testing.T) {
 	r := &report{
 		options:   options{postgres: onPostgreSQL},
 		partKills: map[stack.Part]int{stack.TemporalServer: 2, stack.Database: 1},
+		verbs:     map[verb]int{pauseActivity: 3},
 	}
 	var table bytes.Buffer
 	r.print(&table)
-	require.Contains(t, table.String(),
-		"Temporal server        on PostgreSQL, killed 2 times\nPostgreSQL             killed 1 times\n")
+	require.Contains(t, lines(table), "Temporal server on PostgreSQL, killed 2 times")
+	require.Contains(t, lines(table), "PostgreSQL killed 1 times")
+	require.Contains(t, lines(table), "operator: activities paused 3")
+}
+
+// lines are those of a table, with one space between words.
+func lines(table bytes.Buffer) (out []string) {
+	for line := range strings.Lines(table.String()) {
+		out = append(out, strings.Join(strings.Fields(line), " "))
+	}
+	return out
 }
 
 func TestPlannedKills(t *testing.T) {

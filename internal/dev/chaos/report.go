@@ -17,7 +17,9 @@ type report struct {
 	took                         time.Duration
 	kills, stops                 int // of workers
 	partKills                    map[stack.Part]int
-	requests, faulted            int // to Atlas; how many of them met a fault
+	verbs                        map[verb]int // what an operator did
+	startedAgain                 int          // runs, after a termination, a cancellation or a refusal
+	requests, faulted            int          // to Atlas; how many of them met a fault
 	created, upgraded, conflicts int
 	mostEvents                   int // in the history of one run
 	lostTasks                    int // workflow tasks that ended with a worker or server, in all runs
@@ -51,6 +53,10 @@ func (r *report) print(out io.Writer) {
 	if n := r.partKills[stack.Database]; n > 0 {
 		row("PostgreSQL", "killed %d times", n)
 	}
+	for _, v := range verbs {
+		row("operator: "+string(v), "%d", r.verbs[v])
+	}
+	row("operator: started again", "%d", r.startedAgain)
 	row("history", "%d events at most; %d workflow tasks lost to kills in all", r.mostEvents, r.lostTasks)
 	row("lost", "%d", len(r.losses))
 	_ = w.Flush()
