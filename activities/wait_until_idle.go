@@ -21,6 +21,8 @@ type WaitInput struct {
 	ClusterType string `json:"clusterType"`
 	// StateName is the last state seen.
 	StateName string `json:"stateName"`
+	// Shown says that Atlas has shown the cluster before the wait, so that it is known to be gone once it is not there.
+	Shown bool `json:"shown,omitempty"`
 	// Deadline is when the run's time is up, by Temporal's clock.
 	Deadline time.Time `json:"deadline"`
 	// Goal is what to wait for, and Asked the fields that [GoalAsAsked] wants.
@@ -162,7 +164,7 @@ func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bo
 	}
 	absentFor := now.Sub(p.NotFoundSince)
 	switch {
-	case p.Since.IsZero() || absentFor < w.activities.pace.NotFoundFor:
+	case p.Since.IsZero() && !w.in.Shown || absentFor < w.activities.pace.NotFoundFor:
 		return contract.Cluster{}, false, nil
 	case w.in.Goal == GoalGone:
 		return contract.Cluster{GroupID: w.in.GroupID, Name: w.in.Name, ClusterType: w.in.ClusterType}, true, nil

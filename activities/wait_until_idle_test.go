@@ -172,6 +172,12 @@ func TestAbsence(t *testing.T) {
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")
 
+		w = waiting(9, time.Hour, 0, time.Hour)
+		w.in.Shown, w.progress = true, contract.WaitProgress{NotFoundSince: time.Now().Add(-30 * time.Second)}
+		_, _, err = w.evaluate(observation{}, notFound)
+		require.ErrorAs(t, err, &f, "a cluster that there was before the wait")
+		require.Equal(t, contract.ClusterGone, f.Type())
+
 		w.in.Goal = GoalGone
 		_, over, err := w.evaluate(observation{}, notFound)
 		require.NoError(t, err)

@@ -37,9 +37,9 @@ type plan struct {
 	firstState string
 	// canBeTaken says that a later run of the workflow takes the cluster up where this one left it.
 	canBeTaken bool
-	// answerFresh says that the answer of the activity shows the cluster as it is. The answer to an upgrade can show it
-	// as it was.
-	answerFresh bool
+	// creates says that the request brings the cluster into being: the answer shows it as it is, and a read can lag behind
+	// it. Other requests change a cluster that Atlas has shown before, and their answer can show it as it was.
+	creates bool
 }
 
 // run is one run of a workflow.
@@ -106,7 +106,7 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(), &asked); err != nil {
 		return nil, err
 	}
-	if asked.Ready() && (r.plan.answerFresh || asked.Outcome == contract.Unchanged) {
+	if asked.Ready() && (r.plan.creates || asked.Outcome == contract.Unchanged) {
 		return &asked, nil
 	}
 	r.accepted, r.status.StateName = true, asked.StateName
@@ -116,6 +116,7 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
 			StateName: asked.StateName, Deadline: r.deadline,
+			Shown: !r.plan.creates || asked.Outcome == contract.Unchanged,
 		}
 	}
 	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions(), &idle); err != nil {

@@ -258,7 +258,7 @@ func resetCases() []resetCase {
 			request:    serverlessWithTimeLimit(8),
 			interfere:  deleteDuringWait,
 			want:       "CLUSTER_GONE",
-			afterReset: []string{"TIMEOUT", "TIMEOUT", "CLUSTER_NOT_FOUND"},
+			afterReset: []string{"CLUSTER_GONE", "CLUSTER_GONE", "CLUSTER_NOT_FOUND"},
 			upgraded:   1,
 		},
 		{
