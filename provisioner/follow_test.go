@@ -83,5 +83,8 @@ func TestFollowAfterReset(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.Result(ctx, t.Name(), other.GetRunID())
 	require.Equal(t, provisioner.Terminated, testenv.Failure(t, err).State)
-	require.NoError(t, testenv.Shared().Client().TerminateWorkflow(ctx, t.Name(), later.GetRunID(), "the end of the test"))
+	require.NoError(
+		t,
+		testenv.Shared().Client().TerminateWorkflow(ctx, t.Name(), later.GetRunID(), "the end of the test"),
+	)
 }

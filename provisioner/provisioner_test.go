@@ -371,8 +371,12 @@ func TestExecute(t *testing.T) {
 	}
 	for _, request := range requests("fails") {
 		_, err := c.Execute(ctx, request)
-		require.Equal(t, &provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"}, testenv.Failure(t,
-			err))
+		require.Equal(
+			t,
+			&provisioner.Failure{State: "FAILED", Type: "OUT_OF_CAPACITY", Message: "why"},
+			testenv.Failure(t,
+				err),
+		)
 	}
 }
 

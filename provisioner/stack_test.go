@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// temporalClient is a client of a dev server on whose default task queue a worker works from the first call on. It is for
-// the examples, which run after the tests and one after another.
+// temporalClient is a client of a dev server on whose default task queue a worker works from the first call on. It is
+// for the examples, which run after the tests and one after another.
 func temporalClient() client.Client {
 	startStack()
 	return testenv.Shared().Client()
@@ -26,7 +26,11 @@ var startStack = sync.OnceFunc(func() {
 	stack = testenv.NewOn(testenv.Package, testenv.Shared(), contract.TaskQueue, atlassim.Config{
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 			if stage == atlassim.Applied && e.Effect == atlassim.Created {
-				_ = stack.Sim.SetState(testenv.Project, "slow", "CREATING") // for ever; the error is for another cluster
+				_ = stack.Sim.SetState(
+					testenv.Project,
+					"slow",
+					"CREATING",
+				) // for ever; the error is for another cluster
 			}
 		},
 	})

@@ -41,7 +41,12 @@ func TestStatusOfARunningOne(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	want := output{stdout: header + "Status     RUNNING, " + waitingForAWorker + "\nWeb UI     " + webUILink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, testenv.Patience, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return s.run("status", s.clusterID()) == want },
+		testenv.Patience,
+		10*time.Millisecond,
+	)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
@@ -59,7 +64,12 @@ func TestStatusOfARunningOne(t *testing.T) {
 
 	s.startWorker()
 	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
-	require.Eventually(t, func() bool { return s.run("status", s.clusterID()) == want }, testenv.Patience, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return s.run("status", s.clusterID()) == want },
+		testenv.Patience,
+		10*time.Millisecond,
+	)
 	require.Equal(t, output{stdout: `{
   "workflowId": "atlas-cluster-PROJECT-orders",
   "runId": "RUN",
