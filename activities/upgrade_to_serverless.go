@@ -29,6 +29,9 @@ type upgradeProgress struct {
 	// WatchedSince is since when the cluster is watched for the effect of a request that may have been sent; zero for
 	// none.
 	WatchedSince time.Time `json:"watchedSince,omitzero"`
+	// RefusedSince is since when the cluster is watched because Atlas refused the request in general words, as it does
+	// where an upgrade is under way already; zero for none.
+	RefusedSince time.Time `json:"refusedSince,omitzero"`
 	// Errors counts the attempts in a row that failed.
 	Errors int `json:"errors,omitempty"`
 }
@@ -102,7 +105,7 @@ func (u *upgrade) run() (contract.Cluster, error) {
 	case u.maySend:
 		return u.send()
 	}
-	u.progress = upgradeProgress{IntentBy: u.attempt.info.Attempt}
+	u.progress = upgradeProgress{IntentBy: u.attempt.info.Attempt, RefusedSince: u.progress.RefusedSince}
 	return contract.Cluster{}, notYet(u.request.Name,
 		"the upgrade is asked for next; that is put on record first", "", 0)
 }
@@ -119,13 +122,18 @@ type upgradeFound struct {
 	// for it since watchedFor.
 	mayHaveSent bool
 	watchedFor  time.Duration
+	// refused says that Atlas refused the request, maybe since an upgrade is under way that it does not show yet, such
+	// as that of an earlier run. The cluster is watched for it since refusedFor.
+	refused    bool
+	refusedFor time.Duration
 }
 
 // look reads the instance, and where there is none the cluster that is to become one.
 func (u *upgrade) look() (upgradeFound, error) {
+	now := u.attempt.clock.now()
 	found := upgradeFound{
-		mayHaveSent: !u.progress.WatchedSince.IsZero(),
-		watchedFor:  u.attempt.clock.now().Sub(u.progress.WatchedSince),
+		mayHaveSent: !u.progress.WatchedSince.IsZero(), watchedFor: now.Sub(u.progress.WatchedSince),
+		refused: !u.progress.RefusedSince.IsZero(), refusedFor: now.Sub(u.progress.RefusedSince),
 	}
 	ctx := u.attempt.ctx
 	instance, err := u.activities.observe(ctx, serverless, u.request.GroupID, u.request.Name)
@@ -182,6 +190,11 @@ func decideUpgrade(request contract.UpgradeToServerlessInput, found upgradeFound
 		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
 			"the answer to the upgrade was lost; looking for %s whether it took effect",
 			found.watchedFor.Round(time.Second)), state, 2*pace.FastEvery)}
+	//mutate:upgrade-refused
+	case found.refused && found.refusedFor < pace.SettleFor:
+		return upgradeDecision{err: notYet(request.Name, fmt.Sprintf(
+			"Atlas refused the upgrade; looking for %s whether one is under way already",
+			found.refusedFor.Round(time.Second)), state, 2*pace.FastEvery)}
 	}
 	return upgradeDecision{send: true}
 }
@@ -236,6 +249,11 @@ func (u *upgrade) send() (contract.Cluster, error) {
 		return contract.Cluster{}, u.attempt.interrupted(r.Name, "")
 	case sent && hadNoEffect(err):
 		u.activities.asked.remove(runID)
+		if atlasclient.IsError(err, atlasclient.CodeGeneralError) && u.progress.RefusedSince.IsZero() {
+			u.progress.RefusedSince = u.attempt.clock.now()
+			return contract.Cluster{}, notYet(r.Name, "Atlas refused the upgrade, maybe since one is under way already: "+
+				err.Error(), "", 2*u.activities.pace.FastEvery)
+		}
 	case sent:
 		u.progress.WatchedSince = u.attempt.clock.now()
 	}

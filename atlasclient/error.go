@@ -21,6 +21,7 @@ const (
 	CodeNonFlexInFlexAPI           = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"
 	CodeClusterInServerlessAPI     = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
 	CodeServerlessInClusterAPI     = "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"
+	CodeGeneralError               = "ATLAS_GENERAL_ERROR" // says what it means only in its text
 	CodeNotInGroup                 = "NOT_IN_GROUP"
 	CodeVersionGone                = "VERSION_GONE"
 	CodeNoPaymentInformationFound  = "NO_PAYMENT_INFORMATION_FOUND"

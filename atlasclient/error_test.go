@@ -453,6 +453,7 @@ func TestCodes(t *testing.T) {
 		"CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API":       atlasclient.CodeNonFlexInFlexAPI,
 		"CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API": atlasclient.CodeClusterInServerlessAPI,
 		"CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API": atlasclient.CodeServerlessInClusterAPI,
+		"ATLAS_GENERAL_ERROR":                           atlasclient.CodeGeneralError,
 		"NOT_IN_GROUP":                                  atlasclient.CodeNotInGroup,
 		"VERSION_GONE":                                  atlasclient.CodeVersionGone,
 		"NO_PAYMENT_INFORMATION_FOUND":                  atlasclient.CodeNoPaymentInformationFound,

@@ -24,10 +24,10 @@ func (r *run) failInvalid(err error) error {
 }
 
 // fail turns the end of an activity into the run's own failure, with the activity's as its cause. A cancellation stays
-// one.
+// one, also where the activity ended with a failure after which it would have been tried again.
 func (r *run) fail(err error) error {
 	var canceled *temporal.CanceledError
-	if errors.As(err, &canceled) {
+	if errors.As(err, &canceled) || !isFinal(err) && errors.As(r.ctx.Err(), &canceled) {
 		r.note(r.lastRead())
 		r.enter(contract.PhaseFailed, "Cancelled. "+r.leftBehind()+".")
 		return canceled
@@ -43,6 +43,12 @@ func (r *run) fail(err error) error {
 	return temporal.NewApplicationErrorWithOptions(message, f.failureType, temporal.ApplicationErrorOptions{
 		NonRetryable: true, Cause: err, Details: []any{f.details},
 	})
+}
+
+// isFinal reports whether an activity would not have been tried again.
+func isFinal(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.NonRetryable()
 }
 
 // failure is why a run ends without its cluster.

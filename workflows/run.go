@@ -167,6 +167,9 @@ func (r *run) executeActivity(activity any, input func() any, options workflow.A
 }
 
 func (r *run) executeOnce(activity, input any, options workflow.ActivityOptions, out any) error {
+	if err := r.ctx.Err(); err != nil { // a run that is cancelled begins no activity
+		return err
+	}
 	left := r.deadline.Sub(workflow.Now(r.ctx))
 	if left <= 0 {
 		return errNoTimeLeft

@@ -203,6 +203,44 @@ func TestPauseBeyondTheTimeLimit(t *testing.T) {
 	require.Len(t, s.Sim.Clusters(), 1)
 }
 
+// A run is terminated when Atlas has taken its upgrade, and started again while Atlas still shows the cluster IDLE as it
+// was before. Atlas refuses the second upgrade, and the run goes on with the first.
+func TestTerminateDuringUpgrade(t *testing.T) {
+	t.Parallel()
+	pace := testworker.Quick
+	pace.SettleFor = 30 * time.Second
+	s := setup(t, withShared(t, atlassim.Config{
+		UpgradeFor: atlassim.Duration(8 * time.Second), StaleIdleFor: atlassim.Duration(5 * time.Second),
+	}), testworker.WithPace(pace))
+	first := start(s, serverless(t))
+	s.AwaitRequests(1, "POST", upgradePath)
+	require.NoError(t, s.Temporal.TerminateWorkflow(s.Context(), first.WorkflowID, first.RunID, "test"))
+	again := start(s, serverless(t))
+	require.NotEqual(t, first.RunID, again.RunID)
+	cluster, err := s.Client.Result(s.Context(), again.WorkflowID, again.RunID)
+	require.NoError(t, err)
+	require.Equal(t, "IDLE", cluster.StateName)
+	require.Equal(t, 2, s.Requests("POST", upgradePath))
+	require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
+}
+
+// An upgrade that Atlas goes on refusing in general words fails with them, after a while of looking for one that is
+// under way.
+func TestUpgradeRefusedInGeneralWords(t *testing.T) {
+	t.Parallel()
+	pace := testworker.Quick
+	pace.SettleFor = 2 * time.Second
+	s := setup(t, withShared(t, atlassim.Config{}), testworker.WithPace(pace))
+	s.Sim.AddFault(atlassim.Fault{
+		Method: "POST", Kind: atlassim.FaultStatus, Status: 400, ErrorCode: "ATLAS_GENERAL_ERROR", Detail: "Reason: No.",
+	})
+	_, err := execute(s, serverless(t))
+	failure := testenv.Failure(t, err)
+	require.Equal(t, "ATLAS_GENERAL_ERROR", failure.Type)
+	require.Contains(t, failure.Message, "Atlas answered 400 ATLAS_GENERAL_ERROR (Reason: No.): correct the request")
+	require.Equal(t, 2, s.Requests("POST", upgradePath))
+}
+
 // A run is terminated at each stage of its create, and the request is started again under the same id: there is one
 // cluster, and the second run says CREATED only if it was the one that created it.
 func TestTerminateDuringCreate(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -162,17 +163,21 @@ func deleteCluster(t *testing.T, s *testenv.Stack) {
 	testenv.Eventually(t, func() bool { return len(s.Sim.Clusters()) == 0 })
 }
 
-func awaitLooks(t *testing.T, s *testenv.Stack) {
-	s.AwaitRequests(3, "GET", "/"+testenv.ClusterName(t))
+// awaitLooks waits until the wait of a run has looked a few times. The activity before it can have looked as well.
+func awaitLooks(t *testing.T, s *testenv.Stack, run provisioner.Run) {
+	awaitPending(s, run, func(a *workflowpb.PendingActivityInfo) bool {
+		return a.GetActivityType().GetName() == contract.WaitUntilIdleActivity
+	})
+	s.AwaitRequests(s.Requests("GET", "/"+testenv.ClusterName(t))+3, "GET", "/"+testenv.ClusterName(t))
 }
 
 func cancelDuringWait(t *testing.T, s *testenv.Stack, run provisioner.Run) {
-	awaitLooks(t, s)
+	awaitLooks(t, s, run)
 	require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 }
 
-func deleteDuringWait(t *testing.T, s *testenv.Stack, _ provisioner.Run) {
-	awaitLooks(t, s)
+func deleteDuringWait(t *testing.T, s *testenv.Stack, run provisioner.Run) {
+	awaitLooks(t, s, run)
 	deleteCluster(t, s)
 }
 

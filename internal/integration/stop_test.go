@@ -2,8 +2,12 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +80,28 @@ func TestCancel(t *testing.T) {
 		require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
 		require.Len(t, s.Sim.Clusters(), 1, "the request that was sent is not cancelled")
 		record(s, "provision-canceled-while-asking")
+	})
+	t.Run("while Atlas is asked, and its answer is lost", func(t *testing.T) {
+		t.Parallel()
+		arrived, release := make(chan struct{}), make(chan struct{})
+		s := setup(t, atlassim.Config{Hook: func(stage atlassim.Stage, e atlassim.Entry) {
+			if stage == atlassim.Arrived && e.Method == "POST" && e.Authenticated {
+				close(arrived)
+				<-release
+			}
+		}})
+		s.Sim.AddFault(atlassim.Fault{Method: "POST", Kind: atlassim.FaultHTML, Status: 502, AfterEffect: true})
+		run := start(s, flex(t))
+		<-arrived
+		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+		testenv.Eventually(t, func() bool {
+			return slices.ContainsFunc(s.History(run), func(e *historypb.HistoryEvent) bool {
+				return e.GetEventType() == enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+			})
+		})
+		close(release)
+		_, err := result(s, run)
+		require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State, err)
 	})
 	t.Run("before a worker has it", func(t *testing.T) {
 		t.Parallel()
