@@ -198,11 +198,13 @@ func TestDecideUpgrade(t *testing.T) {
 			name:        "IDLE soon after a refusal: an upgrade may be under way",
 			found:       upgradeFound{cluster: found(shared, "IDLE"), refused: true, refusedFor: 29 * time.Second},
 			failureType: contract.NotYet,
-			message:     `cluster "orders": Atlas refused the upgrade; looking for 29s whether one is under way already`,
+			message: `cluster "orders": Atlas refused the upgrade; looking for 29s whether one is under way ` +
+				`already`,
 		},
 		{
 			name:  "IDLE long after a refusal: none is under way",
-			found: upgradeFound{cluster: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second}, send: true,
+			found: upgradeFound{cluster: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second},
+			send:  true,
 		},
 		{
 			name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")},

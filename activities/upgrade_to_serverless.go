@@ -251,7 +251,7 @@ func (u *upgrade) send() (contract.Cluster, error) {
 		u.activities.asked.remove(runID)
 		if atlasclient.IsError(err, atlasclient.CodeGeneralError) && u.progress.RefusedSince.IsZero() {
 			u.progress.RefusedSince = u.attempt.clock.now()
-			return contract.Cluster{}, notYet(r.Name, "Atlas refused the upgrade, maybe since one is under way already: "+
+			return contract.Cluster{}, notYet(r.Name, "Atlas refused the upgrade, maybe since one is under way: "+
 				err.Error(), "", 2*u.activities.pace.FastEvery)
 		}
 	case sent:

@@ -37,8 +37,8 @@ type plan struct {
 	firstState string
 	// canBeTaken says that a later run of the workflow takes the cluster up where this one left it.
 	canBeTaken bool
-	// creates says that the request brings the cluster into being: the answer shows it as it is, and a read can lag behind
-	// it. Other requests change a cluster that Atlas has shown before, and their answer can show it as it was.
+	// creates says that the request brings the cluster into being: the answer shows it as it is, and a read can lag
+	// behind it. Other requests change a cluster that Atlas has shown before, and their answer can show it as it was.
 	creates bool
 }
 

@@ -203,8 +203,8 @@ func TestPauseBeyondTheTimeLimit(t *testing.T) {
 	require.Len(t, s.Sim.Clusters(), 1)
 }
 
-// A run is terminated when Atlas has taken its upgrade, and started again while Atlas still shows the cluster IDLE as it
-// was before. Atlas refuses the second upgrade, and the run goes on with the first.
+// A run is terminated when Atlas has taken its upgrade, and started again while Atlas still shows the cluster IDLE as
+// it was before. Atlas refuses the second upgrade, and the run goes on with the first.
 func TestTerminateDuringUpgrade(t *testing.T) {
 	t.Parallel()
 	pace := testworker.Quick
@@ -232,7 +232,8 @@ func TestUpgradeRefusedInGeneralWords(t *testing.T) {
 	pace.SettleFor = 2 * time.Second
 	s := setup(t, withShared(t, atlassim.Config{}), testworker.WithPace(pace))
 	s.Sim.AddFault(atlassim.Fault{
-		Method: "POST", Kind: atlassim.FaultStatus, Status: 400, ErrorCode: "ATLAS_GENERAL_ERROR", Detail: "Reason: No.",
+		Method: "POST", Kind: atlassim.FaultStatus, Status: 400, ErrorCode: "ATLAS_GENERAL_ERROR",
+		Detail: "Reason: No.",
 	})
 	_, err := execute(s, serverless(t))
 	failure := testenv.Failure(t, err)

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"errors"
 	"flag"
 	"io"
 	"log"
@@ -75,9 +74,8 @@ func execute(s *testenv.Stack, request contract.Request) (contract.Cluster, erro
 	return result(s, start(s, request))
 }
 
-// maxEvents and maxEventsCanceled bound the history of a run, whatever happened. A run that is cancelled reads the
-// state of its cluster before it ends.
-const maxEvents, maxEventsCanceled = 20, 30
+// maxEvents bounds the history of a run, whatever happened.
+const maxEvents = 20
 
 // result waits for the end of a run, and checks the length of its history.
 func result(s *testenv.Stack, run provisioner.Run) (contract.Cluster, error) {
@@ -85,12 +83,7 @@ func result(s *testenv.Stack, run provisioner.Run) (contract.Cluster, error) {
 	ctx := s.Context()
 	cluster, err := s.Client.Result(ctx, run.WorkflowID, run.RunID)
 	require.NoError(s.TB(), ctx.Err())
-	limit := maxEvents
-	var failure *provisioner.Failure
-	if errors.As(err, &failure) && failure.State == provisioner.Canceled {
-		limit = maxEventsCanceled
-	}
-	require.LessOrEqual(s.TB(), len(s.History(run)), limit, "history events")
+	require.LessOrEqual(s.TB(), len(s.History(run)), maxEvents, "history events")
 	return cluster, err
 }
 

@@ -26,7 +26,8 @@ import (
 // cli runs Temporal's own program, as an operator does.
 func (s *stack) cli(args ...string) {
 	s.t.Helper()
-	out, err := exec.CommandContext(s.ctx(), testenv.Shared().CLI, append(args, "--address", testenv.Shared().Address())...).
+	args = append(args, "--address", testenv.Shared().Address())
+	out, err := exec.CommandContext(s.ctx(), testenv.Shared().CLI, args...).
 		CombinedOutput()
 	require.NoError(s.t, err, "%s", out)
 }

@@ -142,7 +142,7 @@ func (c *campaign) runJobs(ctx context.Context, jobs []*job) error {
 
 // awaitCalm waits until Atlas changes no cluster any more: one that is done can go back to UPDATING by itself.
 func (c *campaign) awaitCalm(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("Atlas does not come to rest"))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("a cluster of Atlas still changes"))
 	defer cancel()
 	return process.Poll(ctx, func(ctx context.Context) bool {
 		clusters, err := c.stack.Clusters(ctx)
