@@ -25,10 +25,10 @@ func (s surroundings) stillHold(now surroundings) bool {
 	return s.RunID == now.RunID && !slices.ContainsFunc(s.SearchAttributes, lacks)
 }
 
-// look records the surroundings, if what was recorded before does not hold any more, and answers them. A workflow task
-// that sets a search attribute which the server refuses is given out again: by then the worker knows better, and the
-// answer is recorded anew.
-func (r *run) look() surroundings {
+// recordSurroundings records the surroundings, if what was recorded before does not hold any more, and answers them. A
+// workflow task that sets a search attribute which the server refuses is given out again: by then the worker knows
+// better, and the answer is recorded anew.
+func (r *run) recordSurroundings() surroundings {
 	var s surroundings
 	recorded := workflow.MutableSideEffectWithOptions(r.ctx, "surroundings",
 		workflow.MutableSideEffectOptions{
@@ -55,13 +55,13 @@ func runInfo(info *workflow.Info) activities.RunInfo {
 
 // begin counts the time limit from here.
 func (r *run) begin() {
-	r.runID = r.look().RunID
+	r.runID = r.recordSurroundings().RunID
 	r.deadline = workflow.Now(r.ctx).Add(r.timeout)
 }
 
 // beginAnewAfterReset counts the time limit anew where an operator has reset the run, and reports whether that is here.
 func (r *run) beginAnewAfterReset() bool {
-	if r.look().RunID == r.runID {
+	if r.recordSurroundings().RunID == r.runID {
 		return false
 	}
 	r.begin()
@@ -79,7 +79,7 @@ func (r *run) note(state string) {
 
 // upsert sets those of the search attributes that the server takes.
 func (r *run) upsert(attributes ...searchAttribute) {
-	usable := r.look().SearchAttributes
+	usable := r.recordSurroundings().SearchAttributes
 	var updates []temporal.SearchAttributeUpdate
 	for _, attribute := range attributes {
 		key := temporal.NewSearchAttributeKeyKeyword(attribute.name)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/atlas-provisioner/atlas-provisioner/activities"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
@@ -66,9 +67,8 @@ func TestFleet(t *testing.T) {
 		t.Run(fmt.Sprint(test.clusters), func(t *testing.T) {
 			t.Parallel()
 			config := atlassim.Config{
-				CreateFor: atlassim.Duration(
-					test.createFor,
-				), RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
+				CreateFor: atlassim.Duration(test.createFor),
+				RateLimit: test.rateLimit, RefillPerMinute: test.rateLimit,
 			}
 			s := setup(t, config, testworker.WithPace(activities.Pace{}))
 			provisionAll(s, test.clusters)
@@ -91,4 +91,39 @@ func TestFleetOfWorkers(t *testing.T) {
 	}
 	provisionAll(s, 20)
 	t.Logf("%d requests", countRequests(s))
+}
+
+// Sixty provisions at once succeed though Atlas refuses replays of a digest, ends nonces after a few uses and takes one
+// of twenty well-signed requests for a replay: a key that was right a moment ago is not wrong.
+func TestSixtyProvisionsByDigest(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{
+		CreateFor: atlassim.Duration(time.Second), RefuseReplays: true, NonceUses: 20,
+		NonceTTL: atlassim.Duration(5 * time.Second),
+		Faults:   []atlassim.Fault{{Kind: atlassim.FaultUnauthorized, Probability: 0.05}},
+	})
+	provisionAll(s, 60)
+}
+
+// Reads that lag 40 seconds behind the create say nothing of the cluster, and the run waits until Atlas shows it.
+func TestReadsThatLag(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{HiddenFor: atlassim.Duration(40 * time.Second)})
+	cluster, err := execute(s, flex(t))
+	require.NoError(t, err)
+	require.Equal(t, contract.Created, cluster.Outcome)
+	require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+}
+
+// A create whose answer was lost finds its name taken by a cluster that Atlas does not show for 40 seconds: it is its own.
+func TestLostCreateAndReadsThatLag(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{
+		HiddenFor: atlassim.Duration(40 * time.Second),
+		Faults:    []atlassim.Fault{{Kind: atlassim.FaultLost, Method: "POST", Times: 1}},
+	})
+	cluster, err := execute(s, flex(t))
+	require.NoError(t, err)
+	require.Equal(t, contract.Created, cluster.Outcome)
+	require.Equal(t, 1, s.Sim.Count(atlassim.Created))
 }
