@@ -22,6 +22,7 @@ const (
 
 func ownershipOf(c contract.Cluster, workflowID string) ownership {
 	switch {
+	//mutate:owner-unreadable
 	case c.StateName == contract.StateDeleting:
 		return unreadable
 	//mutate:owner-tag

@@ -75,6 +75,7 @@ func (w *wait) lookFailed(err error) error {
 	var answer *atlasclient.Error
 	if errors.As(err, &answer) && !retryable(answer) &&
 		(answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden) {
+		//mutate:refused-look
 		if w.progress.Refusals++; w.progress.Refusals <= maxRefusals {
 			return retryableFailure(w.in.Name, w.progress.StateName, answer, delay)
 		}

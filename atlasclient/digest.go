@@ -57,6 +57,7 @@ func (t *digestTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.give(c, true)
 			return resp, nil
 		}
+		//mutate:digest-refused
 		if c = findChallenge(resp.Header); c == nil || tries == maxDigestTries {
 			t.give(c, false)
 			return resp, nil
@@ -71,6 +72,7 @@ func (t *digestTransport) passes(resp *http.Response, code string) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	//mutate:digest-worked
 	return t.worked || stale(resp.Header)
 }
 

@@ -72,6 +72,7 @@ func (c *Client) do(ctx context.Context, call call) (*Response, error) {
 	}()
 	resp, failed := c.send(ctx, call, &seen)
 	if failed != nil {
+		//mutate:plain-errors
 		failed.makePlain()
 		return nil, failed
 	}

@@ -27,6 +27,7 @@ func (r *run) failInvalid(err error) error {
 // one, also where the activity ended with a failure after which it would have been tried again.
 func (r *run) fail(err error) error {
 	var canceled *temporal.CanceledError
+	//mutate:canceled-while-asking
 	if errors.As(err, &canceled) || !isFinal(err) && errors.As(r.ctx.Err(), &canceled) {
 		r.note(r.lastRead())
 		r.enter(contract.PhaseFailed, "Cancelled. "+r.leftBehind()+".")

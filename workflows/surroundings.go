@@ -61,6 +61,7 @@ func (r *run) begin() {
 
 // beginAnewAfterReset counts the time limit anew where an operator has reset the run, and reports whether that is here.
 func (r *run) beginAnewAfterReset() bool {
+	//mutate:reset-counts-anew
 	if r.recordSurroundings().RunID == r.runID {
 		return false
 	}

@@ -15,6 +15,12 @@ var safeguards = []safeguard{
 		pkg:  "activities", test: "TestCreateInterleavings",
 	},
 	{
+		name: "owner-unreadable",
+		what: "ownership check: of a cluster that is being deleted nobody knows whose it is",
+		edit: value("$ && false"),
+		pkg:  "internal/integration", test: "TestProvisionAfterDelete",
+	},
+	{
 		name: "untagged-as-asked",
 		what: "ownership check without the tag: the cluster is as asked in every field",
 		edit: replace("len(differences) == 0", "true"),
@@ -51,6 +57,12 @@ var safeguards = []safeguard{
 		pkg:  "activities", test: "TestUpgradeIsOnRecordBeforeItGoes",
 	},
 	{
+		name: "upgrade-refused",
+		what: "an upgrade that Atlas refuses in general words is looked for, since an earlier run may have asked for it",
+		edit: value("$ && false"),
+		pkg:  "internal/integration", test: "TestTerminateDuringUpgrade",
+	},
+	{
 		name: "transient-4xx",
 		what: "classification: the 4xx codes that pass by themselves are retried",
 		edit: replace("transientCodes", "transientCodes[:0]"),
@@ -79,6 +91,12 @@ var safeguards = []safeguard{
 		what: "the delay of a retry counts failures in a row, not attempts",
 		edit: replace("u.progress.Errors", "50"),
 		pkg:  "activities", test: "TestUpgradeBackoffCountsFailuresOnly",
+	},
+	{
+		name: "refused-look",
+		what: "a look that is refused is asked again a few times",
+		edit: value("$ && false"),
+		pkg:  "activities", test: "TestRefusedLooks",
 	},
 	{
 		name: "shared-read-is-new",
@@ -135,6 +153,18 @@ var safeguards = []safeguard{
 		pkg:  "atlasclient", test: "TestDigestUnderConcurrency",
 	},
 	{
+		name: "digest-refused",
+		what: "digest: a request that was signed well and refused answers the next challenge",
+		edit: replace("maxDigestTries", "1"),
+		pkg:  "atlasclient", test: "TestDigestRefusedWhenSignedWell",
+	},
+	{
+		name: "digest-worked",
+		what: "digest: a 401 to a key that has worked passes by itself",
+		edit: replace("t.worked || ", ""),
+		pkg:  "atlasclient", test: "TestDigestTransient",
+	},
+	{
 		name: "stop-goes-on",
 		what: "stop: an attempt that a worker's stop ended goes on elsewhere",
 		edit: value("a.untilStop.Err()"),
@@ -157,6 +187,18 @@ var safeguards = []safeguard{
 		what: "a cancelled create takes its course",
 		edit: replace("context.WithoutCancel(a.ctx)", "a.ctx"),
 		pkg:  "activities", test: "TestCancelledCreateTakesItsCourse",
+	},
+	{
+		name: "canceled-while-asking",
+		what: "a run that is cancelled while Atlas is asked ends as cancelled",
+		edit: replace(" || !isFinal(err) && errors.As(r.ctx.Err(), &canceled)", ""),
+		pkg:  "internal/integration", test: "TestCancel",
+	},
+	{
+		name: "reset-counts-anew",
+		what: "a run that is reset gets its time limit anew",
+		edit: value("$ || true"),
+		pkg:  "internal/integration", test: "TestResetAfterTimeout",
 	},
 	{
 		name: "time-limit",
@@ -211,6 +253,12 @@ var safeguards = []safeguard{
 		what: "the client secret is redacted",
 		edit: drop(),
 		pkg:  "atlasclient", test: "TestNoCredentialInErrors",
+	},
+	{
+		name: "plain-errors",
+		what: "texts of an error are valid UTF-8 without control characters",
+		edit: drop(),
+		pkg:  "atlasclient", test: "TestErrorTexts",
 	},
 	{
 		name: "body-limit",
