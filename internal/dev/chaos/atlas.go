@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"time"
@@ -35,7 +36,8 @@ func anyRequestFaults() []atlassim.Fault {
 		{Kind: atlassim.FaultLongText, AfterEffect: true},
 		{Kind: atlassim.FaultBody, Body: "{}"},
 		{Kind: atlassim.FaultBody, Body: "null"},
-		{Kind: atlassim.FaultRewrite, Set: map[string]any{"createDate": ""}},
+		// Not where a single cluster is read: by its date a run knows that it has made the cluster.
+		{Kind: atlassim.FaultRewrite, Set: map[string]any{"createDate": ""}, Path: "/flexClusters$"},
 		{Kind: atlassim.FaultUnauthorized, Auth: atlassim.AuthDigest},
 	}
 }
@@ -79,7 +81,7 @@ func faults(o options) []atlassim.Fault {
 	}
 	all = append(append(all, reads...), writes...)
 	for i := range all {
-		all[i].Path, all[i].Probability = "/groups/", probability
+		all[i].Path, all[i].Probability = cmp.Or(all[i].Path, "/groups/"), probability
 	}
 	for _, f := range tokenFaults() {
 		f.Path, f.Probability = "/oauth/token", o.faults/2
