@@ -16,6 +16,17 @@ const (
 	GoalGone Goal = "GONE"
 )
 
+// String says in words what the cluster is then.
+func (g Goal) String() string {
+	switch g {
+	case GoalAsAsked:
+		return "as asked"
+	case GoalGone:
+		return "gone"
+	}
+	return contract.StateIdle
+}
+
 // evaluation is what a look means for a wait.
 type evaluation int
 

@@ -264,6 +264,13 @@ func TestGoals(t *testing.T) {
 	}
 }
 
+func TestGoalInWords(t *testing.T) {
+	t.Parallel()
+	for goal, want := range map[Goal]string{GoalIdle: "IDLE", GoalAsAsked: "as asked", GoalGone: "gone"} {
+		require.Equal(t, want, goal.String())
+	}
+}
+
 // A cluster that lacks a connection string for a minute is taken as it is, with a warning.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()

@@ -117,7 +117,7 @@ func (r *run) render(f failure) string {
 		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout,
 			r.leftBehind(), whatElseToCheck(f.details.Status))
 	}
-	message := fmt.Sprintf("cluster %q was not IDLE within %s (timeoutSeconds): ", r.cluster.Name, r.timeout)
+	message := fmt.Sprintf("cluster %q was not %s within %s (timeoutSeconds): ", r.cluster.Name, r.plan.goal, r.timeout)
 	switch {
 	case f.details.StateName != "":
 		message += "the last state seen was " + f.details.StateName

@@ -35,6 +35,8 @@ type plan struct {
 	asking, accepted string
 	// firstState is the state that Atlas is asked to bring the cluster into.
 	firstState string
+	// goal is what the run waits for. Default: IDLE.
+	goal activities.Goal
 	// canBeTaken says that a later run of the workflow takes the cluster up where this one left it.
 	canBeTaken bool
 	// creates says that the request brings the cluster into being: the answer shows it as it is, and a read can lag
@@ -59,7 +61,8 @@ type run struct {
 	usableSearchAttributes func() []string
 }
 
-// execute runs a workflow: it checks the input, asks Atlas as planned, waits until the cluster is IDLE, and answers it.
+// execute runs a workflow: it checks the input, asks Atlas as planned, waits until the goal is reached, and answers the
+// cluster.
 func execute[R contract.Request](
 	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, *workflow.Info) plan,
 ) (*contract.Cluster, error) {
@@ -85,7 +88,8 @@ func execute[R contract.Request](
 		return nil, r.fail(err)
 	}
 	r.note(cluster.StateName)
-	r.enter(contract.PhaseDone, "Cluster "+quote(r.cluster.Name)+" is IDLE ("+string(cluster.Outcome)+").")
+	r.enter(contract.PhaseDone,
+		"Cluster "+quote(r.cluster.Name)+" is "+r.plan.goal.String()+" ("+string(cluster.Outcome)+").")
 	return cluster, nil
 }
 
@@ -110,13 +114,13 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 		return &asked, nil
 	}
 	r.accepted, r.status.StateName = true, asked.StateName
-	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is IDLE: newer answers, since when, "+
+	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.plan.goal.String()+": newer answers, since when, "+
 		"and the next look stand under Pending Activities.")
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
 			StateName: asked.StateName, Deadline: r.deadline,
-			Shown: !r.plan.creates || asked.Outcome == contract.Unchanged,
+			Goal: r.plan.goal, Shown: !r.plan.creates || asked.Outcome == contract.Unchanged,
 		}
 	}
 	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions(), &idle); err != nil {
@@ -146,7 +150,7 @@ func (r *run) askOptions() workflow.ActivityOptions {
 func (r *run) waitOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		Priority: temporal.Priority{PriorityKey: lookPriority},
-		Summary:  "Wait until cluster " + r.cluster.Name + " is IDLE",
+		Summary:  "Wait until cluster " + r.cluster.Name + " is " + r.plan.goal.String(),
 	}
 }
 
