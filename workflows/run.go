@@ -114,8 +114,8 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 		return &asked, nil
 	}
 	r.accepted, r.status.StateName = true, asked.StateName
-	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.plan.goal.String()+": newer answers, since when, "+
-		"and the next look stand under Pending Activities.")
+	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.plan.goal.String()+
+		": newer answers, since when, and the next look stand under Pending Activities.")
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
