@@ -103,7 +103,7 @@ func TestUpgradeOnce(t *testing.T) {
 	}{
 		{name: "lost answer", posts: 1, sim: upgradeFor(3 * time.Second), fault: lost},
 		{name: "lost answer and IDLE as before", posts: 1, fault: lost, sim: atlassim.Config{
-			UpgradeFor: atlassim.Duration(4 * time.Second), StaleIdleFor: atlassim.Duration(1500 * time.Millisecond),
+			UpgradeFor: atlassim.Duration(7 * time.Second), StaleIdleFor: atlassim.Duration(5 * time.Second),
 		}},
 		{name: "lost answer and upgraded before the next look", posts: 1, fault: lost},
 		{name: "502 after the effect", posts: 1, sim: upgradeFor(3 * time.Second), fault: afterEffect(htmlFault(502))},
@@ -115,7 +115,7 @@ func TestUpgradeOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			pace := testworker.Quick
-			pace.SettleFor = 3 * time.Second
+			pace.SettleFor = 7 * time.Second
 			s := setup(t, withShared(t, test.sim), testworker.WithPace(pace))
 			test.fault.Method, test.fault.Times = http.MethodPost, 1
 			s.Sim.AddFault(test.fault)
