@@ -228,7 +228,8 @@ func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job, run job
 		if err := os.WriteFile(file, []byte(strings.Join(types, "\n")+"\n"), 0o600); err != nil {
 			return err
 		}
-		r.lose("%s: %d events of history that are neither those of a lost task nor a request to cancel: %s", j.workflowID, own, file)
+		r.lose("%s: %d events of history that are neither those of a lost task nor a request to cancel: %s",
+			j.workflowID, own, file)
 	}
 	r.mostEvents = max(r.mostEvents, len(types))
 	return nil

@@ -58,7 +58,7 @@ var safeguards = []safeguard{
 	},
 	{
 		name: "upgrade-refused",
-		what: "an upgrade that Atlas refuses in general words is looked for, since an earlier run may have asked for it",
+		what: "an upgrade that Atlas refuses in general words is looked for, as an earlier run may have asked for it",
 		edit: value("$ && false"),
 		pkg:  "internal/integration", test: "TestTerminateDuringUpgrade",
 	},
