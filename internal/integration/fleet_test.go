@@ -115,7 +115,8 @@ func TestReadsThatLag(t *testing.T) {
 	require.Equal(t, 1, s.Sim.Count(atlassim.Created))
 }
 
-// A create whose answer was lost finds its name taken by a cluster that Atlas does not show for 40 seconds: it is its own.
+// A create whose answer was lost finds its name taken by a cluster that Atlas does not show for 40 seconds: it is its
+// own.
 func TestLostCreateAndReadsThatLag(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{
