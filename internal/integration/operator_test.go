@@ -182,7 +182,7 @@ func TestPauseCreate(t *testing.T) {
 // limit of a paused activity. After unpause it ends with TIMEOUT.
 func TestPauseBeyondTheTimeLimit(t *testing.T) {
 	t.Parallel()
-	const limit = 8 * time.Second // an attempt learns of the pause by its next heartbeat, after 4 s
+	const limit = 20 * time.Second // an attempt learns of the pause by its next heartbeat, after 4 s
 	s := setup(t, neverIdle(), longAttempts())
 	in := flex(t)
 	in.TimeoutSeconds = new(int(limit / time.Second))

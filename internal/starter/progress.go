@@ -14,8 +14,6 @@ import (
 const (
 	// refreshInterval is how often progress is read from Temporal.
 	refreshInterval = time.Second
-	// startGrace is for a worker to take up what was started.
-	startGrace = 3 * time.Second
 	// repeatInterval is when a plain line is printed though nothing changed, so that a log shows that starter lives.
 	repeatInterval = 30 * time.Second
 )
@@ -142,8 +140,8 @@ func (v *progressView) show(ctx context.Context) {
 		case ctx.Err() != nil:
 		case err != nil || s.State != provisioner.Running:
 			// The wait for the result says what became of it.
-		case s.Pending == nil && s.Blocker == nil && time.Since(s.Started) < startGrace:
-			// A worker that is there takes a moment.
+		case s.Pending == nil && s.Blocker == nil:
+			// It is between two activities, for a moment: what lasts has a blocker.
 		case live:
 			v.a.stderr.PaintLine(line(s, time.Now()))
 		default:
