@@ -26,8 +26,6 @@ import (
 
 var pictures = flag.Bool("pictures", false, "write the pictures of the Web UI to docs")
 
-const project = testenv.Project
-
 // user does what the documentation says, in a folder that looks like the repository, with bin/ as make leaves it,
 // while `dev up` runs.
 type user struct {
