@@ -178,7 +178,7 @@ func (e Env) checkOthers() error {
 	if ui := e.Get("TEMPORAL_UI_URL", ""); ui != "" {
 		u, err := url.Parse(ui)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !ValidHost(u.Hostname()) ||
-			u.Port() != "" && !ValidPort(u.Port()) {
+			u.Port() != "" && !ValidPort(u.Port()) || strings.ContainsAny(ui, "?#") {
 			mistakes = append(mistakes,
 				errors.New("TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"))
 		}

@@ -299,6 +299,8 @@ disabled = true
 			[]string{"SSL_CERT_FILE holds no certificate in PEM form"}},
 		{"Web UI", []string{"TEMPORAL_UI_URL=temporal.example.com"}, []string{uiURL}},
 		{"Web UI with a password", []string{"TEMPORAL_UI_URL=https://me:hush@temporal.example.com"}, []string{uiURL}},
+		{"Web UI with a query", []string{"TEMPORAL_UI_URL=https://temporal.example.com/?a=b"}, []string{uiURL}},
+		{"Web UI with a fragment", []string{"TEMPORAL_UI_URL=https://temporal.example.com/#a"}, []string{uiURL}},
 		{"Web UI with a line end", []string{"TEMPORAL_UI_URL=https://temporal.example.com\n"}, []string{uiURL}},
 		{"Web UI with a port that is none", []string{"TEMPORAL_UI_URL=https://temporal.example.com:99999"},
 			[]string{uiURL}},
