@@ -17,12 +17,12 @@ type attempt struct {
 	ctx   context.Context
 	info  activity.Info
 	clock clock
-	// untilStop is ctx, but ends also when the worker begins to stop, so that what can be done elsewhere is let go of
-	// at once.
+	// untilStop is ctx, but ends also when the worker begins to stop, so that another worker can go on at once.
 	untilStop context.Context
 
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the background heartbeats have ended
+	cancel context.CancelFunc // ends untilStop
+	closed chan struct{}      // closed when the attempt ends
+	done   chan struct{}      // closed when the background heartbeats have ended
 
 	mu      sync.Mutex
 	details any // of the next heartbeat
@@ -36,28 +36,28 @@ const heartbeatEvery = 4 * time.Second
 // limit, and a cancellation arrives.
 func newAttempt(ctx context.Context) *attempt {
 	info := activity.GetInfo(ctx)
-	a := &attempt{ctx: ctx, info: info, clock: clock{time.Until(info.StartedTime)}, done: make(chan struct{})}
+	a := &attempt{
+		ctx: ctx, info: info, clock: clock{time.Until(info.StartedTime)},
+		closed: make(chan struct{}), done: make(chan struct{}),
+	}
 	a.untilStop, a.cancel = context.WithCancel(ctx)
-	closed := make(chan struct{})
-	cancel := a.cancel
-	a.cancel = sync.OnceFunc(func() { close(closed); cancel() })
-	go a.beat(closed, activity.GetWorkerStopChannel(ctx), cancel)
+	go a.beat(activity.GetWorkerStopChannel(ctx))
 	return a
 }
 
 // beat ends untilStop when the worker stops, and goes on to heartbeat until the attempt is closed.
-func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFunc) {
+func (a *attempt) beat(workerStop <-chan struct{}) {
 	//mutate:no-goroutine-leak
 	defer close(a.done)
 	t := time.NewTicker(heartbeatEvery)
 	defer t.Stop()
 	for {
 		select {
-		case <-closed:
+		case <-a.closed:
 			return
 		case <-workerStop:
 			//mutate:stop-ends-waits
-			stop()
+			a.cancel()
 			workerStop = nil
 		case <-t.C:
 			a.mu.Lock()
@@ -68,6 +68,7 @@ func (a *attempt) beat(closed, workerStop <-chan struct{}, stop context.CancelFu
 }
 
 func (a *attempt) close() {
+	close(a.closed)
 	a.cancel()
 	<-a.done
 }
@@ -88,9 +89,9 @@ func (a *attempt) leave(details any) {
 	activity.RecordHeartbeat(a.ctx, details)
 }
 
-// sending is a context for a request that changes something. The wait for the request budget ends with the worker's
-// stop or a cancellation. But a request that goes takes its course, since its effect would otherwise be unknown. before
-// is called right before it goes.
+// sending is a context for a request that changes something. While the request waits for the request budget, the
+// worker's stop or a cancellation ends it. Once it is sent nothing does, since its effect would then be unknown. before
+// is called right before it is sent.
 func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
 	//mutate:create-takes-its-course
 	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
@@ -104,8 +105,8 @@ func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
 	}), cancel
 }
 
-// interrupted is why an attempt ends that was not let finish: the worker stops, and another one goes on at once, an
-// operator has paused the activity, or it was cancelled.
+// interrupted is the error of an attempt that cannot finish, because the worker stops (another one goes on at once), an
+// operator has paused the activity, or the activity was cancelled.
 func (a *attempt) interrupted(cluster, state string) error {
 	switch {
 	case errors.Is(context.Cause(a.ctx), activity.ErrActivityPaused):

@@ -79,8 +79,7 @@ func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID s
 }
 
 // decideCreate says what becomes of a create whose name is taken by an existing cluster: the run goes on with the
-// cluster, or fails. madeByThisRun says that the run can have made
-// it, by its age.
+// cluster, or fails. madeByThisRun says that the run can have made it, by its age.
 func decideCreate(
 	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, madeByThisRun bool,
 ) (contract.Cluster, error) {

@@ -77,7 +77,8 @@ func (w *wait) run() (contract.Cluster, error) {
 	stopped := func() (contract.Cluster, error) {
 		return contract.Cluster{}, w.attempt.interrupted(w.in.Name, w.progress.StateName)
 	}
-	// What was created a moment ago is not IDLE: the next look of the others is soon enough.
+	// A cluster that was created a moment ago is not IDLE yet: it is soon enough to look when the other waits of the
+	// project look next.
 	if w.attempt.info.Attempt == 1 && w.in.StateName != contract.StateIdle && !w.shared.Alone() &&
 		!w.shared.Sleep(ctx, w.shared.Interval(w.activities.pace.FastEvery)) {
 		return stopped()

@@ -67,13 +67,8 @@ func (c *Client) blocker(ctx context.Context, run *workflowservice.DescribeWorkf
 			pause := activity.GetPauseInfo()
 			return &Blocker{ActivityPaused, fmt.Sprintf(
 				"its activity %s is paused%s. To let it go on: temporal activity unpause --workflow-id %s "+
-					"--activity-id %s",
-				activity.GetActivityType().
-					GetName(),
-				byWhom(pause.GetManual().GetIdentity(), pause.GetManual().GetReason()),
-				id,
-				activity.GetActivityId(),
-			)}
+					"--activity-id %s", activity.GetActivityType().GetName(),
+				byWhom(pause.GetManual().GetIdentity(), pause.GetManual().GetReason()), id, activity.GetActivityId())}
 		}
 		if activity.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
 			return c.workers(ctx, run, enumspb.TASK_QUEUE_TYPE_ACTIVITY, dueTime(activity))
@@ -156,8 +151,5 @@ func (c *Client) workflowTaskFailure(ctx context.Context,
 	}
 	return fmt.Sprintf(
 		"its workflow task fails (attempt %d), %s: %s. It goes on once a worker can run it; the worker's log says more",
-		attempt,
-		failed.GetCause(),
-		failed.GetFailure().GetMessage(),
-	)
+		attempt, failed.GetCause(), failed.GetFailure().GetMessage())
 }

@@ -106,11 +106,7 @@ func requestConflict(run Run, workflowType string, differences []contract.Differ
 		State: Running, Type: contract.RequestConflict,
 		Message: fmt.Sprintf(
 			"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
-				"or ask for the same",
-			run.WorkflowID,
-			workflowType,
-			contract.ListDifferences(differences),
-		),
+				"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
 		Details: contract.FailureDetails{Differences: differences},
 	}
 }

@@ -20,8 +20,7 @@ const (
 // complete has the shell offer the values of a flag, rather than files.
 func complete(cmd *cobra.Command, flag string, values ...string) {
 	cobra.CheckErr(
-		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)),
-	)
+		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // completeIDs has the shell offer the ids of the newest workflows, with how they
@@ -53,11 +52,8 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 		for _, r := range runs {
 			// An id of somebody else's could hold what a shell or a terminal obeys.
 			if !seen[r.WorkflowID] && terminal.Clean(r.WorkflowID) == r.WorkflowID {
-				out = append(
-					out,
-					cobra.CompletionWithDesc(r.WorkflowID,
-						terminal.Clean(strings.TrimSpace(string(r.State)+" "+r.ClusterState))),
-				)
+				state := terminal.Clean(strings.TrimSpace(string(r.State) + " " + r.ClusterState))
+				out = append(out, cobra.CompletionWithDesc(r.WorkflowID, state))
 			}
 			seen[r.WorkflowID] = true
 		}
@@ -69,12 +65,6 @@ func (a *app) completeIDs(most int, more string) cobra.CompletionFunc {
 func completeFilter(cmd *cobra.Command) {
 	complete(cmd, "project-id")
 	complete(
-		cmd,
-		"state",
-		contract.StateIdle,
-		contract.StateCreating,
-		contract.StateUpdating,
-		contract.StateDeleting,
-		contract.StateRepairing,
-	)
+		cmd, "state", contract.StateIdle, contract.StateCreating, contract.StateUpdating, contract.StateDeleting,
+		contract.StateRepairing)
 }

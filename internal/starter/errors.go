@@ -99,8 +99,7 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	case errors.As(err, &notFound):
 		a.printError(
 			fmt.Sprintf("Temporal knows no such workflow in namespace %q: %s. 'starter list' shows those there are",
-				a.options.Namespace, notFound.Message),
-		)
+				a.options.Namespace, notFound.Message))
 	case a.options.HostPort == "": // cobra's own: an unknown command or a missing flag
 		a.printError(strings.TrimSpace(err.Error()) + seeHelp(cmd))
 	case cmd.Context().Err() != nil:

@@ -27,11 +27,7 @@ ended otherwise.`,
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			s, err := newestRun(cmd.Context(), c, args[0])
+			c, s, err := a.connectTo(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -72,16 +68,20 @@ func newestRun(ctx context.Context, c *provisioner.Client, workflowID string) (p
 		return s, err
 	}
 	if _, ours := contract.OperationOf(s.Workflow); !ours {
-		return s, refusedError{
-			fmt.Sprintf(
-				"workflow %s is of the type %s, which is no workflow of atlas-provisioner. 'starter list' shows "+
-					"those there are",
-				terminal.Clean(s.WorkflowID),
-				terminal.Clean(s.Workflow),
-			),
-		}
+		return s, refusedError{fmt.Sprintf("workflow %s is of the type %s, which is no workflow of atlas-provisioner. "+
+			"'starter list' shows those there are", terminal.Clean(s.WorkflowID), terminal.Clean(s.Workflow))}
 	}
 	return s, nil
+}
+
+// connectTo dials Temporal and reads how the newest run of a workflow stands; see [newestRun].
+func (a *app) connectTo(ctx context.Context, workflowID string) (*provisioner.Client, provisioner.Status, error) {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return nil, provisioner.Status{}, err
+	}
+	s, err := newestRun(ctx, c, workflowID)
+	return c, s, err
 }
 
 // watchLimit bounds what a filter of watch follows.
@@ -105,9 +105,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			filtered := f.projectID != "" || f.state != ""
 			switch {
 			case slices.Contains(args, ""), len(args) == 0 && !filtered:
-				return usageError{
-					fmt.Sprintf("watch takes workflow ids, such as %s, or --project-id or --state", exampleID),
-				}
+				return usageError{"watch takes workflow ids, such as " + exampleID + ", or --project-id or --state"}
 			case len(args) > 0 && filtered:
 				return usageError{"watch takes workflow ids or a filter, not both"}
 			}
@@ -173,11 +171,7 @@ waits for the end in silence.`,
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			s, err := newestRun(cmd.Context(), c, args[0])
+			c, s, err := a.connectTo(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -198,18 +192,13 @@ up to you.`,
 		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			c, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			s, err := newestRun(ctx, c, args[0])
+			c, s, err := a.connectTo(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			if s.State != provisioner.Running {
-				return refusedError{
-					fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how", s.WorkflowID, s.State),
-				}
+				return refusedError{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how",
+					s.WorkflowID, s.State)}
 			}
 			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
 				return err
@@ -245,10 +234,8 @@ func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contrac
 	switch {
 	case err != nil && ctx.Err() != nil:
 		out.Status, out.Result = provisioner.Running, nil
-		err = exitError{
-			exitInterrupted,
-			"interrupted; the workflow goes on. Follow it with: starter watch " + run.WorkflowID,
-		}
+		err = exitError{exitInterrupted, "interrupted; the workflow goes on. Follow it with: starter watch " +
+			run.WorkflowID}
 	case errors.As(err, &failure):
 		out.Status, out.Result, out.Failure = failure.State, nil, failure
 		if link := a.webUI(run.WorkflowID, run.RunID); link != "" {

@@ -302,8 +302,7 @@ func (a *app) printOutcomes(ctx context.Context, all []*outcome, waited bool) er
 	case ctx.Err() != nil && n.unknown > 0:
 		return exitError{exitInterrupted, fmt.Sprintf(
 			"interrupted; of %d not all were started. The same command starts what is missing and joins what runs",
-			len(all),
-		)}
+			len(all))}
 	case ctx.Err() != nil && n.running > 0:
 		return exitError{exitInterrupted, "interrupted; the workflows go on. The same command follows them again"}
 	case n.refused > 0 && n.refused == len(all):

@@ -133,9 +133,9 @@ func (a *app) start(ctx context.Context, request contract.Request, flags startFl
 	run, err := c.Start(ctx, request)
 	var conflict *provisioner.Failure
 	if errors.As(err, &conflict) && a.output == "json" {
-		a.printJSON(
-			answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running, Failure: conflict},
-		)
+		a.printJSON(answer{
+			WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Running, Failure: conflict,
+		})
 	}
 	if err != nil {
 		return err

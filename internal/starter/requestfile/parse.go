@@ -33,10 +33,8 @@ func Parse(documents []*Document, operation contract.Operation) ([]contract.Requ
 				d.Mistakes = append(
 					d.Mistakes,
 					Mistake{Violation: contract.Violation{Field: "name", Problem: fmt.Sprintf(
-						"is that of %s of %s as well, in the same project: ask for each cluster once",
-						first.Name,
-						first.File,
-					)}},
+						"is that of %s of %s as well, in the same project: ask for each cluster once", first.Name,
+						first.File)}},
 				)
 			}
 		}
