@@ -11,9 +11,13 @@ type Outcome string
 const (
 	// Created: this run made the cluster.
 	Created Outcome = "CREATED"
+	// Updated: this run changed the cluster to what was asked, or took it over.
+	Updated Outcome = "UPDATED"
 	// Upgraded: this run upgraded the cluster.
 	Upgraded Outcome = "UPGRADED"
-	// Unchanged: the cluster already was as asked, by an earlier run of the same request.
+	// Deleted: this run deleted the cluster.
+	Deleted Outcome = "DELETED"
+	// Unchanged: the cluster already was as asked, or gone where it was to be deleted.
 	Unchanged Outcome = "UNCHANGED"
 )
 
@@ -21,6 +25,7 @@ const (
 const (
 	ClusterTypeFlex       = "FLEX"
 	ClusterTypeServerless = "SERVERLESS"
+	ClusterTypeDedicated  = "DEDICATED"
 )
 
 // The states of a cluster, as Atlas names them (https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/, stateName).
@@ -30,6 +35,8 @@ const (
 	StateUpdating  = "UPDATING"
 	StateDeleting  = "DELETING"
 	StateRepairing = "REPAIRING"
+	// StateDeleted is our own: it is the state of a cluster that is gone, in the result of [DeleteCluster].
+	StateDeleted = "DELETED"
 )
 
 // ConnectionStrings are the addresses of a cluster. They carry no credentials.
@@ -40,12 +47,13 @@ type ConnectionStrings struct {
 	StandardSrv string `json:"standardSrv,omitempty"`
 }
 
-// Cluster is the result of both workflows.
+// Cluster is the result of every operation on a cluster: as Atlas showed it last.
 type Cluster struct {
 	ID      string `json:"id"`
 	GroupID string `json:"groupId"`
 	Name    string `json:"name"`
-	// ClusterType is FLEX or SERVERLESS: the kind of cluster, not its topology.
+	// ClusterType is FLEX, DEDICATED or SERVERLESS: the kind of cluster, not its topology. It is empty where a cluster
+	// that was to be deleted was gone already.
 	ClusterType                  string            `json:"clusterType"`
 	StateName                    string            `json:"stateName"`
 	MongoDBVersion               string            `json:"mongoDBVersion"`

@@ -9,9 +9,11 @@ const (
 	InvalidInput = "INVALID_INPUT"
 	// ClusterConflict: a cluster of that name is not ours, or not as asked.
 	ClusterConflict = "CLUSTER_CONFLICT"
-	// ClusterGone: the cluster was deleted while we waited.
+	// ClusterProtected: the cluster was to be deleted, and its termination protection is on.
+	ClusterProtected = "CLUSTER_PROTECTED"
+	// ClusterGone: the cluster was deleted while we waited for something else.
 	ClusterGone = "CLUSTER_GONE"
-	// Timeout: not IDLE within timeoutSeconds.
+	// Timeout: not done within timeoutSeconds.
 	Timeout = "TIMEOUT"
 	// AtlasUnreachable: no answer (refused, reset, timed out, TLS).
 	AtlasUnreachable = "ATLAS_UNREACHABLE"

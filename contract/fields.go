@@ -10,12 +10,14 @@ import (
 
 // ProviderSettings says where a cluster runs.
 type ProviderSettings struct {
-	// ProviderName is FLEX or SERVERLESS. Optional in an input.
+	// ProviderName is FLEX or SERVERLESS, and of a dedicated cluster its cloud. Optional in an input.
 	ProviderName string `json:"providerName,omitempty"`
 	// BackingProviderName is the cloud: AWS, AZURE or GCP.
 	BackingProviderName string `json:"backingProviderName"`
 	// RegionName is Atlas's name of the region, such as US_EAST_1. Atlas decides which exist: the list changes.
 	RegionName string `json:"regionName"`
+	// InstanceSizeName is the size of a dedicated cluster, such as M10.
+	InstanceSizeName string `json:"instanceSizeName,omitempty"`
 	// DiskSizeGB is the storage of a Flex cluster; only in a result.
 	DiskSizeGB float64 `json:"diskSizeGB,omitempty"`
 }
@@ -86,12 +88,19 @@ func clusterFields(p ProviderSettings, tags []Tag, protected bool) Fields {
 		"providerSettings.regionName":          p.RegionName,
 		"terminationProtectionEnabled":         strconv.FormatBool(protected),
 	}
+	if p.InstanceSizeName != "" {
+		f["providerSettings.instanceSizeName"] = p.InstanceSizeName
+	}
+	f.addTags(tags)
+	return f
+}
+
+func (f Fields) addTags(tags []Tag) {
 	for _, t := range tags {
 		if t.Key != OwnershipTag {
 			f["tags."+strings.TrimSpace(t.Key)] = strings.TrimSpace(t.Value)
 		}
 	}
-	return f
 }
 
 func timeout(seconds *int, otherwise time.Duration) time.Duration {

@@ -13,6 +13,8 @@ const (
 
 	// WaitUntilIdleActivity is the type of the activity that waits, as the history shows it.
 	WaitUntilIdleActivity = "WaitUntilIdle"
+	// WaitUntilAsAskedActivity is the type of the activity that waits until a cluster is IDLE and as asked.
+	WaitUntilAsAskedActivity = "WaitUntilAsAsked"
 
 	// StatusQuery is the query that answers [Status].
 	StatusQuery = "status"

@@ -19,7 +19,7 @@ type Operation struct {
 	Verb string
 	// Phase is the phase of a run while Atlas is asked.
 	Phase Phase
-	// ClusterType is the kind of cluster that a run ends with.
+	// ClusterType is the kind of cluster that a run ends with, "" for any.
 	ClusterType string
 	// IDPrefix begins the workflow id, which goes on with the project and the name of the cluster. Operations with the
 	// same prefix exclude one another: Temporal runs one workflow at a time under an id.
@@ -44,6 +44,49 @@ var operations = []Operation{
 		IDPrefix:       clusterIDPrefix,
 		DefaultTimeout: DefaultProvisionTimeout,
 		Input:          ProvisionFlexClusterInput{},
+	},
+	{
+		WorkflowType:   UpdateFlexCluster,
+		Activity:       UpdateFlexClusterActivity,
+		Command:        "update-flex",
+		Verb:           "update the Flex cluster",
+		Phase:          PhaseUpdating,
+		ClusterType:    ClusterTypeFlex,
+		IDPrefix:       clusterIDPrefix,
+		DefaultTimeout: DefaultUpdateTimeout,
+		Input:          UpdateFlexClusterInput{},
+	},
+	{
+		WorkflowType:   DeleteCluster,
+		Activity:       DeleteClusterActivity,
+		Command:        "delete",
+		Verb:           "delete the cluster",
+		Phase:          PhaseDeleting,
+		IDPrefix:       clusterIDPrefix,
+		DefaultTimeout: DefaultDeleteTimeout,
+		Input:          DeleteClusterInput{},
+	},
+	{
+		WorkflowType:   UpgradeToFlex,
+		Activity:       UpgradeToFlexActivity,
+		Command:        "upgrade-to-flex",
+		Verb:           "upgrade the cluster to Flex",
+		Phase:          PhaseUpgrading,
+		ClusterType:    ClusterTypeFlex,
+		IDPrefix:       clusterIDPrefix,
+		DefaultTimeout: DefaultUpgradeTimeout,
+		Input:          UpgradeToFlexInput{},
+	},
+	{
+		WorkflowType:   UpgradeToDedicated,
+		Activity:       UpgradeToDedicatedActivity,
+		Command:        "upgrade-to-dedicated",
+		Verb:           "upgrade the cluster to dedicated",
+		Phase:          PhaseUpgrading,
+		ClusterType:    ClusterTypeDedicated,
+		IDPrefix:       clusterIDPrefix,
+		DefaultTimeout: DefaultUpgradeTimeout,
+		Input:          UpgradeToDedicatedInput{},
 	},
 	{
 		WorkflowType:   UpgradeToServerless,

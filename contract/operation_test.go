@@ -17,7 +17,6 @@ func TestOperations(t *testing.T) {
 		require.NotZero(t, o.DefaultTimeout, o.WorkflowType)
 		require.NotEmpty(t, o.Verb, o.WorkflowType)
 		require.NotEmpty(t, o.Phase, o.WorkflowType)
-		require.NotEmpty(t, o.ClusterType, o.WorkflowType)
 		require.True(t, strings.HasPrefix(o.IDPrefix, "atlas-"), o.WorkflowType)
 		for _, name := range []string{"type " + o.WorkflowType, "activity " + o.Activity, "command " + o.Command} {
 			require.False(t, seen[name], name)

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -30,7 +31,20 @@ type ProvisionFlexClusterInput struct {
 	// OwnershipTag adds the tag [OwnershipTag] to the cluster, so that a later attempt or run knows it for its own.
 	// Default true.
 	OwnershipTag *bool `json:"ownershipTag,omitempty"`
+	// Adopt takes over a cluster that carries no ownership tag, if it is as asked. Default false.
+	Adopt bool `json:"adopt,omitempty"`
+	// IfDifferent says what becomes of a cluster of ours that is there but not as asked: [FailIfDifferent], the
+	// default, or [UpdateIfDifferent].
+	IfDifferent string `json:"ifDifferent,omitempty"`
 }
+
+const (
+	// FailIfDifferent fails the run with [ClusterConflict].
+	FailIfDifferent = "FAIL"
+	// UpdateIfDifferent changes tags and termination protection to what is asked. Another cloud or region is still a
+	// [ClusterConflict].
+	UpdateIfDifferent = "UPDATE"
+)
 
 // Operation is the row of [ProvisionFlexCluster].
 func (in ProvisionFlexClusterInput) Operation() Operation { return mustOperation(ProvisionFlexCluster) }
@@ -48,6 +62,11 @@ func (in ProvisionFlexClusterInput) HasOwnershipTag() bool {
 	return in.OwnershipTag == nil || *in.OwnershipTag
 }
 
+// UpdatesIfDifferent reports whether a cluster of ours that is not as asked is changed.
+func (in ProvisionFlexClusterInput) UpdatesIfDifferent() bool {
+	return in.IfDifferent == UpdateIfDifferent
+}
+
 // ClusterFields are the fields that the cluster is asked to have, by name.
 func (in ProvisionFlexClusterInput) ClusterFields() Fields {
 	return clusterFields(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled)
@@ -58,6 +77,8 @@ func (in ProvisionFlexClusterInput) Fields() Fields {
 	f := in.ClusterFields()
 	f["groupId"], f["name"] = in.GroupID, in.Name
 	f["ownershipTag"] = strconv.FormatBool(in.HasOwnershipTag())
+	f["adopt"] = strconv.FormatBool(in.Adopt)
+	f["ifDifferent"] = cmp.Or(in.IfDifferent, FailIfDifferent)
 	return f
 }
 
@@ -76,9 +97,18 @@ func (in ProvisionFlexClusterInput) violations(workflowID string) []Violation {
 	return slices.Concat(
 		checkProject(in.GroupID),
 		checkName(in.Name),
-		checkPlace(in.ProviderSettings, ClusterTypeFlex),
+		checkPlaceOf(in.ProviderSettings, ClusterTypeFlex),
 		checkTags(in.Tags, freeTags),
 		checkTimeout(in.TimeoutSeconds),
 		ownership,
+		checkIfDifferent(in.IfDifferent),
 	)
+}
+
+func checkIfDifferent(text string) []Violation {
+	switch text {
+	case "", FailIfDifferent, UpdateIfDifferent:
+		return nil
+	}
+	return violation("ifDifferent", "must be FAIL or UPDATE, got %q", shorten(text))
 }

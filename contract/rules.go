@@ -13,6 +13,9 @@ import (
 var (
 	groupIDPattern = regexp.MustCompile(`^[a-f0-9]{24}$`)
 	namePattern    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`)
+	// The sizes of dedicated clusters begin at M10. Atlas decides which there are
+	// (https://www.mongodb.com/docs/atlas/cluster-additional-settings/).
+	instanceSizePattern = regexp.MustCompile(`^[A-Z]+[1-9][0-9]+(_[A-Z]+)?$`)
 	// https://www.mongodb.com/docs/atlas/tags/: what a key or a value may hold. Atlas may trim spaces, so there must be
 	// more than those.
 	tagPattern = regexp.MustCompile(`^ *[\p{L}\p{N};@_.+-][\p{L}\p{N} ;@_.+-]*$`)
@@ -59,8 +62,8 @@ func checkName(name string) []Violation {
 	return nil
 }
 
-// checkPlace checks the cloud and the region. providerName is the only one that the operation takes.
-func checkPlace(p ProviderSettings, providerName string) (out []Violation) {
+// checkPlace checks the cloud and the region, and that no disk size is asked for: Atlas decides on it.
+func checkPlace(p ProviderSettings) (out []Violation) {
 	switch p.BackingProviderName {
 	case "AWS", "AZURE", "GCP":
 	default:
@@ -70,12 +73,34 @@ func checkPlace(p ProviderSettings, providerName string) (out []Violation) {
 	if p.RegionName == "" {
 		out = append(out, violation("providerSettings.regionName", "must name a region, such as US_EAST_1")...)
 	}
+	if p.DiskSizeGB != 0 {
+		out = append(out, violation("providerSettings.diskSizeGB", "cannot be chosen: leave it out")...)
+	}
+	return out
+}
+
+// checkPlaceOf checks the place of a cluster that has no size to choose. providerName is the only one that there is.
+func checkPlaceOf(p ProviderSettings, providerName string) []Violation {
+	out := checkPlace(p)
 	if p.ProviderName != "" && p.ProviderName != providerName {
 		out = append(out, violation("providerSettings.providerName", "must be %s or left out, got %q", providerName,
 			shorten(p.ProviderName))...)
 	}
-	if p.DiskSizeGB != 0 {
-		out = append(out, violation("providerSettings.diskSizeGB", "cannot be chosen: leave it out")...)
+	if p.InstanceSizeName != "" {
+		out = append(out, violation("providerSettings.instanceSizeName", "cannot be chosen: leave it out")...)
+	}
+	return out
+}
+
+// checkDedicatedPlace checks the place and the size of a dedicated cluster.
+func checkDedicatedPlace(p ProviderSettings) []Violation {
+	out := checkPlace(p)
+	if p.ProviderName != "" {
+		out = append(out, violation("providerSettings.providerName", "cannot be chosen: leave it out")...)
+	}
+	if !instanceSizePattern.MatchString(p.InstanceSizeName) {
+		out = append(out, violation("providerSettings.instanceSizeName",
+			"must be the size of a dedicated cluster, such as M10, got %q", shorten(p.InstanceSizeName))...)
 	}
 	return out
 }
@@ -126,6 +151,19 @@ func checkOwnershipTag(workflowID string) []Violation {
 	case !tagPattern.MatchString(workflowID):
 		return violation("ownershipTag", "cannot hold the workflow id %q: a tag holds only %s. "+
 			"Use such an id, or set it to false", shorten(workflowID), tagCharacters)
+	}
+	return nil
+}
+
+// checkOwner checks the workflow id of an operation whose cluster always carries the ownership tag.
+func checkOwner(workflowID string) []Violation {
+	switch {
+	case utf8.RuneCountInString(workflowID) > maxTag:
+		return violation("input", "cannot be run under a workflow id of more than %d characters, "+
+			"since it is the value of the ownership tag: use a shorter id", maxTag)
+	case !tagPattern.MatchString(workflowID):
+		return violation("input", "cannot be run under the workflow id %q, since it is the value of the ownership tag, "+
+			"which holds only %s: use such an id", shorten(workflowID), tagCharacters)
 	}
 	return nil
 }

@@ -9,7 +9,9 @@ type Phase string
 const (
 	PhaseValidating Phase = "VALIDATING"
 	PhaseCreating   Phase = "CREATING"
+	PhaseUpdating   Phase = "UPDATING"
 	PhaseUpgrading  Phase = "UPGRADING"
+	PhaseDeleting   Phase = "DELETING"
 	PhaseWaiting    Phase = "WAITING_UNTIL_IDLE"
 	PhaseDone       Phase = "DONE"
 	PhaseFailed     Phase = "FAILED"
@@ -36,6 +38,8 @@ type WaitProgress struct {
 	NotFoundSince time.Time `json:"notFoundSince,omitzero"`
 	// IdleSince is since when the cluster is IDLE but lacks a connection string; zero otherwise.
 	IdleSince time.Time `json:"idleSince,omitzero"`
+	// AskedAt is when Atlas was asked last, by a wait that asks for what it waits for; zero for never.
+	AskedAt time.Time `json:"askedAt,omitzero"`
 	// Refusals counts the looks in a row that were refused with a 401 or 403.
 	Refusals int `json:"refusals,omitempty"`
 	// Errors counts the looks in a row that failed.

@@ -84,7 +84,7 @@ func (in UpgradeToServerlessInput) violations(string) []Violation {
 	return slices.Concat(
 		checkProject(in.GroupID),
 		checkName(in.Name),
-		checkPlace(in.ProviderSettings, ClusterTypeServerless),
+		checkPlaceOf(in.ProviderSettings, ClusterTypeServerless),
 		checkTags(in.Tags, maxTags),
 		checkTimeout(in.TimeoutSeconds),
 	)

@@ -30,6 +30,11 @@ const (
 	tagText = `^ *[\p{L}\p{N};@_.+-][\p{L}\p{N} ;@_.+-]*$`
 	maxTag  = 255
 	maxTags = 50
+	// An empty id is as good as none.
+	optionalClusterID = `^([a-f0-9]{24})?$`
+	instanceSize      = `^[A-Z]+[1-9][0-9]+(_[A-Z]+)?$`
+
+	cannotBeChosen = "Cannot be chosen: leave it out."
 )
 
 // fieldRules are the rules of the inputs' fields. A field of a nested type is "Type.field". An input has the rules of
@@ -42,8 +47,19 @@ var fieldRules = map[string]func(*jsonschema.Schema, contract.Operation){
 	"tags": func(f *jsonschema.Schema, _ contract.Operation) {
 		f.MaxItems = new(uint64(maxTags))
 	},
-	"terminationProtectionEnabled": func(f *jsonschema.Schema, _ contract.Operation) { f.Default = false },
-	"ownershipTag":                 func(f *jsonschema.Schema, _ contract.Operation) { f.Default = true },
+	"terminationProtectionEnabled": func(f *jsonschema.Schema, o contract.Operation) {
+		if !mayStayAsItIs(o) {
+			f.Default = false
+		}
+	},
+	"id":                          func(f *jsonschema.Schema, _ contract.Operation) { f.Pattern = optionalClusterID },
+	"adopt":                       falseUnlessGiven,
+	"removeTerminationProtection": falseUnlessGiven,
+	"ifDifferent": func(f *jsonschema.Schema, _ contract.Operation) {
+		f.Enum = []any{contract.FailIfDifferent, contract.UpdateIfDifferent, "", nil}
+		f.Default = contract.FailIfDifferent
+	},
+	"ownershipTag": func(f *jsonschema.Schema, _ contract.Operation) { f.Default = true },
 	"timeoutSeconds": func(f *jsonschema.Schema, o contract.Operation) {
 		f.Minimum, f.Maximum = "1", json.Number(strconv.Itoa(contract.MaxTimeoutSeconds))
 		f.Default = int(o.DefaultTimeout / time.Second)
@@ -53,18 +69,36 @@ var fieldRules = map[string]func(*jsonschema.Schema, contract.Operation){
 	},
 	"ProviderSettings.regionName": func(f *jsonschema.Schema, _ contract.Operation) { f.MinLength = new(uint64(1)) },
 	"ProviderSettings.providerName": func(f *jsonschema.Schema, o contract.Operation) {
+		if o.ClusterType == contract.ClusterTypeDedicated {
+			f.Enum, f.Description = []any{"", nil}, cannotBeChosen
+			return
+		}
 		f.Enum, f.Default = []any{o.ClusterType, "", nil}, o.ClusterType
 		f.Description = o.ClusterType + ", which may be left out."
 	},
+	"ProviderSettings.instanceSizeName": func(f *jsonschema.Schema, o contract.Operation) {
+		if o.ClusterType == contract.ClusterTypeDedicated {
+			f.Pattern = instanceSize
+			return
+		}
+		f.Enum, f.Description = []any{"", nil}, cannotBeChosen
+	},
 	"ProviderSettings.diskSizeGB": func(f *jsonschema.Schema, _ contract.Operation) {
 		f.Enum = []any{0, nil}
-		f.Description = "Cannot be chosen: leave it out."
+		f.Description = cannotBeChosen
 	},
 	"Tag.key": func(f *jsonschema.Schema, o contract.Operation) {
 		tagRule(f, o)
 		f.Not = &jsonschema.Schema{Pattern: "^ *" + contract.OwnershipTag + " *$"}
 	},
 	"Tag.value": tagRule,
+}
+
+func falseUnlessGiven(f *jsonschema.Schema, _ contract.Operation) { f.Default = false }
+
+// mayStayAsItIs reports whether an operation leaves termination protection as it is where the input has none.
+func mayStayAsItIs(o contract.Operation) bool {
+	return o.WorkflowType == contract.UpdateFlexCluster || o.WorkflowType == contract.UpgradeToDedicated
 }
 
 func tagRule(f *jsonschema.Schema, _ contract.Operation) {
@@ -93,18 +127,20 @@ func (s *schema) inputFields(object *jsonschema.Schema, prefix string, o contrac
 func (s *schema) cluster() {
 	var types []any
 	for _, o := range contract.Operations() {
-		if !slices.Contains(types, any(o.ClusterType)) {
+		if !slices.Contains(types, any(o.ClusterType)) { // one is "": a cluster that was gone already
 			types = append(types, o.ClusterType)
 		}
 	}
 	s.field("clusterType").Enum = types
-	s.field("outcome").Enum = []any{contract.Created, contract.Upgraded, contract.Unchanged}
+	s.field("outcome").Enum = []any{
+		contract.Created, contract.Updated, contract.Upgraded, contract.Deleted, contract.Unchanged,
+	}
 }
 
 func (s *schema) status() {
 	s.field("phase").Enum = []any{
-		contract.PhaseValidating, contract.PhaseCreating, contract.PhaseUpgrading,
-		contract.PhaseWaiting, contract.PhaseDone, contract.PhaseFailed,
+		contract.PhaseValidating, contract.PhaseCreating, contract.PhaseUpdating,
+		contract.PhaseUpgrading, contract.PhaseDeleting, contract.PhaseWaiting, contract.PhaseDone, contract.PhaseFailed,
 	}
 }
 

@@ -1,0 +1,87 @@
+package contract
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// UpgradeToFlex is the workflow type that upgrades a free cluster (M0) to Flex and waits until that is IDLE and as
+	// asked. Input: [UpgradeToFlexInput]; result: [Cluster].
+	UpgradeToFlex = "UpgradeToFlex"
+	// UpgradeToFlexActivity is the type of the activity that asks Atlas for it.
+	UpgradeToFlexActivity = "UpgradeClusterToFlex"
+)
+
+// UpgradeToFlexInput is the input of the workflow [UpgradeToFlex].
+type UpgradeToFlexInput struct {
+	// GroupID is the Atlas project: 24 lower-case hexadecimal digits.
+	GroupID string `json:"groupId"`
+	// Name of the M0 cluster to upgrade.
+	Name                         string           `json:"name"`
+	ProviderSettings             ProviderSettings `json:"providerSettings"`
+	Tags                         []Tag            `json:"tags,omitempty"`
+	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled,omitempty"`
+	// TimeoutSeconds bounds the whole run, 1 to 86400. Default 5400.
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+	// OwnershipTag adds the tag [OwnershipTag] to the cluster. The M0 carries none: asking for its upgrade is what makes
+	// it ours. Default true.
+	OwnershipTag *bool `json:"ownershipTag,omitempty"`
+}
+
+// Operation is the row of [UpgradeToFlex].
+func (in UpgradeToFlexInput) Operation() Operation { return mustOperation(UpgradeToFlex) }
+
+// Cluster is the cluster to upgrade.
+func (in UpgradeToFlexInput) Cluster() ClusterRef { return ClusterRef{in.GroupID, in.Name} }
+
+// Timeout is the time limit of the run.
+func (in UpgradeToFlexInput) Timeout() time.Duration {
+	return timeout(in.TimeoutSeconds, DefaultUpgradeTimeout)
+}
+
+// HasOwnershipTag reports whether the cluster is to carry the ownership tag.
+func (in UpgradeToFlexInput) HasOwnershipTag() bool {
+	return in.OwnershipTag == nil || *in.OwnershipTag
+}
+
+// Asked is what the cluster is asked to have. owner is the value of its ownership tag, if it is to have one.
+func (in UpgradeToFlexInput) Asked(owner string) Asked {
+	asked := Asked{
+		Place: in.ProviderSettings, Tags: slices.Concat([]Tag{}, in.Tags),
+		TerminationProtectionEnabled: &in.TerminationProtectionEnabled,
+	}
+	if in.HasOwnershipTag() {
+		asked.Owner = owner
+	}
+	return asked
+}
+
+// Fields are the fields that make two requests the same.
+func (in UpgradeToFlexInput) Fields() Fields {
+	f := clusterFields(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled)
+	f["groupId"], f["name"] = in.GroupID, in.Name
+	f["ownershipTag"] = strconv.FormatBool(in.HasOwnershipTag())
+	return f
+}
+
+// Summary names the cluster.
+func (in UpgradeToFlexInput) Summary() string { return "Upgrade cluster " + in.Name + " to Flex" }
+
+func (in UpgradeToFlexInput) violations(workflowID string) []Violation {
+	var ownership []Violation
+	freeTags := maxTags
+	if in.HasOwnershipTag() {
+		ownership = checkOwnershipTag(workflowID)
+		freeTags--
+	}
+	return slices.Concat(
+		checkProject(in.GroupID),
+		checkName(in.Name),
+		checkPlaceOf(in.ProviderSettings, ClusterTypeFlex),
+		checkTags(in.Tags, freeTags),
+		checkTimeout(in.TimeoutSeconds),
+		ownership,
+	)
+}
