@@ -1,6 +1,7 @@
 package atlasclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,16 @@ import (
 	"time"
 )
 
-// clusterVersion is the newest resource version of the cluster endpoints that is not deprecated for reading.
-const clusterVersion = "2024-08-05"
+const (
+	// clusterVersion is the newest resource version of the cluster endpoints for reading.
+	clusterVersion = "2024-08-05"
+	// clusterWriteVersion is the newest for changing a cluster, and clusterDeleteVersion for deleting one.
+	clusterWriteVersion  = "2024-10-23"
+	clusterDeleteVersion = "2023-02-01"
+)
+
+// ProviderTenant is the providerName of a shared-tier cluster: M0, M2 or M5.
+const ProviderTenant = "TENANT"
 
 // Tag is a key and a value, each of 1 to 255 characters.
 type Tag struct {
@@ -23,6 +32,7 @@ type ProviderSettings struct {
 	ProviderName        string  `json:"providerName,omitempty"`
 	BackingProviderName string  `json:"backingProviderName"`
 	RegionName          string  `json:"regionName"`
+	InstanceSizeName    string  `json:"instanceSizeName,omitempty"`
 	DiskSizeGB          float64 `json:"diskSizeGB,omitempty"`
 }
 
@@ -52,8 +62,46 @@ type Cluster struct {
 
 // clusterAnswer is a cluster as an answer has it.
 type clusterAnswer struct {
-	Cluster        // its fields stand beside createDate
-	CreateDate any `json:"createDate"`
+	Cluster                            // its fields stand beside createDate
+	CreateDate       any               `json:"createDate"`
+	ReplicationSpecs []replicationSpec `json:"replicationSpecs"`
+}
+
+// replicationSpec says where a shared-tier or dedicated cluster runs, and how large it is.
+type replicationSpec struct {
+	RegionConfigs []regionConfig `json:"regionConfigs"`
+}
+
+type regionConfig struct {
+	ProviderName string `json:"providerName"`
+	// BackingProviderName is the cloud of a shared-tier cluster. A dedicated cluster has none.
+	BackingProviderName string         `json:"backingProviderName,omitempty"`
+	RegionName          string         `json:"regionName"`
+	Priority            int            `json:"priority"`
+	ElectableSpecs      electableSpecs `json:"electableSpecs"`
+}
+
+type electableSpecs struct {
+	InstanceSize string `json:"instanceSize"`
+	NodeCount    int    `json:"nodeCount,omitempty"`
+}
+
+// providerSettings are those of the region with the highest priority.
+func (a *clusterAnswer) providerSettings() ProviderSettings {
+	var preferred regionConfig
+	for _, spec := range a.ReplicationSpecs {
+		for _, region := range spec.RegionConfigs {
+			if region.Priority > preferred.Priority {
+				preferred = region
+			}
+		}
+	}
+	return ProviderSettings{
+		ProviderName:        preferred.ProviderName,
+		BackingProviderName: cmp.Or(preferred.BackingProviderName, preferred.ProviderName),
+		RegionName:          preferred.RegionName,
+		InstanceSizeName:    preferred.ElectableSpecs.InstanceSize,
+	}
 }
 
 // neededFields are the fields of a cluster that must be of their type: what a decision depends on. A cluster whose
@@ -72,6 +120,9 @@ type neededFields struct {
 // read checks that the answer is about the cluster of that name, and reads its date.
 func (a *clusterAnswer) read(name string) error {
 	a.Cluster.CreateDate = readDate(a.CreateDate)
+	if a.ProviderSettings == (ProviderSettings{}) {
+		a.ProviderSettings = a.providerSettings()
+	}
 	switch {
 	case a.Name == "" || a.StateName == "":
 		return errors.New("the body is no cluster: it has no name or no stateName")
@@ -119,5 +170,32 @@ func (c *Client) GetCluster(ctx context.Context, groupID, name string) (*Cluster
 	return c.cluster(ctx, name, call{
 		method: http.MethodGet, endpoint: "/groups/{groupId}/clusters/{name}", params: []string{groupID, name},
 		version: clusterVersion,
+	})
+}
+
+// ClusterUpdate is a change of a cluster. What is left out stays as it is.
+type ClusterUpdate struct {
+	// Tags is the whole list: Atlas drops what is not in it. nil leaves the tags as they are.
+	Tags                         []Tag `json:"tags,omitzero"`
+	TerminationProtectionEnabled *bool `json:"terminationProtectionEnabled,omitempty"`
+}
+
+// UpdateCluster changes a dedicated cluster. The answer comes at once, UPDATING.
+func (c *Client) UpdateCluster(
+	ctx context.Context, groupID, name string, u ClusterUpdate,
+) (*Cluster, *Response, error) {
+	return c.cluster(ctx, name, call{
+		method: http.MethodPatch, endpoint: "/groups/{groupId}/clusters/{name}", params: []string{groupID, name},
+		version: clusterWriteVersion, body: u,
+	})
+}
+
+// DeleteCluster asks for the end of a shared-tier or dedicated cluster. It goes through DELETING and is then a 404
+// CLUSTER_NOT_FOUND, within 2 to 15 minutes. A protected one is a 400
+// CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED.
+func (c *Client) DeleteCluster(ctx context.Context, groupID, name string) (*Response, error) {
+	return c.do(ctx, call{
+		method: http.MethodDelete, endpoint: "/groups/{groupId}/clusters/{name}", params: []string{groupID, name},
+		version: clusterDeleteVersion,
 	})
 }

@@ -22,6 +22,7 @@ const (
 	CodeClusterInServerlessAPI     = "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API"
 	CodeServerlessInClusterAPI     = "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"
 	CodeGeneralError               = "ATLAS_GENERAL_ERROR" // says what it means only in its text
+	CodeTerminationProtection      = "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED"
 	CodeNotInGroup                 = "NOT_IN_GROUP"
 	CodeVersionGone                = "VERSION_GONE"
 	CodeNoPaymentInformationFound  = "NO_PAYMENT_INFORMATION_FOUND"

@@ -42,6 +42,17 @@ func (c *Client) GetFlexCluster(ctx context.Context, groupID, name string) (*Clu
 	})
 }
 
+// UpdateFlexCluster changes a Flex cluster. Since March 2026 the answer is IDLE with the change done; before, it was
+// UPDATING for about a second.
+func (c *Client) UpdateFlexCluster(
+	ctx context.Context, groupID, name string, u ClusterUpdate,
+) (*Cluster, *Response, error) {
+	return c.cluster(ctx, name, call{
+		method: http.MethodPatch, endpoint: "/groups/{groupId}/flexClusters/{name}", params: []string{groupID, name},
+		version: flexVersion, body: u,
+	})
+}
+
 // DeleteFlexCluster asks for the end of a Flex cluster. It goes through DELETING and is then a 404 CLUSTER_NOT_FOUND,
 // within half a minute.
 func (c *Client) DeleteFlexCluster(ctx context.Context, groupID, name string) (*Response, error) {
