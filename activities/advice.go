@@ -2,8 +2,10 @@ package activities
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
 // again closes most advice: a run that failed is not taken up by itself.
@@ -29,9 +31,9 @@ var adviceByCode = map[string]string{
 	"DUPLICATE_CLUSTER_NAME_PREFIX": "choose a name whose first 23 characters no other cluster of the " +
 		"project has" + again,
 	atlasclient.CodeClusterNotFound: "check that the project has a cluster of this name" + again,
-	atlasclient.CodeVersionGone: "Atlas has retired the upgrade to serverless; what is left to do is to upgrade the " +
-		"cluster to Flex, " +
-		"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
+	atlasclient.CodeNonFlexInFlexAPI: "this operation is for Flex clusters, and the cluster of this name is of " +
+		"another kind: correct the name, or choose another operation" + again,
+	atlasclient.CodeVersionGone: "Atlas has retired this endpoint: look for a newer release of atlas-provisioner",
 }
 
 // adviceByStatus is for codes that are not known.
@@ -46,6 +48,10 @@ func advice(e *atlasclient.Error) string {
 	if !e.FromAtlas && e.Status != http.StatusUnauthorized {
 		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the " +
 			"worker and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
+	}
+	if e.ErrorCode == atlasclient.CodeVersionGone && strings.HasSuffix(e.Path, "/tenantUpgradeToServerless") {
+		return "Atlas has retired the upgrade to serverless: upgrade the cluster to Flex, with the workflow " +
+			contract.UpgradeToFlex + " (starter upgrade-to-flex)"
 	}
 	if s, ok := adviceByCode[e.ErrorCode]; ok {
 		return s

@@ -68,7 +68,7 @@ func TestBusyCluster(t *testing.T) {
 				}
 				started := time.Now().Add(-time.Minute)
 				if test.upgrade {
-					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeInput{
+					_, err = env.ExecuteActivity(a.UpgradeClusterToServerless, activities.UpgradeToServerlessInput{
 						Run: activities.RunInfo{WorkflowStarted: started},
 						Request: contract.UpgradeToServerlessInput{
 							GroupID:          projectID,

@@ -110,6 +110,12 @@ func conflict(cluster, message string, differences []contract.Difference) error 
 	return final(cluster, message, contract.ClusterConflict, contract.FailureDetails{Differences: differences})
 }
 
+// protected is the failure for a cluster that is not deleted because its termination protection is on.
+func protected(cluster, state string) error {
+	return final(cluster, "its termination protection is on. It was left untouched: set removeTerminationProtection, "+
+		"or turn it off"+again, contract.ClusterProtected, contract.FailureDetails{StateName: state})
+}
+
 // gone is the failure for a cluster that is deleted while we wait.
 func gone(cluster, message, state string) error {
 	return final(cluster, message+": start the workflow again to make a new one", contract.ClusterGone,

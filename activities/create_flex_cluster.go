@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
@@ -19,14 +20,23 @@ type CreateInput struct {
 // CreateFlexCluster asks Atlas for a Flex cluster, once in effect: when an earlier attempt's answer was lost, the name
 // is taken, and the cluster that has it is this request's own if that can be proved. It does not wait for the cluster.
 //
+// Where the request says so, a cluster of this workflow that is not as asked is changed, and one that carries no
+// ownership tag is taken over.
+//
 // It fails with CLUSTER_CONFLICT when the name is somebody else's or the cluster is not as asked, with NOT_YET while
 // the name is taken by a cluster that goes or that Atlas does not show, and otherwise as Atlas answers.
 func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (cluster contract.Cluster, err error) {
 	attempt := newAttempt(ctx)
 	defer attempt.close()
 	runID := attempt.info.WorkflowExecution.RunID
-	defer func() { a.asked.settle(runID, err) }()
 	request, workflowID := in.Request, attempt.info.WorkflowExecution.ID
+	progress := readChangeProgress(ctx, attempt)
+	defer func() {
+		a.asked.settle(runID, err)
+		if err != nil && (request.UpdatesIfDifferent() || request.Adopt) {
+			attempt.leave(progress)
+		}
+	}()
 	// The delay grows with the attempts, since each of them failed or was lost.
 	delay := backoff(int(attempt.info.Attempt), a.pace.SlowMax)
 
@@ -61,8 +71,16 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 	case err != nil:
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
-	return decideCreate(request, workflowID, existing.result(),
-		madeByThisRun(existing, in.Run, attempt.clock.now(), askedBefore))
+	cluster, err = decideCreate(request, workflowID, existing.result(),
+		madeByThisRun(existing, in.Run, attempt.clock.now(), askedBefore), progress.Sent)
+	if err != nil || cluster.Outcome != "" {
+		return cluster, err
+	}
+	cluster, err = a.changeNow(attempt, existing, request.Asked(workflowID), &progress)
+	if err != nil {
+		return contract.Cluster{}, a.changeFailed(attempt, request.Name, existing, err, &progress)
+	}
+	return cluster, nil
 }
 
 func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID string) atlasclient.FlexClusterRequest {
@@ -79,34 +97,56 @@ func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID s
 }
 
 // decideCreate says what becomes of a create whose name is taken by an existing cluster: the run goes on with the
-// cluster, or fails. madeByThisRun says that the run can have made it, by its age.
+// cluster, fails, or changes it, where the cluster has no outcome. madeByThisRun says that the run can have made it, by
+// its age; sent, that the run may have changed it before.
 func decideCreate(
-	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, madeByThisRun bool,
+	request contract.ProvisionFlexClusterInput, workflowID string, existing contract.Cluster, madeByThisRun, sent bool,
 ) (contract.Cluster, error) {
 	differences := contract.Differences(request.ClusterFields(), existing.Fields())
 	owner := ownershipOf(existing, workflowID)
+	existing.Outcome = contract.Unchanged
+	switch {
+	case madeByThisRun:
+		existing.Outcome = contract.Created
+	case sent && (request.UpdatesIfDifferent() || request.Adopt):
+		existing.Outcome = contract.Updated
+	}
 	switch {
 	case owner == unreadable:
 		return contract.Cluster{}, notYet(request.Name,
 			"a cluster of that name is being deleted; the name is free within a minute", existing.StateName,
 			5*time.Second)
-	case owner == ours && len(differences) > 0:
+	case owner == ours && len(differences) == 0:
+		return existing, nil
+	case owner == ours && request.UpdatesIfDifferent() && !slices.ContainsFunc(differences, isPlace):
+		return toBeChanged(existing)
+	case owner == ours:
 		return contract.Cluster{}, conflict(request.Name, fmt.Sprintf(
 			"this workflow made it, but it is not as asked: %s. Change the cluster in Atlas or the request%s",
 			contract.ListDifferences(differences), again), differences)
-	case owner == ours:
 	//mutate:owner-no-tag
 	//mutate:untagged-as-asked
 	//mutate:untagged-age
 	case owner == untagged && !request.HasOwnershipTag() && madeByThisRun && len(differences) == 0:
 		// Without a tag, only a cluster that this run can have made and that is as asked in every field is its own.
-	default:
-		return contract.Cluster{}, nameTaken(request, existing, owner, differences)
+		return existing, nil
+	//mutate:adopt-as-asked
+	case owner == untagged && request.Adopt && len(differences) == 0:
+		if !request.HasOwnershipTag() {
+			return existing, nil
+		}
+		return toBeChanged(existing)
 	}
-	existing.Outcome = contract.Unchanged
-	if madeByThisRun {
-		existing.Outcome = contract.Created
+	return contract.Cluster{}, nameTaken(request, existing, owner, differences)
+}
+
+// toBeChanged is a cluster that Atlas is asked to change, once it is IDLE.
+func toBeChanged(existing contract.Cluster) (contract.Cluster, error) {
+	if existing.StateName != contract.StateIdle {
+		return contract.Cluster{}, notYet(existing.Name, "it is "+existing.StateName+"; it is changed once it is IDLE",
+			existing.StateName, changeAgainAfter)
 	}
+	existing.Outcome = ""
 	return existing, nil
 }
 
@@ -123,6 +163,9 @@ func nameTaken(
 	if len(differences) > 0 {
 		message += " and that differs: " + contract.ListDifferences(differences)
 	}
-	message += ". It was left untouched: choose another name, or delete that cluster" + again
-	return conflict(request.Name, message, differences)
+	next := "choose another name, or delete that cluster"
+	if owner == untagged && len(differences) == 0 {
+		next = "choose another name, delete that cluster, or set adopt to take it over"
+	}
+	return conflict(request.Name, message+". It was left untouched: "+next+again, differences)
 }

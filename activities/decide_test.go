@@ -138,7 +138,7 @@ func TestDecideCreate(t *testing.T) {
 			if test.state != "" {
 				existing.StateName = test.state
 			}
-			got, err := decideCreate(request, ourID, existing, test.madeByThisRun)
+			got, err := decideCreate(request, ourID, existing, test.madeByThisRun, false)
 			requireFailure(t, err, test.failureType, test.message)
 			require.Equal(t, test.outcome, got.Outcome)
 			var f *temporal.ApplicationError
@@ -170,60 +170,60 @@ func TestDecideUpgrade(t *testing.T) {
 		failureType string
 		message     string
 	}{
-		{name: "a shared-tier cluster", found: upgradeFound{cluster: found(shared, "IDLE")}, send: true},
+		{name: "a shared-tier cluster", found: upgradeFound{source: found(shared, "IDLE")}, send: true},
 		{name: "nothing that Atlas shows: it refuses in better words", send: true},
 		{
-			name: "a cluster that somebody changes", found: upgradeFound{cluster: found(shared, "UPDATING")},
+			name: "a cluster that somebody changes", found: upgradeFound{source: found(shared, "UPDATING")},
 			failureType: contract.NotYet,
 			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
 				`after that`,
 		},
 		{
 			name:    "the lost request took effect",
-			found:   upgradeFound{cluster: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour},
+			found:   upgradeFound{source: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour},
 			outcome: contract.Upgraded,
 		},
 		{
 			name:        "IDLE soon after the lost request: it may be IDLE as before",
-			found:       upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 29 * time.Second},
+			found:       upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 29 * time.Second},
 			failureType: contract.NotYet,
 			message:     `cluster "orders": the answer to the upgrade was lost; looking for 29s whether it took effect`,
 		},
 		{
 			name:  "IDLE long after the lost request: it had no effect",
-			found: upgradeFound{cluster: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second},
+			found: upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second},
 			send:  true,
 		},
 		{
 			name:        "IDLE soon after a refusal: an upgrade may be under way",
-			found:       upgradeFound{cluster: found(shared, "IDLE"), refused: true, refusedFor: 29 * time.Second},
+			found:       upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 29 * time.Second},
 			failureType: contract.NotYet,
 			message: `cluster "orders": Atlas refused the upgrade; looking for 29s whether one is under way ` +
 				`already`,
 		},
 		{
 			name:  "IDLE long after a refusal: none is under way",
-			found: upgradeFound{cluster: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second},
+			found: upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second},
 			send:  true,
 		},
 		{
-			name: "an instance of an earlier run", found: upgradeFound{instance: found(serverless, "IDLE")},
+			name: "an instance of an earlier run", found: upgradeFound{target: found(serverless, "IDLE")},
 			outcome: contract.Unchanged,
 		},
 		{
 			name:    "an instance of this run",
-			found:   upgradeFound{instance: found(serverless, "IDLE"), madeByThisRun: true},
+			found:   upgradeFound{target: found(serverless, "IDLE"), madeByThisRun: true},
 			outcome: contract.Upgraded,
 		},
 		{
-			name: "an instance that is not as asked", found: upgradeFound{instance: elsewhere},
+			name: "an instance that is not as asked", found: upgradeFound{target: elsewhere},
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName ` +
 				`is "EU_WEST_1", requested "US_EAST_1". Change the instance in Atlas or the request, then start ` +
 				`the workflow again`,
 		},
 		{
-			name: "an instance that is being deleted", found: upgradeFound{instance: found(serverless, "DELETING")},
+			name: "an instance that is being deleted", found: upgradeFound{target: found(serverless, "DELETING")},
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": a serverless instance of that name is being deleted: start the ` +
 				`workflow again in a minute`,
@@ -232,7 +232,7 @@ func TestDecideUpgrade(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			request := contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place}
-			got := decideUpgrade(request, test.found, DefaultPace)
+			got := decideUpgrade((&Activities{}).serverlessUpgrade(request), test.found, DefaultPace)
 			requireFailure(t, got.err, test.failureType, test.message)
 			require.Equal(t, test.send, got.send)
 			require.Equal(t, test.outcome, got.cluster.Outcome)

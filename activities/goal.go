@@ -1,31 +1,23 @@
 package activities
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Goal is what a wait waits for.
-type Goal string
+// goal is what a wait waits for.
+type goal int
 
 const (
-	// GoalIdle: the cluster is of the kind asked for, IDLE, and has its connection strings. The default.
-	GoalIdle Goal = ""
-	// GoalAsAsked: it is IDLE and has the fields that were asked for.
-	GoalAsAsked Goal = "AS_ASKED"
-	// GoalGone: there is no such cluster any more.
-	GoalGone Goal = "GONE"
+	// goalIdle: the cluster is of the kind asked for, IDLE, and has its connection strings.
+	goalIdle goal = iota
+	// goalAsAsked: it is that, and has what was asked for.
+	goalAsAsked
+	// goalGone: there is no such cluster any more.
+	goalGone
 )
-
-// String says in words what the cluster is then.
-func (g Goal) String() string {
-	switch g {
-	case GoalAsAsked:
-		return "as asked"
-	case GoalGone:
-		return "gone"
-	}
-	return contract.StateIdle
-}
 
 // evaluation is what a look means for a wait.
 type evaluation int
@@ -37,24 +29,36 @@ const (
 	reached
 	// incomplete: the cluster is as it should be, but lacks a connection string.
 	incomplete
+	// unmet: the cluster is IDLE, and not as asked in what can be changed.
+	unmet
 	// lost: the goal can no longer be reached, since the cluster is being deleted.
 	lost
 )
 
-// evaluate compares what a look saw with the goal. target is the kind of cluster that the wait is for, and asked has
-// the fields that GoalAsAsked wants.
-func (g Goal) evaluate(saw contract.Cluster, target kind, asked contract.Fields) evaluation {
+// evaluate compares what a look saw with the goal. target is the kind of cluster that the wait is for, and asked is
+// what goalAsAsked wants.
+func (g goal) evaluate(saw contract.Cluster, target kind, asked contract.Asked) evaluation {
 	switch {
-	case g == GoalGone:
-		return pending // a cluster that Atlas shows is not gone
+	case g == goalGone && saw.StateName == contract.StateDeleting:
+		return pending
+	case g == goalGone:
+		return unmet // it is there, and nobody deletes it
 	case saw.StateName == contract.StateDeleting:
 		return lost
 	case saw.StateName != contract.StateIdle || !target.becomes(saw.ClusterType):
 		return pending
-	case g == GoalAsAsked && len(contract.Differences(asked, saw.Fields())) > 0:
-		return pending
-	case !saw.Ready():
+	}
+	if differences := asked.Differences(saw); g == goalAsAsked && len(differences) > 0 {
+		if slices.ContainsFunc(differences, isPlace) {
+			return pending // IDLE as it was before an upgrade
+		}
+		return unmet
+	}
+	if !saw.Ready() {
 		return incomplete
 	}
 	return reached
 }
+
+// isPlace reports whether a cluster differs in its cloud, its region or its size, which no update changes.
+func isPlace(d contract.Difference) bool { return strings.HasPrefix(d.Field, "providerSettings.") }

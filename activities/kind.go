@@ -9,26 +9,45 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 )
 
-// readCluster is a method of the client that reads a cluster of one kind.
-type readCluster func(
-	c *atlasclient.Client, ctx context.Context, groupID, name string,
-) (*atlasclient.Cluster, *atlasclient.Response, error)
+// The methods of the client that read, change and delete a cluster of one kind.
+type (
+	readCluster func(
+		c *atlasclient.Client, ctx context.Context, groupID, name string,
+	) (*atlasclient.Cluster, *atlasclient.Response, error)
+	updateCluster func(
+		c *atlasclient.Client, ctx context.Context, groupID, name string, u atlasclient.ClusterUpdate,
+	) (*atlasclient.Cluster, *atlasclient.Response, error)
+	deleteCluster func(
+		c *atlasclient.Client, ctx context.Context, groupID, name string,
+	) (*atlasclient.Response, error)
+)
 
-// kind is a kind of cluster: how it is read, and what its absence looks like.
+// kind is a kind of cluster: how it is read, changed and deleted, and what its absence looks like.
 type kind struct {
 	// clusterType is the kind's name in a result.
 	clusterType string
 	// listed says which list covers clusters of the kind.
 	listed reads.Kind
 	get    readCluster
+	// update and delete are nil where no operation does that to the kind.
+	update updateCluster
+	delete deleteCluster
 	// absent are the codes that say that there is no cluster of the name, or none of this kind.
 	absent []string
+	// from is the kind that a cluster has before an upgrade makes it one of this kind; nil for none.
+	from *kind
 }
 
 var (
 	flex = kind{
 		clusterType: contract.ClusterTypeFlex, listed: reads.Flex, get: (*atlasclient.Client).GetFlexCluster,
+		update: (*atlasclient.Client).UpdateFlexCluster, delete: (*atlasclient.Client).DeleteFlexCluster,
 		absent: []string{atlasclient.CodeClusterNotFound, atlasclient.CodeNonFlexInFlexAPI},
+	}
+	dedicated = kind{
+		clusterType: contract.ClusterTypeDedicated, listed: reads.Unlisted, get: (*atlasclient.Client).GetCluster,
+		update: (*atlasclient.Client).UpdateCluster, delete: (*atlasclient.Client).DeleteCluster,
+		absent: clusterAPIAbsent, from: &flex,
 	}
 	serverless = kind{
 		clusterType: contract.ClusterTypeServerless, listed: reads.Unlisted,
@@ -37,20 +56,31 @@ var (
 			atlasclient.CodeServerlessInstanceNotFound, atlasclient.CodeClusterNotFound,
 			atlasclient.CodeClusterInServerlessAPI,
 		},
+		from: &shared,
 	}
 	// shared is a shared-tier cluster: M0, M2 or M5. A run begins with one and never ends with one.
-	shared = kind{
-		listed: reads.Unlisted, get: (*atlasclient.Client).GetCluster,
-		absent: []string{
-			atlasclient.CodeClusterNotFound, atlasclient.CodeFlexInClusterAPI, atlasclient.CodeServerlessInClusterAPI,
-		},
+	shared = kind{listed: reads.Unlisted, get: (*atlasclient.Client).GetCluster, absent: clusterAPIAbsent}
+	// upgradedFlex is a Flex cluster that an M0 is to become. No list shows it before the switch.
+	upgradedFlex = func() kind {
+		k := flex
+		k.listed, k.from = reads.Unlisted, &shared
+		return k
+	}()
+
+	clusterAPIAbsent = []string{
+		atlasclient.CodeClusterNotFound, atlasclient.CodeFlexInClusterAPI, atlasclient.CodeServerlessInClusterAPI,
 	}
 )
 
 // kindOf is the kind of cluster that a run is to end with.
-func kindOf(clusterType string) kind {
-	if clusterType == contract.ClusterTypeServerless {
+func kindOf(clusterType string, upgraded bool) kind {
+	switch {
+	case clusterType == contract.ClusterTypeServerless:
 		return serverless
+	case clusterType == contract.ClusterTypeDedicated:
+		return dedicated
+	case upgraded:
+		return upgradedFlex
 	}
 	return flex
 }
@@ -90,4 +120,35 @@ func (o observation) youngerThan(age time.Duration, now time.Time) bool {
 func (a *Activities) observe(ctx context.Context, k kind, groupID, name string) (observation, error) {
 	cluster, response, err := k.get(a.atlas, ctx, groupID, name)
 	return observation{cluster, response, k}, err
+}
+
+// observeUntilItBecomes reads a cluster as one of the kind that it is to become, and otherwise as what it still is.
+func (a *Activities) observeUntilItBecomes(
+	ctx context.Context, target kind, groupID, name string,
+) (observation, error) {
+	saw, err := a.observe(ctx, target, groupID, name)
+	if !target.isAbsent(err) || target.from == nil {
+		return saw, err
+	}
+	saw, err = a.observe(ctx, *target.from, groupID, name)
+	switch {
+	case target.clusterType == serverless.clusterType && atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI):
+		return a.observe(ctx, flex, groupID, name) // what was serverless lives on as Flex
+	case target.from.isAbsent(err) && !atlasclient.IsError(err, atlasclient.CodeClusterNotFound):
+		return a.observe(ctx, target, groupID, name) // it switched between the two reads
+	}
+	return saw, err
+}
+
+// observeAny reads a Flex, dedicated or shared-tier cluster.
+func (a *Activities) observeAny(ctx context.Context, groupID, name string) (observation, error) {
+	saw, err := a.observe(ctx, flex, groupID, name)
+	if !flex.isAbsent(err) {
+		return saw, err
+	}
+	other, otherErr := a.observe(ctx, dedicated, groupID, name)
+	if atlasclient.IsError(otherErr, atlasclient.CodeFlexInClusterAPI) { // it was made between the two reads
+		return a.observe(ctx, flex, groupID, name)
+	}
+	return other, otherErr
 }

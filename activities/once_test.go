@@ -60,7 +60,7 @@ func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
 			_ = details.Get(&left)
 		})
-		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeToServerlessInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place},
 		})
 		return left, err

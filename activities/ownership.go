@@ -41,3 +41,22 @@ func (o ownership) whose(c contract.Cluster) string {
 	}
 	return "it carries no tag " + contract.OwnershipTag
 }
+
+// checkMayChange fails with CLUSTER_CONFLICT where a cluster is not this workflow's to change. adopt lets it take over
+// one that carries no ownership tag.
+func checkMayChange(c contract.Cluster, workflowID string, adopt bool) error {
+	const untouched = ". It was left untouched: "
+	switch ownershipOf(c, workflowID) {
+	//mutate:change-anothers
+	case anothers:
+		return conflict(c.Name, "it is not this workflow's ("+anothers.whose(c)+")"+untouched+
+			"use the workflow id that made it", nil)
+	//mutate:change-untagged
+	case untagged:
+		if !adopt {
+			return conflict(c.Name, "it is not known to be this workflow's ("+untagged.whose(c)+")"+untouched+
+				"to take it over, set adopt"+again, nil)
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 )
@@ -10,16 +11,23 @@ import (
 type ReadInput struct {
 	GroupID string `json:"groupId"`
 	Name    string `json:"name"`
-	// ClusterType is the kind that the cluster is to become: FLEX or SERVERLESS.
+	// ClusterType is the kind that the cluster is to become: FLEX, DEDICATED or SERVERLESS; "" for any.
 	ClusterType string `json:"clusterType"`
+	// Upgraded says that it becomes so by an upgrade from another kind.
+	Upgraded bool `json:"upgraded,omitempty"`
 }
 
 // ReadState reads the state of a cluster once; "" where there is no such cluster. It fails as Atlas answers.
 func (a *Activities) ReadState(ctx context.Context, in ReadInput) (string, error) {
-	target := kindOf(in.ClusterType)
-	saw, err := a.observeUntilItBecomes(ctx, target, in.GroupID, in.Name)
+	var saw observation
+	var err error
+	if in.ClusterType == "" {
+		saw, err = a.observeAny(ctx, in.GroupID, in.Name)
+	} else {
+		saw, err = a.observeUntilItBecomes(ctx, kindOf(in.ClusterType, in.Upgraded), in.GroupID, in.Name)
+	}
 	switch {
-	case target.isAbsent(err):
+	case atlasclient.IsError(err, notThere...):
 		return "", nil
 	case err != nil:
 		return "", failure(in.Name, "", err, 0)
@@ -27,21 +35,5 @@ func (a *Activities) ReadState(ctx context.Context, in ReadInput) (string, error
 	return saw.cluster.StateName, nil
 }
 
-// observeUntilItBecomes reads a cluster as one of the kind that it is to become, and otherwise as what it still is.
-func (a *Activities) observeUntilItBecomes(
-	ctx context.Context, target kind, groupID, name string,
-) (observation, error) {
-	observe := func(k kind) (observation, error) { return a.observe(ctx, k, groupID, name) }
-	saw, err := observe(target)
-	if !target.isAbsent(err) || target.clusterType == flex.clusterType {
-		return saw, err
-	}
-	saw, err = observe(shared) // until the switch only the cluster API knows it
-	switch {
-	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI): // it switched between the two reads
-		return observe(target)
-	case atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI): // what was serverless lives on as Flex
-		return observe(flex)
-	}
-	return saw, err
-}
+// notThere are the codes that say that there is no cluster of the name, or none of a kind that was looked for.
+var notThere = slices.Concat(flex.absent, shared.absent, serverless.absent)

@@ -1,6 +1,9 @@
 package contract
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Asked is what a cluster that is there already is asked to have. A zero field asks for nothing: the cluster keeps what
 // it has.
@@ -13,6 +16,23 @@ type Asked struct {
 	TerminationProtectionEnabled *bool `json:"terminationProtectionEnabled,omitempty"`
 	// Owner is the value of the ownership tag.
 	Owner string `json:"owner,omitempty"`
+}
+
+// Completed is what a cluster is asked to have, and what it has where nothing is asked for: its tags and its
+// termination protection.
+func (a Asked) Completed(c Cluster) Asked {
+	if a.Tags == nil {
+		a.Tags = slices.DeleteFunc(slices.Concat([]Tag{}, c.Tags), func(t Tag) bool { return t.Key == OwnershipTag })
+	}
+	if a.TerminationProtectionEnabled == nil {
+		a.TerminationProtectionEnabled = &c.TerminationProtectionEnabled
+	}
+	return a
+}
+
+// flexAsked is what a Flex cluster is asked to have in every field.
+func flexAsked(p ProviderSettings, tags []Tag, protected bool, owner string) Asked {
+	return Asked{Place: p, Tags: append([]Tag{}, tags...), TerminationProtectionEnabled: &protected, Owner: owner}
 }
 
 // Differences are the fields in which a cluster is not as asked.

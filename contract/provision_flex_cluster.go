@@ -67,6 +67,15 @@ func (in ProvisionFlexClusterInput) UpdatesIfDifferent() bool {
 	return in.IfDifferent == UpdateIfDifferent
 }
 
+// Asked is what a cluster that is there already is asked to have. owner is the value of its ownership tag, if it is to
+// have one.
+func (in ProvisionFlexClusterInput) Asked(owner string) Asked {
+	if !in.HasOwnershipTag() {
+		owner = ""
+	}
+	return flexAsked(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled, owner)
+}
+
 // ClusterFields are the fields that the cluster is asked to have, by name.
 func (in ProvisionFlexClusterInput) ClusterFields() Fields {
 	return clusterFields(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled)

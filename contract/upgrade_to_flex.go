@@ -48,14 +48,10 @@ func (in UpgradeToFlexInput) HasOwnershipTag() bool {
 
 // Asked is what the cluster is asked to have. owner is the value of its ownership tag, if it is to have one.
 func (in UpgradeToFlexInput) Asked(owner string) Asked {
-	asked := Asked{
-		Place: in.ProviderSettings, Tags: slices.Concat([]Tag{}, in.Tags),
-		TerminationProtectionEnabled: &in.TerminationProtectionEnabled,
+	if !in.HasOwnershipTag() {
+		owner = ""
 	}
-	if in.HasOwnershipTag() {
-		asked.Owner = owner
-	}
-	return asked
+	return flexAsked(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled, owner)
 }
 
 // Fields are the fields that make two requests the same.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -109,15 +110,15 @@ func lastState(err error, state string) string {
 // render puts a failure into words: what happened, and what to do next.
 func (r *run) render(f failure) string {
 	switch {
-	case f.final && f.accepted && f.failureType != contract.ClusterGone:
+	case f.final && f.accepted && !slices.Contains(saysWhatIsLeft, f.failureType):
 		return f.answer + ". " + r.leftBehind()
 	case f.final:
 		return f.answer
 	case f.answer != "" && !f.accepted:
 		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout,
-			r.leftBehind(), whatElseToCheck(f.details.Status))
+			r.leftBehind(), r.whatElseToCheck(f.details.Status))
 	}
-	message := fmt.Sprintf("cluster %q was not %s within %s (timeoutSeconds): ", r.cluster.Name, r.plan.goal, r.timeout)
+	message := fmt.Sprintf("cluster %q was not %s within %s (timeoutSeconds): ", r.cluster.Name, r.goal, r.timeout)
 	switch {
 	case f.details.StateName != "":
 		message += "the last state seen was " + f.details.StateName
@@ -130,11 +131,17 @@ func (r *run) render(f failure) string {
 	return message + ". " + r.leftBehind()
 }
 
+// saysWhatIsLeft are the types of failures whose own text says what becomes of the cluster.
+var saysWhatIsLeft = []string{contract.ClusterGone, contract.ClusterConflict, contract.ClusterProtected}
+
 // whatElseToCheck is for an answer that was to pass by itself and did not. For a region of GCP that does not exist,
 // public reports have a 500 UNEXPECTED_ERROR that never passes.
-func whatElseToCheck(status int) string {
-	if status < 500 {
+func (r *run) whatElseToCheck(status int) string {
+	switch {
+	case status < 500:
 		return ""
+	case !r.plan.creates && !r.plan.upgrades: // no region is asked for
+		return ". If Atlas goes on answering so, check https://status.mongodb.com"
 	}
 	return ". If Atlas goes on answering so, check providerSettings.regionName, since it does not refuse every " +
 		"region that it does not have, and https://status.mongodb.com"
@@ -144,18 +151,23 @@ func whatElseToCheck(status int) string {
 func (r *run) leftBehind() string {
 	state := r.status.StateName
 	if state == "" && !r.accepted {
+		nothing := "Nothing is known to have been " + r.plan.effect
 		if r.plan.canBeTaken {
-			return "Nothing is known to have been made: start the workflow again under the same id to make sure"
+			return nothing + ": start the workflow again under the same id to make sure"
 		}
-		return "Nothing is known to have been made: without the ownership tag no later run takes up what was made, " +
+		return nothing + ": without the ownership tag no later run takes up what was " + r.plan.effect + ", " +
 			"so look in Atlas before you start the workflow again"
 	}
 	text := "The cluster is left as it is"
 	if state != "" {
 		text += " (" + state + ")"
 	}
-	if r.plan.canBeTaken {
-		return text + ": start the workflow again under the same id to go on waiting, or delete it in Atlas"
+	switch {
+	case !r.plan.canBeTaken:
+		return text + ": without the ownership tag no later run takes it up, so wait for it or delete it in Atlas"
+	case r.plan.creates:
+		return text + ": start the workflow again under the same id to go on waiting, or delete it with the workflow " +
+			contract.DeleteCluster
 	}
-	return text + ": without the ownership tag no later run takes it up, so wait for it or delete it in Atlas"
+	return text + ": start the workflow again under the same id to go on"
 }

@@ -18,7 +18,8 @@ func TestFailures(t *testing.T) {
 			temporal.ApplicationErrorOptions{NonRetryable: final, Details: []any{details}})
 	}
 	const (
-		goOn    = ": start the workflow again under the same id to go on waiting, or delete it in Atlas"
+		goOn = ": start the workflow again under the same id to go on waiting, or delete it with the workflow " +
+			"DeleteCluster"
 		nothing = "Nothing is known to have been made: start the workflow again under the same id to make sure"
 	)
 	for _, test := range []struct {
@@ -120,7 +121,7 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			r := &run{
 				cluster: contract.ClusterRef{Name: "orders"}, timeout: 30 * time.Minute, accepted: test.accepted,
-				plan: plan{canBeTaken: !test.noTag},
+				goal: "IDLE", plan: plan{canBeTaken: !test.noTag, creates: true, effect: "made"},
 			}
 			f := classify(test.err, test.accepted, test.state)
 			require.Equal(t, test.failureType, f.failureType)

@@ -23,7 +23,9 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 			accepted:   "Atlas is creating Flex cluster " + quote(in.Name),
 			firstState: contract.StateCreating,
 			canBeTaken: in.HasOwnershipTag(),
+			effect:     "made",
 			creates:    true,
+			asked:      new(in.Asked(info.WorkflowExecution.ID)),
 		}
 	})
 }

@@ -35,13 +35,19 @@ type plan struct {
 	asking, accepted string
 	// firstState is the state that Atlas is asked to bring the cluster into.
 	firstState string
-	// goal is what the run waits for. Default: IDLE.
-	goal activities.Goal
+	// asked is what the run waits for, beside IDLE, where it changes a cluster that is there; nil for nothing.
+	asked *contract.Asked
+	// effect is what is done to a cluster: "made", "changed" or "deleted".
+	effect string
 	// canBeTaken says that a later run of the workflow takes the cluster up where this one left it.
 	canBeTaken bool
 	// creates says that the request brings the cluster into being: the answer shows it as it is, and a read can lag
 	// behind it. Other requests change a cluster that Atlas has shown before, and their answer can show it as it was.
 	creates bool
+	// upgrades says that the cluster is of another kind until Atlas has done what it was asked for.
+	upgrades bool
+	// steps take the place of asking by one activity and waiting by another.
+	steps func(*run) (*contract.Cluster, error)
 }
 
 // run is one run of a workflow.
@@ -53,6 +59,8 @@ type run struct {
 	plan      plan
 	status    contract.Status
 	accepted  bool // Atlas has taken the request
+	// goal says in words what the run waits for.
+	goal string
 
 	timeout  time.Duration
 	deadline time.Time
@@ -75,7 +83,7 @@ func execute[R contract.Request](
 		return nil, r.failInvalid(err)
 	}
 	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, r.info)
-	r.timeout = request.Timeout()
+	r.timeout, r.goal = request.Timeout(), contract.StateIdle
 	r.begin()
 	r.upsert(
 		searchAttribute{contract.SearchAttributeProjectID, r.cluster.GroupID},
@@ -83,13 +91,17 @@ func execute[R contract.Request](
 		searchAttribute{contract.SearchAttributeClusterState, r.plan.firstState},
 	)
 	r.enter(r.operation.Phase, r.plan.asking+".")
-	cluster, err := r.askAndWait()
+	steps := r.plan.steps
+	if steps == nil {
+		steps = (*run).askAndWait
+	}
+	cluster, err := steps(r)
 	if err != nil {
 		return nil, r.fail(err)
 	}
 	r.note(cluster.StateName)
 	r.enter(contract.PhaseDone,
-		"Cluster "+quote(r.cluster.Name)+" is "+r.plan.goal.String()+" ("+string(cluster.Outcome)+").")
+		"Cluster "+quote(r.cluster.Name)+" is "+r.goal+" ("+string(cluster.Outcome)+").")
 	return cluster, nil
 }
 
@@ -107,27 +119,47 @@ func (r *run) answerQueries() error {
 func (r *run) askAndWait() (*contract.Cluster, error) {
 	var asked, idle contract.Cluster
 	ask := func() any { return r.plan.input }
-	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(), &asked); err != nil {
+	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(r.plan.summary), &asked); err != nil {
 		return nil, err
 	}
-	if asked.Ready() && (r.plan.creates || asked.Outcome == contract.Unchanged) {
+	waitActivity := any(activityMethods.WaitUntilIdle)
+	if r.plan.asked != nil && (!r.plan.creates || asked.Outcome == contract.Updated) {
+		waitActivity, r.goal = activityMethods.WaitUntilAsAsked, contract.StateIdle+" and as asked"
+	} else {
+		r.plan.asked = &contract.Asked{}
+	}
+	if r.isDone(asked) {
 		return &asked, nil
 	}
+	if asked.Outcome == contract.Upgraded {
+		r.plan.asked = new(r.plan.asked.Completed(asked)) // an upgrade can lose what nobody asked to change
+	}
 	r.accepted, r.status.StateName = true, asked.StateName
-	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.plan.goal.String()+
+	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.goal+
 		": newer answers, since when, and the next look stand under Pending Activities.")
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
-			StateName: asked.StateName, Deadline: r.deadline,
-			Goal: r.plan.goal, Shown: !r.plan.creates || asked.Outcome == contract.Unchanged,
+			Upgraded: r.plan.upgrades, StateName: asked.StateName, Deadline: r.deadline,
+			Shown: !r.plan.creates || asked.Outcome != contract.Created, Asked: *r.plan.asked,
 		}
 	}
-	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions(), &idle); err != nil {
+	if err := r.executeActivity(waitActivity, wait, r.waitOptions(), &idle); err != nil {
 		return nil, err
 	}
 	idle.Outcome, idle.Warnings = asked.Outcome, union(asked.Warnings, idle.Warnings)
 	return &idle, nil
+}
+
+// isDone reports whether the answer to the request shows that there is nothing to wait for.
+func (r *run) isDone(asked contract.Cluster) bool {
+	switch asked.Outcome {
+	case contract.Created:
+		return r.plan.creates && asked.Ready()
+	case contract.Unchanged, contract.Updated:
+		return asked.Ready() && len(r.plan.asked.Differences(asked)) == 0
+	}
+	return false // the answer to an upgrade shows the cluster as it was
 }
 
 // describeAccepted says what Atlas made of the request, and what it answered when.
@@ -141,16 +173,16 @@ func (r *run) describeAccepted(asked contract.Cluster) string {
 }
 
 // askOptions are those of the activity that asks Atlas. A cancellation waits for it, so that its effect is known.
-func (r *run) askOptions() workflow.ActivityOptions {
+func (r *run) askOptions(summary string) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		Priority: temporal.Priority{PriorityKey: askPriority}, Summary: r.plan.summary, WaitForCancellation: true,
+		Priority: temporal.Priority{PriorityKey: askPriority}, Summary: summary, WaitForCancellation: true,
 	}
 }
 
 func (r *run) waitOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		Priority: temporal.Priority{PriorityKey: lookPriority},
-		Summary:  "Wait until cluster " + r.cluster.Name + " is " + r.plan.goal.String(),
+		Summary:  "Wait until cluster " + r.cluster.Name + " is " + r.goal,
 	}
 }
 
@@ -215,6 +247,7 @@ func (r *run) lastRead() string {
 	var state string
 	err := workflow.ExecuteLocalActivity(ctx, activityMethods.ReadState, activities.ReadInput{
 		GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
+		Upgraded: r.plan.upgrades,
 	}).Get(ctx, &state)
 	if err != nil {
 		workflow.GetLogger(r.ctx).Info("The state of the cluster is not known at the end of the run", "error", err)

@@ -16,12 +16,14 @@ func (w *Workflows) UpgradeToServerless(ctx workflow.Context, input converter.Ra
 	return execute(ctx, w, input, func(in contract.UpgradeToServerlessInput, info *workflow.Info) plan {
 		return plan{
 			activity:   activityMethods.UpgradeClusterToServerless,
-			input:      activities.UpgradeInput{Request: in, Run: runInfo(info)},
+			input:      activities.UpgradeToServerlessInput{Request: in, Run: runInfo(info)},
 			summary:    "Upgrade cluster " + in.Name + " to serverless",
 			asking:     "Asking Atlas to upgrade cluster " + quote(in.Name) + " to serverless",
 			accepted:   "Atlas is upgrading cluster " + quote(in.Name) + " to serverless",
 			firstState: contract.StateUpdating,
+			effect:     "changed",
 			canBeTaken: true,
+			upgrades:   true,
 		}
 	})
 }

@@ -25,6 +25,10 @@ type listing struct {
 	cancel  context.CancelFunc
 }
 
+// isComplete reports whether the list shows every cluster that there was while it was read. One of several pages need
+// not: where a cluster goes between two pages, the others move up.
+func (l *listing) isComplete() bool { return len(l.clusters) < atlasclient.MaxPageSize }
+
 func newListing(begun time.Time) *listing {
 	return &listing{begun: begun, done: make(chan struct{}), newer: make(chan struct{})}
 }

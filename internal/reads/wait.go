@@ -2,6 +2,7 @@ package reads
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -14,6 +15,8 @@ type Wait struct {
 	project *project
 	name    string
 	kind    Kind
+	// untilGone says that the wait is for the end of the cluster, so that a list that lacks it answers the wait.
+	untilGone bool
 	// after is when the wait was scheduled, and later when its last look began. A list that began before it says
 	// nothing new. What was read before the wait may even be about somebody else's cluster, which had the name before.
 	after time.Time
@@ -30,6 +33,13 @@ func (r *Reads) Enter(groupID, name string, kind Kind, scheduled time.Time) *Wai
 	w.stayLocked(longestAttempt, longestAttempt)
 	return w
 }
+
+// ErrAbsent says that a complete list of the project, which began after the wait's last look, lacks the cluster.
+var ErrAbsent = errors.New("the project's list of Flex clusters lacks the cluster")
+
+// UntilGone makes the wait one for the end of its cluster: [Wait.Look] fails with [ErrAbsent] where a list lacks the
+// cluster, and such a list ends [Wait.Sleep].
+func (w *Wait) UntilGone() { w.untilGone = true }
 
 // Leave ends an attempt. comesBack is when the next attempt of the wait begins; 0 is the end of the wait.
 func (w *Wait) Leave(comesBack time.Duration) {
@@ -133,7 +143,7 @@ func (w *Wait) Turnaround() time.Duration {
 
 // Look reads the cluster as a Flex cluster. A wait that is alone sends a request of its own; one among others takes the
 // cluster from a list that is no older than maxAge. A list that fails, or that lacks the cluster, is followed by a
-// request of its own.
+// request of its own; see [Wait.UntilGone].
 func (w *Wait) Look(ctx context.Context, maxAge time.Duration) (*atlasclient.Cluster, *atlasclient.Response, error) {
 	for {
 		l := w.join(ctx, maxAge)
@@ -155,6 +165,10 @@ func (w *Wait) Look(ctx context.Context, maxAge time.Duration) (*atlasclient.Clu
 		//mutate:shared-read-fails
 		if c := l.clusters[w.name]; c != nil {
 			return c, l.resp, nil
+		}
+		//mutate:list-proves-absence
+		if w.untilGone && l.isComplete() {
+			return nil, nil, ErrAbsent
 		}
 		break
 	}
@@ -202,7 +216,7 @@ func (w *Wait) Sleep(ctx context.Context, d time.Duration) bool {
 		last := w.lastListing()
 		var newer chan struct{} // nil: no list wakes the wait
 		if w.kind == Flex {
-			if w.isNews(last) && last.clusters[w.name] != nil {
+			if w.isNews(last) && (w.untilGone || last.clusters[w.name] != nil) {
 				return true
 			}
 			newer = last.newer

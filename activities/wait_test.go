@@ -147,7 +147,7 @@ func TestAbsence(t *testing.T) {
 			_, over, err := w.evaluate(observation{}, notFound)
 			require.False(t, over)
 			require.NoError(t, err)
-			require.Equal(t, "Atlas does not show it yet", w.describe())
+			require.Equal(t, "Atlas does not show it yet", w.describe(observation{}))
 			time.Sleep(time.Minute)
 		}
 		creating := observation{
@@ -159,7 +159,7 @@ func TestAbsence(t *testing.T) {
 		require.NoError(t, err)
 		_, _, err = w.evaluate(observation{}, notFound)
 		require.NoError(t, err)
-		require.Equal(t, "Atlas does not show it", w.describe())
+		require.Equal(t, "Atlas does not show it", w.describe(observation{}))
 		time.Sleep(30 * time.Second)
 		_, _, err = w.evaluate(observation{}, notFound)
 		var f *temporal.ApplicationError
@@ -178,7 +178,7 @@ func TestAbsence(t *testing.T) {
 		require.ErrorAs(t, err, &f, "a cluster that there was before the wait")
 		require.Equal(t, contract.ClusterGone, f.Type())
 
-		w.in.Goal = GoalGone
+		w.goal = goalGone
 		_, over, err := w.evaluate(observation{}, notFound)
 		require.NoError(t, err)
 		require.True(t, over)
@@ -190,17 +190,16 @@ func TestGoals(t *testing.T) {
 	t.Parallel()
 	both := contract.ConnectionStrings{Standard: "mongodb://a", StandardSrv: "mongodb+srv://a"}
 	onlySrv := contract.ConnectionStrings{StandardSrv: "mongodb+srv://a"}
-	inRegion := func(region string) contract.Fields {
-		return contract.ProvisionFlexClusterInput{
-			ProviderSettings: contract.ProviderSettings{RegionName: region},
-		}.ClusterFields()
+	inRegion := func(region string) contract.Asked {
+		return contract.Asked{Place: contract.ProviderSettings{RegionName: region}}
 	}
+	tagged := contract.Asked{Owner: "us"}
 	for _, test := range []struct {
 		name  string
-		goal  Goal
+		goal  goal
 		kind  kind
 		saw   contract.Cluster
-		asked contract.Fields
+		asked contract.Asked
 		want  evaluation
 	}{
 		{name: "creating", kind: flex, saw: contract.Cluster{StateName: "CREATING"}, want: pending},
@@ -230,25 +229,35 @@ func TestGoals(t *testing.T) {
 		{name: "deleting", kind: flex, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
 		{name: "deleting before the switch", kind: shared, saw: contract.Cluster{StateName: "DELETING"}, want: lost},
 		{
-			name: "not as asked", goal: GoalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"),
+			name: "not as asked", goal: goalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"),
 			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending,
 		},
 		{
-			name: "as asked", goal: GoalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"), saw: contract.Cluster{
+			name: "as asked", goal: goalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"), saw: contract.Cluster{
 				StateName: "IDLE", ConnectionStrings: both,
 				ProviderSettings: contract.ProviderSettings{RegionName: "EU_WEST_1"},
 			}, want: reached,
 		},
 		{
-			name: "as asked, but updating", goal: GoalAsAsked, kind: flex, asked: inRegion(""),
-			saw: contract.Cluster{StateName: "UPDATING"}, want: pending,
+			name: "as asked, but updating", goal: goalAsAsked, kind: flex, asked: inRegion("EU_WEST_1"),
+			saw: contract.Cluster{
+				StateName: "UPDATING", ProviderSettings: contract.ProviderSettings{RegionName: "EU_WEST_1"},
+			}, want: pending,
 		},
 		{
-			name: "still there", goal: GoalGone, kind: flex,
-			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: pending,
+			name: "without what can be changed", goal: goalAsAsked, kind: flex, asked: tagged,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: unmet,
 		},
 		{
-			name: "on its way out", goal: GoalGone, kind: flex,
+			name: "without the tag, and the wait is not for it", kind: flex, asked: tagged,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: reached,
+		},
+		{
+			name: "still there", goal: goalGone, kind: flex,
+			saw: contract.Cluster{StateName: "IDLE", ConnectionStrings: both}, want: unmet,
+		},
+		{
+			name: "on its way out", goal: goalGone, kind: flex,
 			saw: contract.Cluster{StateName: "DELETING"}, want: pending,
 		},
 	} {
@@ -261,13 +270,6 @@ func TestGoals(t *testing.T) {
 			test.saw.ClusterType = test.kind.clusterType
 			require.Equal(t, test.want, test.goal.evaluate(test.saw, target, test.asked))
 		})
-	}
-}
-
-func TestGoalInWords(t *testing.T) {
-	t.Parallel()
-	for goal, want := range map[Goal]string{GoalIdle: "IDLE", GoalAsAsked: "as asked", GoalGone: "gone"} {
-		require.Equal(t, want, goal.String())
 	}
 }
 
@@ -469,7 +471,7 @@ func TestUpgradeAfterAReset(t *testing.T) {
 	config.StaleIdleFor = atlassim.Duration(time.Hour)
 	sim, a, env := setup(t, config, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultLost, Method: "POST", Times: 1})
-	in := UpgradeInput{
+	in := UpgradeToServerlessInput{
 		Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy", ProviderSettings: place},
 	}
 	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, in)
@@ -498,7 +500,7 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
 	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
 		env.SetHeartbeatDetails(upgradeProgress{WatchedSince: time.Now(), Errors: failures})
-		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeToServerlessInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 		})
 		var f *temporal.ApplicationError
@@ -515,7 +517,7 @@ func TestUpgradeReadsWhatWasNoted(t *testing.T) {
 	t.Parallel()
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	env.SetHeartbeatDetails("not what an attempt notes")
-	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeInput{
+	_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeToServerlessInput{
 		Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 	})
 	var f *temporal.ApplicationError

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,25 +14,25 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/reads"
 )
 
-// WaitInput is the input of WaitUntilIdle.
+// WaitInput is the input of WaitUntilIdle and WaitUntilAsAsked.
 type WaitInput struct {
 	GroupID string `json:"groupId"`
 	Name    string `json:"name"`
-	// ClusterType is the kind that the cluster is to become: FLEX or SERVERLESS.
+	// ClusterType is the kind that the cluster is to become: FLEX, DEDICATED or SERVERLESS.
 	ClusterType string `json:"clusterType"`
+	// Upgraded says that the cluster becomes so by an upgrade from another kind.
+	Upgraded bool `json:"upgraded,omitempty"`
 	// StateName is the last state seen.
 	StateName string `json:"stateName"`
 	// Shown says that Atlas has shown the cluster before the wait, so that it is known to be gone once it is not there.
 	Shown bool `json:"shown,omitempty"`
 	// Deadline is when the run's time is up, by Temporal's clock.
 	Deadline time.Time `json:"deadline"`
-	// Goal is what to wait for, and Asked the fields that [GoalAsAsked] wants.
-	Goal  Goal            `json:"goal,omitempty"`
-	Asked contract.Fields `json:"asked,omitempty"`
+	// Asked is what WaitUntilAsAsked waits for.
+	Asked contract.Asked `json:"asked,omitzero"`
 }
 
-// WaitUntilIdle waits until the cluster has reached the goal: by default until it is of the kind asked for and IDLE,
-// with its connection strings.
+// WaitUntilIdle waits until the cluster is of the kind asked for and IDLE, with its connection strings.
 //
 // For the first half minute it looks every few seconds. After that each attempt looks once and ends with a benign,
 // retryable NOT_YET, so that a long wait holds no slot and adds no history; Temporal brings it back after 10 s at first
@@ -41,16 +42,58 @@ type WaitInput struct {
 // It fails with CLUSTER_GONE when the cluster is deleted meanwhile, with TIMEOUT when the deadline is reached, and
 // otherwise as Atlas answers.
 func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.Cluster, error) {
-	w := &wait{activities: a, in: in, target: kindOf(in.ClusterType), attempt: newAttempt(ctx)}
-	defer w.attempt.close()
+	w := a.newWait(ctx, in, goalIdle)
+	return w.attend(ctx)
+}
+
+// WaitUntilAsAsked waits as WaitUntilIdle does, until the cluster also has what was asked for. A cluster that stays
+// IDLE without it is asked for it again: the change may have been ignored, undone by somebody, or lost in an upgrade.
+func (a *Activities) WaitUntilAsAsked(ctx context.Context, in WaitInput) (contract.Cluster, error) {
+	w := a.newWait(ctx, in, goalAsAsked)
+	// Atlas was asked right before the wait.
+	w.progress.AskedAt = w.attempt.info.ScheduledTime
+	w.ask = w.askForChange
+	return w.attend(ctx)
+}
+
+// wait is one attempt of an activity that waits.
+type wait struct {
+	activities *Activities
+	attempt    *attempt
+	in         WaitInput
+	goal       goal
+	target     kind
+	shared     *reads.Wait // the waits that it shares its reads with
+	progress   contract.WaitProgress
+	// ask asks Atlas for what the cluster lacks; nil where the wait only looks.
+	ask func(saw observation) error
+	// isAnother reports whether the cluster of the name is another one than is waited for; nil for never.
+	isAnother func(saw observation) bool
+}
+
+// newWait begins an attempt, which must attend to the wait.
+func (a *Activities) newWait(ctx context.Context, in WaitInput, goal goal) *wait {
+	w := &wait{
+		activities: a, in: in, goal: goal, target: kindOf(in.ClusterType, in.Upgraded), attempt: newAttempt(ctx),
+	}
 	w.progress.StateName = in.StateName
+	return w
+}
+
+// attend goes on from what the attempts before noted, and notes what this one saw.
+func (w *wait) attend(ctx context.Context) (contract.Cluster, error) {
+	defer w.attempt.close()
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are as good as none.
 		_ = activity.GetHeartbeatDetails(ctx, &w.progress)
 	}
 	before := w.progress
 	w.attempt.note(w.progress)
-	w.shared = a.reads.Enter(in.GroupID, in.Name, w.target.listed, w.attempt.clock.local(w.attempt.info.ScheduledTime))
+	w.shared = w.activities.reads.Enter(w.in.GroupID, w.in.Name, w.target.listed,
+		w.attempt.clock.local(w.attempt.info.ScheduledTime))
+	if w.goal == goalGone {
+		w.shared.UntilGone()
+	}
 	w.shared.Saw(w.progress.StateName)
 
 	cluster, err := w.run()
@@ -61,16 +104,6 @@ func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.
 	return cluster, err
 }
 
-// wait is one attempt of WaitUntilIdle.
-type wait struct {
-	activities *Activities
-	attempt    *attempt
-	in         WaitInput
-	target     kind
-	shared     *reads.Wait // the waits that it shares its reads with
-	progress   contract.WaitProgress
-}
-
 // run looks until the end of the wait, or until another attempt is to follow.
 func (w *wait) run() (contract.Cluster, error) {
 	ctx := w.attempt.untilStop
@@ -79,7 +112,7 @@ func (w *wait) run() (contract.Cluster, error) {
 	}
 	// A cluster that was created a moment ago is not IDLE yet: it is soon enough to look when the other waits of the
 	// project look next.
-	if w.attempt.info.Attempt == 1 && w.in.StateName != contract.StateIdle && !w.shared.Alone() &&
+	if w.attempt.info.Attempt == 1 && w.goal == goalIdle && w.in.StateName != contract.StateIdle && !w.shared.Alone() &&
 		!w.shared.Sleep(ctx, w.shared.Interval(w.activities.pace.FastEvery)) {
 		return stopped()
 	}
@@ -89,6 +122,9 @@ func (w *wait) run() (contract.Cluster, error) {
 			return stopped()
 		}
 		cluster, over, err := w.evaluate(saw, err)
+		if err == nil && !over && w.isToAsk(saw) {
+			err = w.ask(saw)
+		}
 		w.shared.Saw(w.progress.StateName)
 		w.attempt.note(w.progress)
 		if over || err != nil {
@@ -100,7 +136,7 @@ func (w *wait) run() (contract.Cluster, error) {
 			return w.expire(saw)
 		case !w.fast():
 			return contract.Cluster{}, notYet(w.in.Name,
-				fmt.Sprintf("%s; next look in %s", w.describe(), delay.Round(time.Second)), w.progress.StateName, delay)
+				fmt.Sprintf("%s; next look in %s", w.describe(saw), delay.Round(time.Second)), w.progress.StateName, delay)
 		case !w.shared.Sleep(ctx, delay):
 			return stopped()
 		}
@@ -111,7 +147,11 @@ func (w *wait) run() (contract.Cluster, error) {
 func (w *wait) look(ctx context.Context) (observation, error) {
 	if w.target.listed == reads.Flex {
 		every := w.every()
-		cluster, response, err := w.shared.Look(ctx, min(every, w.shared.Interval(every)))
+		maxAge := min(every, w.shared.Interval(every))
+		if w.goal == goalGone && w.progress.AskedAt.IsZero() { // a delete is decided on it
+			maxAge = freshRead
+		}
+		cluster, response, err := w.shared.Look(ctx, maxAge)
 		return observation{cluster, response, flex}, err
 	}
 	return w.activities.observeUntilItBecomes(ctx, w.target, w.in.GroupID, w.in.Name)
@@ -131,11 +171,18 @@ func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, o
 		p.StateName, p.Since = saw.cluster.StateName, now
 	}
 	cluster = saw.result()
-	switch evaluation := w.in.Goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
+	if w.isAnother != nil && w.isAnother(saw) {
+		return cluster, true, nil
+	}
+	switch evaluation := w.goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
 	case lost:
 		return contract.Cluster{}, false, gone(w.in.Name, "it is being deleted", p.StateName)
 	case reached:
 		return cluster, true, nil
+	case unmet:
+		if p.IdleSince.IsZero() {
+			p.IdleSince = now
+		}
 	case incomplete: // IDLE can be answered before the connection string is there
 		if p.IdleSince.IsZero() {
 			p.IdleSince = now
@@ -150,9 +197,32 @@ func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, o
 	return contract.Cluster{}, false, nil
 }
 
+// isToAsk reports whether Atlas is to be asked: the cluster lacks what the wait is for, and has lacked it for so long
+// that no earlier request can still be on its way.
+func (w *wait) isToAsk(saw observation) bool {
+	if w.ask == nil || saw.cluster == nil || w.goal.evaluate(saw.result(), w.target, w.in.Asked) != unmet {
+		return false
+	}
+	p, now, settleFor := w.progress, w.attempt.clock.now(), w.activities.pace.SettleFor
+	return p.AskedAt.IsZero() || now.Sub(p.AskedAt) >= settleFor && now.Sub(p.IdleSince) >= settleFor
+}
+
+// askForChange asks for what the cluster lacks.
+func (w *wait) askForChange(saw observation) error {
+	_, err := w.activities.change(w.attempt, saw, w.in.Asked, func() { w.progress.AskedAt = w.attempt.clock.now() })
+	if err != nil {
+		return w.lookFailed(err)
+	}
+	return nil
+}
+
 // isAbsent reports whether an answer says that there is no such cluster, of any kind that the wait looks for.
 func (w *wait) isAbsent(err error) bool {
-	return w.target.isAbsent(err) && !atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI)
+	if errors.Is(err, reads.ErrAbsent) {
+		return true
+	}
+	otherKind := atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI)
+	return w.target.isAbsent(err) && (!otherKind || w.goal == goalGone)
 }
 
 // evaluateAbsence makes of an answer that there is no such cluster what is known by it. A read can lag behind a create,
@@ -165,10 +235,13 @@ func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bo
 	}
 	absentFor := now.Sub(p.NotFoundSince)
 	switch {
+	//mutate:gone-once-deleted
+	case w.goal == goalGone && (!p.AskedAt.IsZero() || p.StateName == contract.StateDeleting):
+		return contract.Cluster{}, true, nil
 	case p.Since.IsZero() && !w.in.Shown || absentFor < w.activities.pace.NotFoundFor:
 		return contract.Cluster{}, false, nil
-	case w.in.Goal == GoalGone:
-		return contract.Cluster{GroupID: w.in.GroupID, Name: w.in.Name, ClusterType: w.in.ClusterType}, true, nil
+	case w.goal == goalGone:
+		return contract.Cluster{}, true, nil
 	}
 	reason := fmt.Sprintf("Atlas has known no such cluster for %s (last state %s)",
 		absentFor.Round(time.Second), orUnknown(p.StateName))
@@ -183,22 +256,28 @@ func missingStrings(after time.Duration) string {
 // expire ends a wait whose time is up: with the cluster, if all that it lacks is a connection string, and with TIMEOUT
 // otherwise.
 func (w *wait) expire(saw observation) (contract.Cluster, error) {
-	if !w.progress.IdleSince.IsZero() && saw.cluster != nil {
+	if !w.progress.IdleSince.IsZero() && saw.cluster != nil &&
+		w.goal.evaluate(saw.result(), w.target, w.in.Asked) == incomplete {
 		cluster := saw.result()
 		cluster.Warnings = append(cluster.Warnings, missingStrings(w.attempt.clock.now().Sub(w.progress.IdleSince)))
 		return cluster, nil
 	}
-	return contract.Cluster{}, timedOut(w.in.Name, w.describe(), w.progress.StateName)
+	return contract.Cluster{}, timedOut(w.in.Name, w.describe(saw), w.progress.StateName)
 }
 
 // describe says in words what the last look saw.
-func (w *wait) describe() string {
+func (w *wait) describe(saw observation) string {
 	p := w.progress
+	unmetNow := saw.cluster != nil && w.goal.evaluate(saw.result(), w.target, w.in.Asked) == unmet
 	switch now := w.attempt.clock.now(); {
 	case !p.NotFoundSince.IsZero() && p.Since.IsZero():
 		return "Atlas does not show it yet"
 	case !p.NotFoundSince.IsZero():
 		return "Atlas does not show it"
+	case unmetNow && w.goal == goalGone:
+		return p.StateName + ", though Atlas was asked to delete it"
+	case unmetNow:
+		return "IDLE, but not as asked: " + contract.ListDifferences(w.in.Asked.Differences(saw.result()))
 	case !p.IdleSince.IsZero():
 		return fmt.Sprintf("IDLE for %s, connection strings still missing", now.Sub(p.IdleSince).Round(time.Second))
 	case p.StateName == contract.StateIdle:

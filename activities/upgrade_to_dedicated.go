@@ -1,0 +1,54 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// UpgradeToDedicatedInput is the input of UpgradeClusterToDedicated.
+type UpgradeToDedicatedInput struct {
+	Request contract.UpgradeToDedicatedInput `json:"request"`
+	Run     RunInfo                          `json:"run"`
+}
+
+// UpgradeClusterToDedicated asks Atlas to upgrade a Flex cluster to a dedicated one, once in effect. It does not wait
+// for the upgrade. Tags and termination protection that are not asked for are kept.
+//
+// It fails with CLUSTER_CONFLICT when the cluster is not this workflow's, is an M0, or is dedicated already and not as
+// asked; with CLUSTER_GONE when it is being deleted; and otherwise as Atlas answers.
+func (a *Activities) UpgradeClusterToDedicated(
+	ctx context.Context, in UpgradeToDedicatedInput,
+) (contract.Cluster, error) {
+	return a.upgrade(ctx, in.Run, func(workflowID string) upgradeRequest {
+		return a.dedicatedUpgrade(in.Request, workflowID)
+	})
+}
+
+func (a *Activities) dedicatedUpgrade(request contract.UpgradeToDedicatedInput, workflowID string) upgradeRequest {
+	asked := request.Asked(workflowID)
+	already := upgradedAlready{asked: asked, workflowID: workflowID, becomes: "dedicated", adopt: request.Adopt}
+	return upgradeRequest{
+		cluster: request.Cluster(), target: dedicated, becomes: already.becomes,
+		decideTarget: func(found upgradeFound) (contract.Cluster, error) {
+			if p := found.target.cluster.ProviderSettings; p.ProviderName == atlasclient.ProviderTenant {
+				return contract.Cluster{}, conflict(request.Name, "it is a shared-tier cluster ("+p.InstanceSizeName+
+					"), and only a Flex cluster can be upgraded to dedicated. It was left untouched: upgrade it to Flex "+
+					"first"+again, nil)
+			}
+			return already.decide(found)
+		},
+		checkSource: func(source contract.Cluster) error {
+			if source.StateName == contract.StateDeleting {
+				return gone(source.Name, "it is being deleted", source.StateName)
+			}
+			return checkMayChange(source, workflowID, request.Adopt)
+		},
+		send: func(
+			ctx context.Context, source *contract.Cluster,
+		) (*atlasclient.Cluster, *atlasclient.Response, error) {
+			return a.atlas.UpgradeToDedicated(ctx, request.GroupID, upgradeBody(*source, asked))
+		},
+	}
+}
