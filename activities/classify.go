@@ -116,8 +116,14 @@ func protected(cluster, state string) error {
 		"or turn it off"+again, contract.ClusterProtected, contract.FailureDetails{StateName: state})
 }
 
-// gone is the failure for a cluster that is deleted while we wait.
+// gone is the failure for a cluster that was to be changed, and is deleted.
 func gone(cluster, message, state string) error {
+	return final(cluster, message+": make a new one with the workflow "+contract.ProvisionFlexCluster,
+		contract.ClusterGone, contract.FailureDetails{StateName: state})
+}
+
+// goneWhileCreating is the failure for a cluster that was to be made, and is deleted.
+func goneWhileCreating(cluster, message, state string) error {
 	return final(cluster, message+": start the workflow again to make a new one", contract.ClusterGone,
 		contract.FailureDetails{StateName: state})
 }

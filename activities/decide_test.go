@@ -2,12 +2,10 @@ package activities
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
@@ -148,94 +146,6 @@ func TestDecideCreate(t *testing.T) {
 				require.NoError(t, f.Details(&details))
 				require.Equal(t, test.hasDifferent, len(details.Differences) == 1)
 			}
-		})
-	}
-}
-
-// What an upgrade does about what it found.
-func TestDecideUpgrade(t *testing.T) {
-	t.Parallel()
-	found := func(k kind, state string) *observation {
-		return &observation{&atlasclient.Cluster{
-			Name: "orders", StateName: state, ProviderSettings: atlasclient.ProviderSettings(place),
-		}, &atlasclient.Response{}, k}
-	}
-	elsewhere := found(serverless, "IDLE")
-	elsewhere.cluster.ProviderSettings.RegionName = "EU_WEST_1"
-	for _, test := range []struct {
-		name        string
-		found       upgradeFound
-		send        bool
-		outcome     contract.Outcome
-		failureType string
-		message     string
-	}{
-		{name: "a shared-tier cluster", found: upgradeFound{source: found(shared, "IDLE")}, send: true},
-		{name: "nothing that Atlas shows: it refuses in better words", send: true},
-		{
-			name: "a cluster that somebody changes", found: upgradeFound{source: found(shared, "UPDATING")},
-			failureType: contract.NotYet,
-			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
-				`after that`,
-		},
-		{
-			name:    "the lost request took effect",
-			found:   upgradeFound{source: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour},
-			outcome: contract.Upgraded,
-		},
-		{
-			name:        "IDLE soon after the lost request: it may be IDLE as before",
-			found:       upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 29 * time.Second},
-			failureType: contract.NotYet,
-			message:     `cluster "orders": the answer to the upgrade was lost; looking for 29s whether it took effect`,
-		},
-		{
-			name:  "IDLE long after the lost request: it had no effect",
-			found: upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second},
-			send:  true,
-		},
-		{
-			name:        "IDLE soon after a refusal: an upgrade may be under way",
-			found:       upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 29 * time.Second},
-			failureType: contract.NotYet,
-			message: `cluster "orders": Atlas refused the upgrade; looking for 29s whether one is under way ` +
-				`already`,
-		},
-		{
-			name:  "IDLE long after a refusal: none is under way",
-			found: upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second},
-			send:  true,
-		},
-		{
-			name: "an instance of an earlier run", found: upgradeFound{target: found(serverless, "IDLE")},
-			outcome: contract.Unchanged,
-		},
-		{
-			name:    "an instance of this run",
-			found:   upgradeFound{target: found(serverless, "IDLE"), madeByThisRun: true},
-			outcome: contract.Upgraded,
-		},
-		{
-			name: "an instance that is not as asked", found: upgradeFound{target: elsewhere},
-			failureType: contract.ClusterConflict,
-			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName ` +
-				`is "EU_WEST_1", requested "US_EAST_1". Change the instance in Atlas or the request, then start ` +
-				`the workflow again`,
-		},
-		{
-			name: "an instance that is being deleted", found: upgradeFound{target: found(serverless, "DELETING")},
-			failureType: contract.ClusterConflict,
-			message: `cluster "orders": a serverless instance of that name is being deleted: start the ` +
-				`workflow again in a minute`,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			request := contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place}
-			got := decideUpgrade((&Activities{}).serverlessUpgrade(request), test.found, DefaultPace)
-			requireFailure(t, got.err, test.failureType, test.message)
-			require.Equal(t, test.send, got.send)
-			require.Equal(t, test.outcome, got.cluster.Outcome)
 		})
 	}
 }

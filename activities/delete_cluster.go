@@ -217,7 +217,7 @@ func (w *wait) sendDelete(in DeleteInput) error {
 	return w.lookFailed(err)
 }
 
-// decisionHolds is how long after a look a delete may still be sent. In that time no cluster is deleted and another
+// decisionHolds is how long after a look a delete or an upgrade may still be sent. In that time no cluster is deleted and another
 // made under its name: a deletion takes 24 s or more (observed 2026-08-10).
 const decisionHolds = 2 * time.Second
 

@@ -30,6 +30,11 @@ type WaitInput struct {
 	Deadline time.Time `json:"deadline"`
 	// Asked is what WaitUntilAsAsked waits for.
 	Asked contract.Asked `json:"asked,omitzero"`
+	// AskedAt is when Atlas had been asked, by Temporal's clock.
+	AskedAt time.Time `json:"askedAt,omitzero"`
+	// Before is what an upgraded cluster had before, where nothing is asked. It is asked for if the upgrade loses all
+	// tags. As long as there are tags, what differs has been changed by somebody since, and is left so.
+	Before contract.Asked `json:"before,omitzero"`
 }
 
 // WaitUntilIdle waits until the cluster is of the kind asked for and IDLE, with its connection strings.
@@ -48,6 +53,7 @@ func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.
 
 // WaitUntilAsAsked waits as WaitUntilIdle does, until the cluster also has what was asked for. A cluster that stays
 // IDLE without it is asked for it again: the change may have been ignored, undone by somebody, or lost in an upgrade.
+// It fails with CLUSTER_CONFLICT, too, when somebody else's cluster has taken the place of the one it waits for.
 func (a *Activities) WaitUntilAsAsked(ctx context.Context, in WaitInput) (contract.Cluster, error) {
 	w := a.newWait(ctx, in, goalAsAsked)
 	// Atlas was asked right before the wait.
@@ -154,16 +160,22 @@ func (w *wait) look(ctx context.Context) (observation, error) {
 		cluster, response, err := w.shared.Look(ctx, maxAge)
 		return observation{cluster, response, flex}, err
 	}
+	//mutate:one-request-a-look
+	if w.progress.OldKind {
+		return w.activities.observeWhileUpgrading(ctx, w.target, w.in.GroupID, w.in.Name)
+	}
 	return w.activities.observeUntilItBecomes(ctx, w.target, w.in.GroupID, w.in.Name)
 }
 
 // evaluate makes of a look the end of the wait or the progress of it.
 func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, over bool, failed error) {
 	p, now := &w.progress, w.attempt.clock.now()
-	if w.isAbsent(err) {
+	switch {
+	case errors.Is(err, errBetweenKinds):
+		return contract.Cluster{}, false, nil
+	case w.isAbsent(err):
 		return w.evaluateAbsence(now)
-	}
-	if err != nil {
+	case err != nil:
 		return contract.Cluster{}, false, w.lookFailed(err)
 	}
 	p.Errors, p.Refusals, p.NotFoundSince = 0, 0, time.Time{}
@@ -171,12 +183,18 @@ func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, o
 		p.StateName, p.Since = saw.cluster.StateName, now
 	}
 	cluster = saw.result()
+	p.OldKind = w.in.Upgraded && !w.target.becomes(cluster.ClusterType)
 	if w.isAnother != nil && w.isAnother(saw) {
 		return cluster, true, nil
 	}
+	if w.goal == goalAsAsked {
+		if err := w.checkStillOurs(saw); err != nil {
+			return contract.Cluster{}, false, err
+		}
+	}
 	switch evaluation := w.goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
 	case lost:
-		return contract.Cluster{}, false, gone(w.in.Name, "it is being deleted", p.StateName)
+		return contract.Cluster{}, false, w.gone("it is being deleted", p.StateName)
 	case reached:
 		return cluster, true, nil
 	case unmet:
@@ -207,9 +225,30 @@ func (w *wait) isToAsk(saw observation) bool {
 	return p.AskedAt.IsZero() || now.Sub(p.AskedAt) >= settleFor && now.Sub(p.IdleSince) >= settleFor
 }
 
+// checkStillOurs fails where somebody else's cluster has taken the place of the one that Atlas was asked to change. One
+// that carries no ownership tag is that one if it was there when Atlas was asked: tags vanish during an upgrade, and a
+// change that brings the tag can be ignored.
+func (w *wait) checkStillOurs(saw observation) error {
+	const inaccuracy = 2 * time.Second // Atlas tells its times to the second
+	cluster, now := saw.result(), w.attempt.clock.now()
+	owner := ownershipOf(cluster, w.attempt.info.WorkflowExecution.ID)
+	//mutate:still-ours
+	isNew := saw.youngerThan(now.Sub(w.in.AskedAt)-inaccuracy, now)
+	if owner == anothers || owner == untagged && isNew {
+		return conflict(w.in.Name, "another cluster has taken its place ("+owner.whose(cluster)+"). It was left "+
+			"untouched: look in Atlas who made it, and choose another name"+again, nil)
+	}
+	return nil
+}
+
 // askForChange asks for what the cluster lacks.
 func (w *wait) askForChange(saw observation) error {
-	_, err := w.activities.change(w.attempt, saw, w.in.Asked, func() { w.progress.AskedAt = w.attempt.clock.now() })
+	asked := w.in.Asked
+	//mutate:upgrade-loses-tags
+	if w.in.Upgraded && len(saw.cluster.Tags) == 0 {
+		asked = w.in.Before
+	}
+	_, err := w.activities.change(w.attempt, saw, asked, func() { w.progress.AskedAt = w.attempt.clock.now() })
 	if err != nil {
 		return w.lookFailed(err)
 	}
@@ -245,7 +284,15 @@ func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bo
 	}
 	reason := fmt.Sprintf("Atlas has known no such cluster for %s (last state %s)",
 		absentFor.Round(time.Second), orUnknown(p.StateName))
-	return contract.Cluster{}, false, gone(w.in.Name, reason, "")
+	return contract.Cluster{}, false, w.gone(reason, "")
+}
+
+// gone is the failure for a cluster that is deleted while we wait for something else.
+func (w *wait) gone(reason, state string) error {
+	if w.goal == goalIdle && !w.in.Upgraded {
+		return goneWhileCreating(w.in.Name, reason, state)
+	}
+	return gone(w.in.Name, reason, state)
 }
 
 func missingStrings(after time.Duration) string {

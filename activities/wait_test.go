@@ -499,7 +499,7 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
 	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
-		env.SetHeartbeatDetails(upgradeProgress{WatchedSince: time.Now(), Errors: failures})
+		env.SetHeartbeatDetails(upgradeProgress{MayHaveSent: true, Errors: failures})
 		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeToServerlessInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 		})

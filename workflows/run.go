@@ -122,18 +122,19 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(r.plan.summary), &asked); err != nil {
 		return nil, err
 	}
-	waitActivity := any(activityMethods.WaitUntilIdle)
+	waitActivity, before := any(activityMethods.WaitUntilIdle), contract.Asked{}
 	if r.plan.asked != nil && (!r.plan.creates || asked.Outcome == contract.Updated) {
 		waitActivity, r.goal = activityMethods.WaitUntilAsAsked, contract.StateIdle+" and as asked"
+		if r.plan.upgrades {
+			before = r.plan.asked.Completed(asked) // an upgrade can lose what nobody asked to change
+		}
 	} else {
 		r.plan.asked = &contract.Asked{}
 	}
 	if r.isDone(asked) {
 		return &asked, nil
 	}
-	if asked.Outcome == contract.Upgraded {
-		r.plan.asked = new(r.plan.asked.Completed(asked)) // an upgrade can lose what nobody asked to change
-	}
+	askedAt := workflow.Now(r.ctx)
 	r.accepted, r.status.StateName = true, asked.StateName
 	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.goal+
 		": newer answers, since when, and the next look stand under Pending Activities.")
@@ -141,7 +142,8 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
 			Upgraded: r.plan.upgrades, StateName: asked.StateName, Deadline: r.deadline,
-			Shown: !r.plan.creates || asked.Outcome != contract.Created, Asked: *r.plan.asked,
+			Shown: !r.plan.creates || asked.Outcome != contract.Created,
+			Asked: *r.plan.asked, AskedAt: askedAt, Before: before,
 		}
 	}
 	if err := r.executeActivity(waitActivity, wait, r.waitOptions(), &idle); err != nil {
