@@ -43,7 +43,7 @@ func failure(cluster, state string, err error, delay time.Duration) error {
 	}
 	var answer *atlasclient.Error
 	switch {
-	case !errors.As(err, &answer):
+	case !errors.As(err, &answer): // no error, or one that says what it means already
 		return err
 	case retryable(answer):
 		return retryableFailure(cluster, state, answer, delay)
@@ -118,14 +118,8 @@ func protected(cluster, state string) error {
 
 // gone is the failure for a cluster that was to be changed, and is deleted.
 func gone(cluster, message, state string) error {
-	return final(cluster, message+": make a new one with the workflow "+contract.ProvisionFlexCluster,
+	return final(cluster, message+": to make a new one, start the workflow "+contract.ProvisionFlexCluster,
 		contract.ClusterGone, contract.FailureDetails{StateName: state})
-}
-
-// goneWhileCreating is the failure for a cluster that was to be made, and is deleted.
-func goneWhileCreating(cluster, message, state string) error {
-	return final(cluster, message+": start the workflow again to make a new one", contract.ClusterGone,
-		contract.FailureDetails{StateName: state})
 }
 
 // timedOut is the failure for a wait whose time is up.

@@ -53,18 +53,90 @@ func TestDecideCreate(t *testing.T) {
 	t.Parallel()
 	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the " +
 		"workflow again"
+	const adoptable = "It was left untouched: choose another name, delete that cluster, or set adopt to take it " +
+		"over, then start the workflow again"
+	const busy = `cluster "orders": it is CREATING; it is changed once it is IDLE`
 	for _, test := range []struct {
 		name          string
 		noTag         bool // the request does without the ownership tag
+		adopt         bool
+		ifDifferent   string
 		owner         string
+		protected     bool
+		sent          bool
 		region        string
 		state         string
 		madeByThisRun bool
 		outcome       contract.Outcome
+		changed       bool // Atlas is asked to change it
 		failureType   string
 		message       string
 		hasDifferent  bool
 	}{
+		{
+			name: "ours, but not as asked, and to be updated", owner: ourID, protected: true, state: "IDLE",
+			ifDifferent: contract.UpdateIfDifferent, changed: true,
+		},
+		{
+			name: "ours and of this run, but changed since, and to be updated", owner: ourID, protected: true,
+			state: "IDLE", madeByThisRun: true, ifDifferent: contract.UpdateIfDifferent, changed: true,
+		},
+		{
+			name: "ours, to be updated, and busy", owner: ourID, protected: true,
+			ifDifferent: contract.UpdateIfDifferent, failureType: contract.NotYet, message: busy,
+		},
+		{
+			name: "ours, updated by an attempt before", owner: ourID, ifDifferent: contract.UpdateIfDifferent,
+			sent: true, outcome: contract.Updated,
+		},
+		{
+			name: "ours, made by this run and updated by an attempt before", owner: ourID, sent: true,
+			madeByThisRun: true, ifDifferent: contract.UpdateIfDifferent, outcome: contract.Created,
+		},
+		{
+			name: "ours and as asked, to be updated if different", owner: ourID,
+			ifDifferent: contract.UpdateIfDifferent, outcome: contract.Unchanged,
+		},
+		{
+			name: "ours, but elsewhere: no update moves it", owner: ourID, region: "EU_WEST_1", protected: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent, failureType: contract.ClusterConflict,
+			message: `cluster "orders": this workflow made it, but it is not as asked: providerSettings.regionName ` +
+				`is "EU_WEST_1", requested "US_EAST_1"; terminationProtectionEnabled is "true", requested "false". ` +
+				`Change the cluster in Atlas or the request, then start the workflow again`,
+		},
+		{
+			name: "without a tag, and to be adopted", adopt: true, state: "IDLE", changed: true,
+		},
+		{
+			name: "without a tag, to be adopted, and busy", adopt: true, failureType: contract.NotYet, message: busy,
+		},
+		{
+			name: "adopted by an attempt before", owner: ourID, adopt: true, sent: true, outcome: contract.Updated,
+		},
+		{
+			name: "without a tag, and to be adopted by a request that does without, too", adopt: true, noTag: true,
+			sent: true, outcome: contract.Unchanged,
+		},
+		{
+			name: "without a tag, to be adopted and updated, but not as asked", adopt: true, protected: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent,
+			failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make (it carries no tag atlas-provisioner-workflow) and that differs: ` +
+				`terminationProtectionEnabled is "true", requested "false". ` + untouched,
+		},
+		{
+			name: "another workflow's, whoever would adopt and update it", owner: "somebody", adopt: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent, sent: true,
+			failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make (workflow "somebody" made it). ` + untouched,
+		},
+		{
+			name: "being deleted, whoever would adopt it", state: contract.StateDeleting, adopt: true,
+			ifDifferent: contract.UpdateIfDifferent, failureType: contract.NotYet,
+			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
+		},
 		{name: "ours, of this run", owner: ourID, madeByThisRun: true, outcome: contract.Created},
 		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
 		{
@@ -84,7 +156,7 @@ func TestDecideCreate(t *testing.T) {
 			name: "without a tag, however young and like ours", madeByThisRun: true,
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make (it carries no tag atlas-provisioner-workflow). ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow). ` + adoptable,
 		},
 		{
 			name: "without a tag, and different", region: "EU_WEST_1",
@@ -97,7 +169,7 @@ func TestDecideCreate(t *testing.T) {
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make (it is older than this run, or not as asked). ` + untouched,
+				`make (it is older than this run, or not as asked). ` + adoptable,
 		},
 		{
 			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
@@ -125,8 +197,13 @@ func TestDecideCreate(t *testing.T) {
 				Name:             "orders",
 				ProviderSettings: place,
 				OwnershipTag:     &hasTag,
+				Adopt:            test.adopt,
+				IfDifferent:      test.ifDifferent,
 			}
-			existing := contract.Cluster{Name: "orders", StateName: "CREATING", ProviderSettings: place}
+			existing := contract.Cluster{
+				Name: "orders", StateName: "CREATING", ProviderSettings: place,
+				TerminationProtectionEnabled: test.protected,
+			}
 			if test.owner != "" {
 				existing.Tags = []contract.Tag{{Key: contract.OwnershipTag, Value: test.owner}}
 			}
@@ -136,15 +213,16 @@ func TestDecideCreate(t *testing.T) {
 			if test.state != "" {
 				existing.StateName = test.state
 			}
-			got, err := decideCreate(request, ourID, existing, test.madeByThisRun, false)
+			got, err := decideCreate(request, ourID, existing, test.madeByThisRun, test.sent)
 			requireFailure(t, err, test.failureType, test.message)
 			require.Equal(t, test.outcome, got.Outcome)
+			require.Equal(t, test.changed, err == nil && got.Outcome == "")
 			var f *temporal.ApplicationError
 			if test.failureType == contract.ClusterConflict {
 				var details contract.FailureDetails
 				require.ErrorAs(t, err, &f)
 				require.NoError(t, f.Details(&details))
-				require.Equal(t, test.hasDifferent, len(details.Differences) == 1)
+				require.Equal(t, test.hasDifferent, len(details.Differences) == 1, details)
 			}
 		})
 	}

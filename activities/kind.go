@@ -180,9 +180,14 @@ func (a *Activities) observeAny(ctx context.Context, groupID, name string) (obse
 	if !flex.isAbsent(err) {
 		return saw, err
 	}
-	other, otherErr := a.observe(ctx, dedicated, groupID, name)
-	if atlasclient.IsError(otherErr, atlasclient.CodeFlexInClusterAPI) { // it was made between the two reads
+	return a.observeNonFlex(ctx, groupID, name)
+}
+
+// observeNonFlex reads a dedicated or shared-tier cluster, where a look a moment ago found that none is Flex.
+func (a *Activities) observeNonFlex(ctx context.Context, groupID, name string) (observation, error) {
+	saw, err := a.observe(ctx, dedicated, groupID, name)
+	if atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI) { // it was made between the two reads
 		return a.observe(ctx, flex, groupID, name)
 	}
-	return other, otherErr
+	return saw, err
 }

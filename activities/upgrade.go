@@ -114,13 +114,13 @@ func (u *upgrade) run() (contract.Cluster, error) {
 	if err != nil {
 		return contract.Cluster{}, err
 	}
-	decision := decideUpgrade(u.request, found, u.activities.pace)
+	looked, decision := time.Now(), decideUpgrade(u.request, found, u.activities.pace)
 	if !decision.send {
 		return u.asItWas(decision.cluster), decision.err
 	}
 	u.progress.Source = found.shownSource()
 	if u.maySend {
-		return u.send(found)
+		return u.send(found, looked)
 	}
 	u.progress.IntentBy, u.progress.MayHaveSent = u.attempt.info.Attempt, false
 	return contract.Cluster{}, notYet(u.request.cluster.Name,
@@ -253,17 +253,11 @@ func decideUpgrade(request upgradeRequest, found upgradeFound, pace Pace) upgrad
 	return upgradeDecision{send: true}
 }
 
-// send asks for the upgrade.
-func (u *upgrade) send(found upgradeFound) (contract.Cluster, error) {
+// send asks for the upgrade of a cluster that was looked at then.
+func (u *upgrade) send(found upgradeFound, looked time.Time) (contract.Cluster, error) {
 	name, runID := u.request.cluster.Name, u.attempt.info.WorkflowExecution.RunID
-	decided, sent, tooLate := time.Now(), false, false
-	var cancel context.CancelFunc
-	sending, cancel := u.attempt.sending(func() {
-		//mutate:upgrade-soon-after-look
-		if tooLate = time.Since(decided) > decisionHolds; tooLate {
-			cancel()
-			return
-		}
+	sent := false
+	sending, cancel := u.attempt.sendingSoon(looked, func() {
 		sent = true
 		u.activities.asked.add(runID)
 	})
@@ -274,12 +268,9 @@ func (u *upgrade) send(found upgradeFound) (contract.Cluster, error) {
 		upgrading := resultOf(cluster, u.request.target.clusterType, response)
 		upgrading.Outcome = contract.Upgraded
 		return u.asItWas(upgrading), nil
-	case tooLate:
-		return contract.Cluster{}, notYet(name,
-			"the upgrade waited for the request budget of its project; looking again first", "", 0)
-	case !sent && u.attempt.untilStop.Err() != nil:
-		return contract.Cluster{}, u.attempt.interrupted(name, "")
-	case sent && hadNoEffect(err):
+	case !sent:
+		return contract.Cluster{}, u.attempt.unsent(err, name, "")
+	case hadNoEffect(err):
 		u.activities.asked.remove(runID)
 		isUnderWay := atlasclient.IsError(err, atlasclient.CodeGeneralError) ||
 			isOfAnotherKind(err) && found.source != nil // it was of the kind to upgrade a moment ago
@@ -288,7 +279,7 @@ func (u *upgrade) send(found upgradeFound) (contract.Cluster, error) {
 			return contract.Cluster{}, notYet(name, "Atlas refused the upgrade, maybe since one is under way: "+
 				err.Error(), "", 2*u.activities.pace.FastEvery)
 		}
-	case sent:
+	default:
 		u.progress.MayHaveSent, u.progress.Since = true, u.attempt.clock.now()
 	}
 	return contract.Cluster{}, err
@@ -333,11 +324,13 @@ func (u upgradedAlready) decide(found upgradeFound, pace Pace) (contract.Cluster
 	//mutate:upgrade-tags-come-back
 	case owner == untagged && (target.StateName != contract.StateIdle ||
 		found.mayHaveSent && found.watchedFor < pace.SettleFor):
-		return contract.Cluster{}, whoseShowsLater(target, u.becomes+" already")
+		return contract.Cluster{}, notYet(target.Name, "it is "+u.becomes+" already and "+target.StateName+
+			", and shows no tag "+contract.OwnershipTag+"; tags vanish during an upgrade and come back",
+			target.StateName, changeAgainAfter)
 	//mutate:upgrade-untagged
 	case owner == untagged && !mayLackTag:
-		return contract.Cluster{}, conflict(target.Name, "it is "+u.becomes+" already, and not known to be this "+
-			"workflow's ("+untagged.whose(target)+"). It was left untouched: to take it over, "+u.takeOver+again, nil)
+		return contract.Cluster{}, untouched(target, "it is "+u.becomes+" already, and not known to be this workflow's ("+
+			untagged.whose(target)+")", "to take it over, "+u.takeOver+again)
 	case len(differences) > 0:
 		return contract.Cluster{}, conflict(target.Name, "it is "+u.becomes+" already, but not as asked: "+
 			contract.ListDifferences(differences)+". Change the cluster in Atlas or the request"+again, differences)
@@ -347,11 +340,4 @@ func (u upgradedAlready) decide(found upgradeFound, pace Pace) (contract.Cluster
 		target.Outcome = contract.Upgraded
 	}
 	return target, nil
-}
-
-// whoseShowsLater is for a cluster that carries no ownership tag, maybe since its tags have vanished in an upgrade, such
-// as that of an earlier run.
-func whoseShowsLater(c contract.Cluster, what string) error {
-	return notYet(c.Name, "it is "+what+" and "+c.StateName+", and carries no tag "+contract.OwnershipTag+
-		"; tags can vanish during an upgrade, so it is looked at again", c.StateName, changeAgainAfter)
 }

@@ -35,10 +35,9 @@ func (c clusterSeen) as(k kind) *observation {
 }
 
 const (
-	vanished = `, and carries no tag atlas-provisioner-workflow; tags can vanish during an upgrade, so it is looked at ` +
-		`again`
-	makeNew   = `make a new one with the workflow ProvisionFlexCluster`
-	untouched = `. It was left untouched: `
+	vanished = `, and shows no tag atlas-provisioner-workflow; tags vanish during an upgrade and come back`
+	makeNew  = `to make a new one, start the workflow ProvisionFlexCluster`
+	wasLeft  = `. It was left untouched: `
 )
 
 // decideUpgradeCase is what an upgrade found, and what it does about it.
@@ -173,7 +172,7 @@ func TestDecideUpgradeToFlex(t *testing.T) {
 		{
 			name: "another workflow's M0", found: free(clusterSeen{state: "IDLE", owner: "somebody"}),
 			failureType: contract.ClusterConflict,
-			message: `it is not this workflow's (workflow "somebody" made it)` + untouched + `use the workflow id that ` +
+			message: `it is not this workflow's (workflow "somebody" made it)` + wasLeft + `use the workflow id that ` +
 				`made it`,
 		},
 		{
@@ -183,7 +182,7 @@ func TestDecideUpgradeToFlex(t *testing.T) {
 		{
 			name: "a dedicated cluster", found: free(clusterSeen{state: "IDLE", owner: ourID, size: "M10", provider: "AWS"}),
 			failureType: contract.ClusterConflict,
-			message: `its size is M10, and only an M0 can be upgraded to Flex` + untouched + `correct the name, then start ` +
+			message: `its size is M10, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then start ` +
 				`the workflow again`,
 		},
 		{
@@ -191,7 +190,7 @@ func TestDecideUpgradeToFlex(t *testing.T) {
 				state: "IDLE", size: "M2", provider: atlasclient.ProviderTenant,
 			}),
 			failureType: contract.ClusterConflict,
-			message: `its size is M2, and only an M0 can be upgraded to Flex` + untouched + `correct the name, then start ` +
+			message: `its size is M2, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then start ` +
 				`the workflow again`,
 		},
 		{
@@ -216,17 +215,18 @@ func TestDecideUpgradeToDedicated(t *testing.T) {
 		{
 			name: "another workflow's", found: source(clusterSeen{state: "IDLE", owner: "somebody"}),
 			failureType: contract.ClusterConflict,
-			message: `it is not this workflow's (workflow "somebody" made it)` + untouched + `use the workflow id that ` +
+			message: `it is not this workflow's (workflow "somebody" made it)` + wasLeft + `use the workflow id that ` +
 				`made it`,
 		},
 		{
 			name: "without a tag", found: source(clusterSeen{state: "IDLE"}), failureType: contract.ClusterConflict,
-			message: `it is not known to be this workflow's (it carries no tag atlas-provisioner-workflow)` + untouched +
+			message: `it is not known to be this workflow's (it carries no tag atlas-provisioner-workflow)` + wasLeft +
 				`to take it over, set adopt, then start the workflow again`,
 		},
 		{
 			name: "without a tag, and UPDATING: its tags may have vanished", found: source(clusterSeen{state: "UPDATING"}),
-			failureType: contract.NotYet, message: `it is Flex and UPDATING` + vanished,
+			failureType: contract.NotYet, message: `it is UPDATING and shows no tag atlas-provisioner-workflow; ` +
+				`whose it is shows once it is IDLE`,
 		},
 		{
 			name: "being deleted", found: source(clusterSeen{state: "DELETING"}),
@@ -235,7 +235,7 @@ func TestDecideUpgradeToDedicated(t *testing.T) {
 		{
 			name: "an M0", found: tenant(clusterSeen{state: "IDLE", provider: atlasclient.ProviderTenant, size: "M0"}),
 			failureType: contract.ClusterConflict,
-			message: `it is a shared-tier cluster (M0), and only a Flex cluster can be upgraded to dedicated` + untouched +
+			message: `it is a shared-tier cluster (M0), and only a Flex cluster can be upgraded to dedicated` + wasLeft +
 				`upgrade it to Flex first, then start the workflow again`,
 		},
 		{
@@ -314,7 +314,7 @@ func TestUpgradedAlready(t *testing.T) {
 		{
 			name: "another workflow's, however young", shown: clusterSeen{state: "IDLE", owner: "somebody"},
 			history: answerLost, failureType: contract.ClusterConflict,
-			message: `it is not this workflow's (workflow "somebody" made it)` + untouched + `use the workflow id that ` +
+			message: `it is not this workflow's (workflow "somebody" made it)` + wasLeft + `use the workflow id that ` +
 				`made it`,
 		},
 		{
@@ -333,7 +333,7 @@ func TestUpgradedAlready(t *testing.T) {
 			name: "without tags, IDLE long after a lost answer", shown: clusterSeen{state: "IDLE"}, history: longSettled,
 			failureType: contract.ClusterConflict,
 			message: `it is dedicated already, and not known to be this workflow's (it carries no tag ` +
-				`atlas-provisioner-workflow)` + untouched + `to take it over, set adopt, then start the workflow again`,
+				`atlas-provisioner-workflow)` + wasLeft + `to take it over, set adopt, then start the workflow again`,
 		},
 		{
 			name: "without tags, to be taken over", shown: clusterSeen{state: "IDLE"}, adopt: true,

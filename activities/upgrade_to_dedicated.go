@@ -40,13 +40,10 @@ func (a *Activities) dedicatedUpgrade(request contract.UpgradeToDedicatedInput, 
 			return already.decide(found, pace)
 		},
 		checkSource: func(source contract.Cluster) error {
-			switch {
-			case source.StateName == contract.StateDeleting:
+			if source.StateName == contract.StateDeleting {
 				return gone(source.Name, "it is being deleted", source.StateName)
-			case source.StateName == contract.StateUpdating && ownershipOf(source, workflowID) == untagged:
-				return whoseShowsLater(source, "Flex")
 			}
-			return checkMayChange(source, workflowID, request.Adopt)
+			return checkMayChangeNow(source, workflowID, request.Adopt)
 		},
 		send: func(
 			ctx context.Context, source *contract.Cluster,
@@ -62,8 +59,8 @@ func refuseTenant(c contract.Cluster) error {
 	case contract.StateDeleting:
 		return gone(c.Name, "it is being deleted", c.StateName)
 	case contract.StateIdle:
-		return conflict(c.Name, "it is a shared-tier cluster ("+c.ProviderSettings.InstanceSizeName+"), and only a "+
-			"Flex cluster can be upgraded to dedicated. It was left untouched: upgrade it to Flex first"+again, nil)
+		return untouched(c, "it is a shared-tier cluster ("+c.ProviderSettings.InstanceSizeName+"), and only a Flex "+
+			"cluster can be upgraded to dedicated", "upgrade it to Flex first"+again)
 	}
 	return notYet(c.Name, "it is no Flex cluster, but "+c.StateName+", maybe to become one; it is looked at again",
 		c.StateName, changeAgainAfter)

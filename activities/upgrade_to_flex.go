@@ -52,8 +52,8 @@ func checkFreeCluster(source contract.Cluster, workflowID string) error {
 		return gone(source.Name, "it is being deleted", source.StateName)
 	case p.ProviderName == contract.ClusterTypeFlex: // it is on its way to Flex
 	case p.ProviderName != atlasclient.ProviderTenant || p.InstanceSizeName != freeSize:
-		return conflict(source.Name, "its size is "+p.InstanceSizeName+", and only an M0 can be upgraded to Flex. It was "+
-			"left untouched: correct the name"+again, nil)
+		return untouched(source, "its size is "+p.InstanceSizeName+", and only an M0 can be upgraded to Flex",
+			"correct the name"+again)
 	}
 	return checkMayChange(source, workflowID, true)
 }

@@ -166,8 +166,8 @@ func TestAbsence(t *testing.T) {
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.ClusterGone, f.Type())
 		require.Equal(t,
-			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow `+
-				`again to make a new one`, f.Message())
+			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): to make a new `+
+				`one, start the workflow ProvisionFlexCluster`, f.Message())
 		var details contract.FailureDetails
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")

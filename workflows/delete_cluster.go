@@ -53,5 +53,8 @@ func (r *run) findAndDelete(in activities.FindInput) (*contract.Cluster, error) 
 		return nil, err
 	}
 	cluster.StateName, cluster.Warnings = contract.StateDeleted, union(cluster.Warnings, end.Warnings)
+	if end.Outcome == contract.Deleted { // also where somebody's delete, under way when it was found, came to nothing
+		cluster.Outcome = contract.Deleted
+	}
 	return &cluster, nil
 }

@@ -138,9 +138,13 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	r.accepted, r.status.StateName = true, asked.StateName
 	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.goal+
 		": newer answers, since when, and the next look stand under Pending Activities.")
+	id := asked.ID
+	if r.plan.upgrades { // an upgrade changes it
+		id = ""
+	}
 	wait := func() any {
 		return activities.WaitInput{
-			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
+			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ID: id, ClusterType: r.operation.ClusterType,
 			Upgraded: r.plan.upgrades, StateName: asked.StateName, Deadline: r.deadline,
 			Shown: !r.plan.creates || asked.Outcome != contract.Created,
 			Asked: *r.plan.asked, AskedAt: askedAt, Before: before,
@@ -167,8 +171,11 @@ func (r *run) isDone(asked contract.Cluster) bool {
 // describeAccepted says what Atlas made of the request, and what it answered when.
 func (r *run) describeAccepted(asked contract.Cluster) string {
 	text := r.plan.accepted
-	if asked.Outcome == contract.Unchanged {
+	switch asked.Outcome {
+	case contract.Unchanged:
 		text = "Cluster " + quote(r.cluster.Name) + " is already as asked"
+	case contract.Updated:
+		text = "Atlas is updating Flex cluster " + quote(r.cluster.Name)
 	}
 	return text + ". The last answer was " + asked.StateName + ", at " +
 		workflow.Now(r.ctx).UTC().Format("15:04:05 UTC on 2006-01-02")
