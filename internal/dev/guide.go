@@ -23,10 +23,14 @@ func (d *demo) steps() []step {
 		{"Break Atlas: it answers 503 to every create.", "curl -sS -d '" + fault + "' " + faults},
 		{
 			"Ask for another cluster. The run begins, and asks Atlas again and again.",
-			"bin/starter provision-flex --project-id " + projectID + " --name billing --provider AWS --region US_EAST_1",
+			"bin/starter provision-flex --project-id " + projectID +
+				" --name billing --provider AWS --region US_EAST_1",
 		},
 		{"See what it waits for.", "bin/starter status " + billing},
-		{"Mend Atlas. The same run goes on to its end.", "curl -sS -X DELETE " + faults + " && bin/starter watch " + billing},
+		{
+			"Mend Atlas. The same run goes on to its end.",
+			"curl -sS -X DELETE " + faults + " && bin/starter watch " + billing,
+		},
 	}
 }
 

@@ -86,7 +86,8 @@ func checkHelp(t *testing.T, r *reader, c call) error {
 	if firstFlag < 0 {
 		firstFlag = len(c)
 	}
-	help := r.run(t, "env", append(slices.Clone(c[:firstFlag]), "--help")...) // env finds it on the PATH of the reader
+	// env looks for the program on the reader's PATH, where the test itself would look on its own.
+	help := r.run(t, "env", append(slices.Clone(c[:firstFlag]), "--help")...)
 	if help.code != 0 {
 		return fmt.Errorf("its help fails: %s", help)
 	}
@@ -158,7 +159,8 @@ func checkFiles(t *testing.T, _ *reader, c call) error {
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	r := u.reader(t, "TestCalls")
-	calls, err := r.calls(t, "export A=b\nA=1 temporal workflow \\\n  show | bin/starter 'a b' … && tcld\n# no\nx=$(id -u)\n")
+	const script = "export A=b\nA=1 temporal workflow \\\n  show | bin/starter 'a b' … && tcld\n# no\nx=$(id -u)\n"
+	calls, err := r.calls(t, script)
 	require.NoError(t, err)
 	require.ElementsMatch(t,
 		[]call{{"temporal", "workflow", "show"}, {"bin/starter", "a b", "…"}, {"tcld"}, {"id", "-u"}}, calls)
