@@ -11,6 +11,7 @@ import (
 	"go/format"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -129,32 +130,54 @@ func (u *user) reader(t *testing.T, document string) *reader {
 	return r
 }
 
-func (r *reader) try(t *testing.T, b block) {
-	b.text = strings.ReplaceAll(b.text, project, r.project)
-	if b.skipped != "" {
-		require.Contains(t, []string{"sh", "console"}, b.kind, "a block of this kind is never left out")
-		for _, command := range commands(b) {
-			require.NoError(t, r.checkCalls(t, command.text))
-		}
-		return
-	}
-	switch b.kind {
-	case "sh":
+// kinds says what is done with a block of each kind.
+var kinds = map[string]func(*reader, *testing.T, block){
+	"sh": func(r *reader, t *testing.T, b block) {
 		got := r.shell(t, b.text)
 		require.Zero(t, got.code, got)
-	case "console":
-		r.console(t, b)
-	case "go":
-		r.program(t, b)
-	case "yaml", "json":
-		r.data(t, b)
-	case "toml":
-		checkProfiles(t, b.text)
-	case "mermaid":
-		checkFlowchart(t, b.text)
-	default:
-		require.Fail(t, "no way to run it", "a block of the kind %q: name one of sh, console, go, yaml, json, toml, "+
-			"mermaid", b.kind)
+	},
+	"console": (*reader).console,
+	"go":      (*reader).program,
+	"yaml":    (*reader).data,
+	"json":    (*reader).data,
+	"toml":    func(_ *reader, t *testing.T, b block) { checkProfiles(t, b.text) },
+	"mermaid": func(_ *reader, t *testing.T, b block) { require.Regexp(t, flowchart, b.text) },
+}
+
+// checkKind returns why a block is neither run nor checked.
+func checkKind(b block) error {
+	if kinds[b.kind] == nil {
+		known := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
+		return fmt.Errorf("a block of the kind %q cannot be tested: name one of %s", b.kind, known)
+	}
+	if b.skipped != "" && b.kind != "sh" && b.kind != "console" {
+		return fmt.Errorf("a block of the kind %q is never left out", b.kind)
+	}
+	return nil
+}
+
+func TestCheckKind(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, checkKind(block{kind: "sh", skipped: "it needs a cloud"}))
+	require.NoError(t, checkKind(block{kind: "toml"}))
+	require.EqualError(t, checkKind(block{}),
+		`a block of the kind "" cannot be tested: name one of console, go, json, mermaid, sh, toml, yaml`)
+	require.EqualError(t, checkKind(block{kind: "yaml", skipped: "it needs a cloud"}),
+		`a block of the kind "yaml" is never left out`)
+}
+
+// try runs a block, or checks its calls where it cannot run.
+func (r *reader) try(t *testing.T, b block) {
+	require.NoError(t, checkKind(b))
+	b.text = strings.ReplaceAll(b.text, project, r.project)
+	if b.skipped == "" {
+		kinds[b.kind](r, t, b)
+		return
+	}
+	all := commands(b)
+	require.NotEmpty(t, all, `no line begins with "$ "`)
+	for _, command := range all {
+		require.NoError(t, r.checkCalls(t, command.text))
 	}
 }
 
@@ -290,12 +313,16 @@ func checkProfiles(t *testing.T, text string) {
 
 const node = `\w+(\["[^"]+"\])?`
 
+// flowchart matches the part of Mermaid's language that the documents use. No parser of that language is at hand.
 var flowchart = regexp.MustCompile(`^flowchart (LR|TD)\n( +` + node + `( -->(\|"[^"]+"\|)? ` + node + `)?\n)+$`)
 
-// checkFlowchart takes the part of Mermaid's language that the documents use. No parser of that language is at hand.
-func checkFlowchart(t *testing.T, text string) {
-	t.Helper()
-	require.Regexp(t, flowchart, text)
+func TestFlowchart(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, flowchart, "flowchart LR\n  a[\"A: one, two\"] -->|\"asks\"| b\n  b --> c[\"C\"]\n")
+	for _, wrong := range []string{"flowchart LR\n", "graph\n  a --> b\n", "flowchart LR\n  a[A (b)] --> b\n",
+		"flowchart LR\n  a -> b\n", "flowchart LR\n  a --> \n"} {
+		require.NotRegexp(t, flowchart, wrong)
+	}
 }
 
 // A Go program in the documents is formatted.

@@ -144,6 +144,11 @@ var sections = []Section{
 				Meaning: "debug, info, warn or error", Default: "info",
 			},
 			{Names: []string{"LOG_FORMAT"}, ReadBy: worker, Meaning: "json or console", Default: "json"},
+		},
+	},
+	{
+		Title: "Output",
+		Variables: []Variable{
 			{
 				Names: []string{"NO_COLOR"}, ReadBy: starter,
 				Meaning: "any value turns the colours off", Default: "colours on a terminal",
