@@ -111,7 +111,7 @@ release: ## Cross-build static binaries into dist/, archived, with checksums
 		echo "$(DIST)/$$name.tar.gz"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "$(DIST)/$$name/" $(PROGRAMS); \
-		cp README.md "$(DIST)/$$name/"; \
+		cp README.md LICENSE "$(DIST)/$$name/"; \
 		tar -C "$(abspath $(DIST))" --sort=name --mtime=@$$(git log -1 --format=%ct) \
 			--owner=0 --group=0 --numeric-owner --mode=u+rw,go-w \
 			--use-compress-program='gzip -n' -cf "$(abspath $(DIST))/$$name.tar.gz" $$name; \

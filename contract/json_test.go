@@ -120,7 +120,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The input that the README shows is good for both workflows.
+// The input that docs/reference.md shows is good for both workflows.
 func TestDocumentedInput(t *testing.T) {
 	t.Parallel()
 	const documented = `{

@@ -150,22 +150,7 @@ func (d *demo) addressPrefix() string {
 
 // waitForInterrupt says how to use the stack, and waits until ctx ends.
 func (d *demo) waitForInterrupt(ctx context.Context) error {
-	fmt.Fprintf(d.stdout, `
-In another terminal:
-
-  export TEMPORAL_ADDRESS=%s
-  bin/starter %s
-  bin/starter %s
-  bin/starter list
-
-A worker of your own, in a debugger say, needs this as well:
-
-  export MONGODB_ATLAS_BASE_URL=http://%s
-  export %s
-  export %s
-
-Ctrl-C stops everything.
-`, d.stack.TemporalAddress, provision, upgrade, d.stack.AtlasAddress, d.stack.Credential[0], d.stack.Credential[1])
+	fmt.Fprint(d.stdout, d.guide())
 	<-ctx.Done()
 	return context.Cause(ctx)
 }

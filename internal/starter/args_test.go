@@ -34,7 +34,7 @@ func well(more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "list", "help",
+	commands := []string{"", "status", "watch", "result", "cancel", "list", "help", "environment",
 		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)

@@ -67,14 +67,8 @@ func (a *app) root() *cobra.Command {
 		Short: "Provision and upgrade MongoDB Atlas clusters through Temporal",
 		Long: `starter starts workflows that provision or upgrade MongoDB Atlas clusters, and
 follows, inspects and cancels them. A worker does the work and holds the Atlas
-credentials; starter needs none.
-
-It finds Temporal as Temporal's own tools do: TEMPORAL_ADDRESS (default
-localhost:7233), TEMPORAL_NAMESPACE (default "default"), TEMPORAL_API_KEY,
-TEMPORAL_TLS…, or a profile by TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.
-TEMPORAL_TASK_QUEUE (default atlas-provisioning) is the worker's, and so are
-TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE where payloads are encrypted.
-TEMPORAL_UI_URL is where the Web UI is, for the links that starter prints.
+credentials; starter needs none. It finds Temporal by the environment, which
+'starter help environment' describes.
 
 Exit codes:
   0    done
@@ -114,8 +108,18 @@ Exit codes:
 	for _, operation := range contract.Operations() {
 		root.AddCommand(a.startCommand(operation))
 	}
-	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list(), environmentTopic())
 	return root
+}
+
+// environmentTopic is a page of help, and no command.
+func environmentTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "environment",
+		Short: "The environment variables that starter reads",
+		Long: "starter reads these variables of the environment. docs/configuration.md says more.\n\n" +
+			strings.TrimSpace(env.Help(env.Starter)),
+	}
 }
 
 // helpCommand differs from cobra's own in that it fails for an unknown command.

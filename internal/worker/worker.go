@@ -38,7 +38,7 @@ const (
 	exitConfig = 2
 )
 
-const usage = `worker hosts the workflows and activities of atlas-provisioner.
+var usage = `worker hosts the workflows and activities of atlas-provisioner.
 
 Usage:
   worker                     run until SIGTERM or SIGINT, then stop within 10 seconds
@@ -47,27 +47,9 @@ Usage:
   worker --version
   worker --help
 
-It takes its configuration from the environment, which the README describes:
-  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_…   as Temporal's own tools
-  TEMPORAL_TASK_QUEUE        default atlas-provisioning
-  TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID
-                             the version of this worker; runs end on the build that
-                             they begin on; default: no versioning
-  MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
-  MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
-  WORKER_HTTP_ADDRESS        where /healthz, /readyz and /metrics are served; default: nowhere
-  TEMPORAL_PAYLOAD_KEYS      ID:BASE64,…: encrypt payloads with the first of these
-  TEMPORAL_PAYLOAD_KEYS_FILE the same from a file, a key a line
-  TEMPORAL_CODEC_ORIGINS     the Web UIs that may call /codec/ at WORKER_HTTP_ADDRESS
-  TEMPORAL_CODEC_TOKEN       what callers of /codec/ send; default: Temporal decides
-  LOG_LEVEL                  debug, info, warn or error; default info
-  LOG_FORMAT                 json or console; default json
+It takes its configuration from the environment (docs/configuration.md says more).
 
-and one kind of Atlas credential:
-  MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET            service account
-  MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY     API key
-  MONGODB_ATLAS_ACCESS_TOKEN                                         bearer token
-`
+` + env.Help(env.Worker)
 
 // Run is the whole program. It ends within 10 seconds after ctx does.
 func Run(ctx context.Context, args []string, environ []string, stdout, stderr io.Writer) int {

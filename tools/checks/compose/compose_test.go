@@ -180,7 +180,7 @@ func TestMountedFilesExist(t *testing.T) {
 	}
 }
 
-// workerEnvironment is what the worker reads from its environment, as in README.md's table. The value is true where
+// workerEnvironment is what the worker reads from its environment, as in docs/configuration.md. The value is true where
 // docker-compose.yml sets the variable itself.
 var workerEnvironment = map[string]bool{
 	"TEMPORAL_ADDRESS":              true,
