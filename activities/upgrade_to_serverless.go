@@ -59,8 +59,9 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	u.askedBefore = a.askedBefore(u.attempt, in.Run)
 	//mutate:upgrade-on-record
 	u.maySend = u.progress.IntentBy != 0 && u.attempt.info.Attempt == u.progress.IntentBy+1
-	// The attempt that might send was lost, or an operator has reset the heartbeats.
-	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID))
+	// The attempt that might send was lost, or an operator has reset the heartbeats, or they are those of an earlier
+	// activity.
+	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID) || u.isFirstOfAnother())
 	if mayHaveSent && u.progress.WatchedSince.IsZero() {
 		u.progress.WatchedSince = u.attempt.clock.now()
 	}
@@ -80,6 +81,11 @@ func (a *Activities) UpgradeClusterToServerless(ctx context.Context, in UpgradeI
 	err = failure(in.Request.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
 	a.asked.settle(runID, err)
 	return cluster, err
+}
+
+// isFirstOfAnother reports whether this is the first attempt of an activity that follows another one of the run.
+func (u *upgrade) isFirstOfAnother() bool {
+	return u.runInfo.AskedBefore && u.attempt.info.Attempt == 1
 }
 
 type upgrade struct {

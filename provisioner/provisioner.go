@@ -94,7 +94,8 @@ func (c *Client) Execute(ctx context.Context, request contract.Request) (contrac
 	return c.Result(ctx, run.WorkflowID, run.RunID)
 }
 
-// join holds the request against the one that the run was started with, which is in the first event of its history.
+// join holds the request against the one that the run was started with, which is in the first event of its history. The
+// update [contract.JoinUpdate] does the same, but only where a worker is up, and it makes the history longer.
 func (c *Client) join(ctx context.Context, request contract.Request, run Run) (Run, error) {
 	events := c.temporal.GetWorkflowHistory(ctx,
 		run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -103,27 +104,15 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 		return Run{}, err
 	}
 	started := event.GetWorkflowExecutionStartedEventAttributes()
-	running := started.GetWorkflowType().GetName()
-	if asked := request.Operation().WorkflowType; running != asked {
-		return run, requestConflict(run,
-			running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
-	}
-	var input converter.RawValue
+	running := contract.Running{WorkflowID: run.WorkflowID, WorkflowType: started.GetWorkflowType().GetName()}
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
+		var input converter.RawValue
 		if err := c.converter.FromPayload(payloads[0], &input); err != nil {
 			return run, err
 		}
+		running.Input = input.Payload().GetData()
 	}
-	existing, err := request.Operation().Parse(input.Payload().GetData(), run.WorkflowID)
-	if err != nil {
-		// It is about to fail by itself, and is not this request.
-		return run, requestConflict(run,
-			running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
-	}
-	if d := contract.Differences(request.Fields(), existing.Fields()); len(d) > 0 {
-		return run, requestConflict(run, running, d)
-	}
-	return run, nil
+	return run, conflict(running.Join(request))
 }
 
 // Cancel asks a run to end. What it made is left as it is. An empty runID is the newest run.

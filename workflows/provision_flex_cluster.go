@@ -13,11 +13,11 @@ import (
 // The input is a [contract.ProvisionFlexClusterInput], taken raw so that one that does not even decode fails as
 // INVALID_INPUT. The failure types are those of package contract.
 func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
-	return execute(ctx, w, input, func(in contract.ProvisionFlexClusterInput, info *workflow.Info) plan {
+	return execute(ctx, w, input, func(in contract.ProvisionFlexClusterInput, info activities.RunInfo) plan {
 		where := in.ProviderSettings.Place()
 		return plan{
 			activity:   activityMethods.CreateFlexCluster,
-			input:      activities.CreateInput{Request: in, Run: runInfo(info)},
+			input:      activities.CreateInput{Request: in, Run: info},
 			summary:    "Create Flex cluster " + in.Name + " in " + where,
 			asking:     "Asking Atlas for Flex cluster " + quote(in.Name) + " in " + where,
 			accepted:   "Atlas is creating Flex cluster " + quote(in.Name),

@@ -54,9 +54,11 @@ type run struct {
 	status    contract.Status
 	accepted  bool // Atlas has taken the request
 
-	timeout  time.Duration
+	timeout  time.Duration // extensions included
+	movedBy  time.Duration // what extensions have added
 	deadline time.Time
 	runID    string // of the run whose time limit is counted
+	extended bool   // an activity was begun anew since the time limit was moved
 
 	usableSearchAttributes func() []string
 }
@@ -64,17 +66,18 @@ type run struct {
 // execute runs a workflow: it checks the input, asks Atlas as planned, waits until the goal is reached, and answers the
 // cluster.
 func execute[R contract.Request](
-	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, *workflow.Info) plan,
+	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, activities.RunInfo) plan,
 ) (*contract.Cluster, error) {
 	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), usableSearchAttributes: w.SearchAttributes}
-	if err := r.answerQueries(); err != nil {
+	if err := errors.Join(r.answerQueries(), takeUpdates(ctx, input, r)); err != nil {
 		return nil, err
 	}
 	request, err := contract.Parse[R](input.Payload().GetData(), r.info.WorkflowExecution.ID)
 	if err != nil {
 		return nil, r.failInvalid(err)
 	}
-	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, r.info)
+	makeInput := func(info activities.RunInfo) any { return makePlan(request, info).input }
+	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, runInfo(r.info))
 	r.timeout = request.Timeout()
 	r.begin()
 	r.upsert(
@@ -83,7 +86,7 @@ func execute[R contract.Request](
 		searchAttribute{contract.SearchAttributeClusterState, r.plan.firstState},
 	)
 	r.enter(r.operation.Phase, r.plan.asking+".")
-	cluster, err := r.askAndWait()
+	cluster, err := r.askAndWait(makeInput)
 	if err != nil {
 		return nil, r.fail(err)
 	}
@@ -103,10 +106,14 @@ func (r *run) answerQueries() error {
 		})
 }
 
-// askAndWait asks Atlas by one activity and waits by another.
-func (r *run) askAndWait() (*contract.Cluster, error) {
+// askAndWait asks Atlas by one activity, with the input that makeInput makes, and waits by another.
+func (r *run) askAndWait(makeInput func(activities.RunInfo) any) (*contract.Cluster, error) {
 	var asked, idle contract.Cluster
-	ask := func() any { return r.plan.input }
+	ask := func() any {
+		info := runInfo(r.info)
+		info.AskedBefore = r.extended
+		return makeInput(info)
+	}
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(), &asked); err != nil {
 		return nil, err
 	}
@@ -119,8 +126,8 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
-			StateName: asked.StateName, Deadline: r.deadline,
-			Goal: r.plan.goal, Shown: !r.plan.creates || asked.Outcome == contract.Unchanged,
+			StateName: r.status.StateName, Deadline: r.deadline,
+			Goal: r.plan.goal, Shown: !r.plan.creates || asked.Outcome == contract.Unchanged || r.extended,
 		}
 	}
 	if err := r.executeActivity(activityMethods.WaitUntilIdle, wait, r.waitOptions(), &idle); err != nil {
@@ -158,13 +165,18 @@ func (r *run) waitOptions() workflow.ActivityOptions {
 var errNoTimeLeft = errors.New("no time left")
 
 // executeActivity runs an activity within what is left of the run's time. Where the run was reset after the activity
-// had failed, it runs it again: an operator who resets a run wants it to be tried from there.
+// had failed, it runs it again: an operator who resets a run wants it to be tried from there. So it does where the time
+// of the activity was up, and the time limit of the run was moved meanwhile.
 func (r *run) executeActivity(activity any, input func() any, options workflow.ActivityOptions, out any) error {
 	for {
 		r.beginAnewAfterReset()
+		deadline := r.deadline
 		err := r.executeOnce(activity, input(), options, out)
 		var canceled *temporal.CanceledError
-		if err == nil || errors.As(err, &canceled) || !r.beginAnewAfterReset() {
+		if err == nil || errors.As(err, &canceled) {
+			return err
+		}
+		if !r.goesOnExtended(deadline, err) && !r.beginAnewAfterReset() {
 			return err
 		}
 	}
