@@ -69,17 +69,19 @@ func execute[R contract.Request](
 	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, activities.RunInfo) plan,
 ) (*contract.Cluster, error) {
 	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), usableSearchAttributes: w.SearchAttributes}
+	request, invalid := contract.Parse[R](input.Payload().GetData(), r.info.WorkflowExecution.ID)
+	if invalid == nil {
+		r.timeout = request.Timeout()
+		r.begin()
+	}
 	if err := errors.Join(r.answerQueries(), takeUpdates(ctx, input, r)); err != nil {
 		return nil, err
 	}
-	request, err := contract.Parse[R](input.Payload().GetData(), r.info.WorkflowExecution.ID)
-	if err != nil {
-		return nil, r.failInvalid(err)
+	if invalid != nil {
+		return nil, r.failInvalid(invalid)
 	}
 	makeInput := func(info activities.RunInfo) any { return makePlan(request, info).input }
 	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, runInfo(r.info))
-	r.timeout = request.Timeout()
-	r.begin()
 	r.upsert(
 		searchAttribute{contract.SearchAttributeProjectID, r.cluster.GroupID},
 		searchAttribute{contract.SearchAttributeClusterName, r.cluster.Name},

@@ -19,8 +19,8 @@ type limit interface {
 	extend(by time.Duration) time.Time
 }
 
-// takeUpdates lets a workflow take the updates that every workflow takes. It is called before anything blocks, so that
-// an update that starts the workflow is taken too.
+// takeUpdates lets a workflow take the updates that every workflow takes. It is called when the limit is known, and
+// before anything blocks: an update that came with the start is handled here and now.
 //
 // What is refused is refused by a validator, which leaves no event in the history.
 func takeUpdates(ctx workflow.Context, input converter.RawValue, l limit) error {
@@ -95,6 +95,9 @@ func refuse(err error) error {
 
 // room is by how much the time limit of the run can still be moved.
 func (r *run) room() (time.Duration, string) {
+	if r.deadline.IsZero() {
+		return 0, "the input of the run is invalid"
+	}
 	return contract.MaxTimeLimit - r.timeout, "the time limit of a run is " + r.timeout.String() +
 		" now, and may come to " + contract.MaxTimeLimit.String()
 }

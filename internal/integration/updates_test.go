@@ -35,6 +35,14 @@ func update(s *testenv.Stack, run provisioner.Run, name string, answer any, args
 // startByJoin is what a caller in another language does: it starts a workflow, or joins the one that runs.
 func startByJoin(s *testenv.Stack, workflowType, id string, input any) (contract.Joined, error) {
 	s.TB().Helper()
+	return withStart(s, workflowType, id, input, contract.JoinUpdate, input, workflowType)
+}
+
+// withStart starts a workflow, or takes the one that runs, and sends it an update.
+func withStart(
+	s *testenv.Stack, workflowType, id string, input any, name string, args ...any,
+) (contract.Joined, error) {
+	s.TB().Helper()
 	start := s.Temporal.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 		ID: id, TaskQueue: s.TaskQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, workflowType, input)
@@ -42,7 +50,7 @@ func startByJoin(s *testenv.Stack, workflowType, id string, input any) (contract
 	handle, err := s.Temporal.UpdateWithStartWorkflow(s.Context(), client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
 		UpdateOptions: client.UpdateWorkflowOptions{
-			UpdateName: contract.JoinUpdate, Args: []any{input, workflowType},
+			UpdateName: name, Args: args,
 			WaitForStage: client.WorkflowUpdateStageCompleted,
 		},
 	})
@@ -208,6 +216,10 @@ func TestStartByJoinInvalid(t *testing.T) {
 		requireRefused(t, err, "INVALID_INPUT", message)
 		_, err = s.Client.Result(s.Context(), id, "")
 		require.Equal(t, "INVALID_INPUT", testenv.Failure(t, err).Type)
+
+		_, err = withStart(s, operation.WorkflowType, id, input, contract.ExtendUpdate, object{"seconds": 60})
+		requireRefused(t, err, "INVALID_INPUT", "invalid input: seconds cannot be given: the input of the run is "+
+			"invalid. The limit was not moved")
 	}
 	require.Empty(t, s.Sim.Ledger())
 }
@@ -222,6 +234,7 @@ func TestExtend(t *testing.T) {
 	in.TimeoutSeconds = new(5)
 	run := start(s, in)
 	awaitCreating(s, s.Client, run)
+	require.NoError(t, update(s, run, "join", nil, in, "ProvisionFlexCluster"))
 	var extended struct{ Deadline time.Time }
 	require.NoError(t, update(s, run, "extend", &extended, object{"seconds": 300}))
 	first := extended.Deadline.Add(-300 * time.Second)
@@ -236,8 +249,8 @@ func TestExtend(t *testing.T) {
 	require.WithinDuration(t, extended.Deadline.Add(time.Hour), deadline, 0)
 	makeIdle(s)
 	requireOneCluster(s, run)
+	record(s, "provision-extended")
 	require.Equal(t, []string{"CreateFlexCluster", "WaitUntilIdle", "WaitUntilIdle"}, scheduledActivities(s, run))
-	// The second wait knows what the first one saw.
 	require.Equal(t, 1, s.Requests("POST", "/flexClusters"))
 
 	// An extension that follows the end finds no run.
@@ -351,8 +364,8 @@ func TestExtendInvalid(t *testing.T) {
 	require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 }
 
-// A run that is reset after it was joined and extended gets the whole limit anew, extension included, from each point:
-// Temporal sends the updates that followed the point again. It ends with the one cluster.
+// A run that is reset after it was joined and extended gets the whole limit anew, extension included, at the last
+// point and at the first, after which Temporal sends the updates again. It ends with the one cluster.
 func TestResetAfterExtension(t *testing.T) {
 	t.Parallel()
 	s := setup(t, neverIdle())
@@ -363,14 +376,15 @@ func TestResetAfterExtension(t *testing.T) {
 	require.NoError(t, update(s, run, "join", nil, in))
 	require.NoError(t, update(s, run, "extend", nil, object{"seconds": 3}))
 	require.Equal(t, "TIMEOUT", ending(s, run))
-	for _, point := range finishedTasks(s, run) {
+	points := finishedTasks(s, run)
+	for _, point := range []int64{points[0], points[len(points)-1]} {
 		begun := time.Now()
 		next := resetWithUpdates(s, run, point)
 		require.Equal(t, "TIMEOUT", ending(s, next), "event %d", point)
 		require.Greater(t, time.Since(begun), 4*time.Second, "event %d", point)
 	}
 	makeIdle(s)
-	requireOneCluster(s, reset(s, run, finishedTasks(s, run)[0]))
+	requireOneCluster(s, reset(s, run, points[0]))
 }
 
 // resetWithUpdates does `temporal workflow reset`: signals and updates after the point are sent again.
