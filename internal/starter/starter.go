@@ -114,7 +114,7 @@ Exit codes:
 	for _, operation := range contract.Operations() {
 		root.AddCommand(a.startCommand(operation))
 	}
-	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.list())
 	return root
 }
 
