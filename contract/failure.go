@@ -23,8 +23,8 @@ const (
 	// NotYet is the type of the benign failure with which an attempt of [WaitUntilIdleActivity] ends while the cluster
 	// is not IDLE. It never fails a workflow.
 	NotYet = "NOT_YET"
-	// RequestConflict: a different request runs under the workflow id. It is answered by the starter and the client
-	// helper; no workflow fails with it.
+	// RequestConflict: a different request runs under the workflow id. It is how a start, the update [JoinUpdate] and a
+	// Nexus operation fail; no workflow fails with it.
 	RequestConflict = "REQUEST_CONFLICT"
 )
 

@@ -2,7 +2,6 @@ package provisioner
 
 import (
 	"errors"
-	"fmt"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -101,12 +100,14 @@ func Invalid(err error) *Failure {
 	return f
 }
 
-func requestConflict(run Run, workflowType string, differences []contract.Difference) error {
+// conflict is the [*Failure] of a request that cannot join what runs, or nil.
+func conflict(err error) error {
+	var differs *contract.ConflictError
+	if !errors.As(err, &differs) {
+		return err
+	}
 	return &Failure{
-		State: Running, Type: contract.RequestConflict,
-		Message: fmt.Sprintf(
-			"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
-				"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
-		Details: contract.FailureDetails{Differences: differences},
+		State: Running, Type: contract.RequestConflict, Message: differs.Error(),
+		Details: contract.FailureDetails{Differences: differs.Differences},
 	}
 }

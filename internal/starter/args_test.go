@@ -34,7 +34,7 @@ func well(more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "list", "help", "environment",
+	commands := []string{"", "status", "watch", "result", "cancel", "extend", "list", "help", "environment",
 		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)
@@ -143,6 +143,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"watch", "--state", "'"}, "--project-id and --state must not hold quotes", "starter watch"},
 		{[]string{"result", "a", "b"}, "result" + id, "starter result"},
 		{[]string{"cancel"}, "cancel" + id, "starter cancel"},
+		{[]string{"extend", "--by", "30m"}, "extend" + id, "starter extend"},
+		{[]string{"extend", "a"}, "extend takes --by DURATION, such as --by 30m", "starter extend"},
+		{[]string{"extend", "a", "--by", "0s"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "-1m"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "169h"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "30"}, `invalid argument "30" for "--by" flag: time: missing unit in ` +
+			`duration "30"`, "starter extend"},
 
 		{[]string{"list", "RUNNING"}, `list takes flags only, got "RUNNING"`, "starter list"},
 		{[]string{"list", "--limit", "0"}, "--limit must be 1 or more", "starter list"},
@@ -260,6 +267,7 @@ func TestUnreachable(t *testing.T) {
 		{"provision-flex", "-f", file, "--wait"}, {"upgrade-to-serverless", "-f", file, "-o", "json"},
 		{"watch", "x", "y"}, {"watch", "--state", "IDLE"},
 		{"status", "x"}, {"watch", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}, {"list", "-o", "json"},
+		{"extend", "x", "--by", "1h"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()

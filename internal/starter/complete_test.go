@@ -38,6 +38,7 @@ func TestCompleteIDs(t *testing.T) {
 		offers(orders+done, command, begun)
 	}
 	offers(orders, "cancel", begun)
+	offers(orders, "extend", begun)
 	offers(orders, "status", begun+"-o")
 	offers(orders, "watch", begun+"-done", begun)
 	offers("", "status", "no-such")

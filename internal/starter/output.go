@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -28,6 +29,8 @@ type answer struct {
 	Result     *contract.Cluster    `json:"result,omitempty"`
 	Failure    *provisioner.Failure `json:"failure,omitempty"`
 	Progress   *progress            `json:"progress,omitempty"`
+	// Deadline is when the time of a run is up that was extended.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 func (a *app) printJSON(v any) {

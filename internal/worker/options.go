@@ -29,6 +29,7 @@ func Options() worker.Options {
 		// An idle worker keeps few polls open, and a busy one more.
 		WorkflowTaskPollerBehavior: pollers(),
 		ActivityTaskPollerBehavior: pollers(),
+		NexusTaskPollerBehavior:    pollers(),
 		// By default the SDK sends a heartbeat every 8 s, which is too close to the heartbeat timeout of 10 s on a busy
 		// machine.
 		MaxHeartbeatThrottleInterval: 4 * time.Second,
