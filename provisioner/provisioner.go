@@ -126,7 +126,7 @@ func (c *Client) join(ctx context.Context, request contract.Request, run Run) (R
 	return run, nil
 }
 
-// Cancel asks a run to end. What it made is left as it is. An empty runID is the newest run.
+// Cancel asks a run to end. The cluster is left as it is. An empty runID is the newest run.
 func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 	return c.temporal.CancelWorkflow(ctx, workflowID, runID)
 }
