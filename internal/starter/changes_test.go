@@ -86,7 +86,8 @@ func TestResultsOfChanges(t *testing.T) {
 			require.Equal(t, test.want, out.stdout)
 			require.Equal(t, output{stdout: test.want}, s.run("result", s.clusterID()))
 			out = s.run("watch", s.clusterID(), s.clusterID())
-			require.Equal(t, output{stdout: "COMPLETED  atlas-cluster-PROJECT-orders  " + test.line + "\n"}, out)
+			require.Equal(t, 0, out.code)
+			require.Equal(t, "COMPLETED  atlas-cluster-PROJECT-orders  "+test.line+"\n", out.stdout)
 		})
 	}
 }

@@ -85,33 +85,41 @@ type knownClusters struct{ app *app }
 func (k knownClusters) completeProjects(cmd *cobra.Command) {
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("project-id",
 		func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if strings.ContainsAny(begun, quotes) {
+				return offer(nil)
+			}
 			out := completions{seen: map[string]bool{}}
-			for _, r := range k.app.newestRuns(cmd.Context(), filter{}, "") {
-				if project, name := clusterOf(r); strings.HasPrefix(project, begun) {
-					out.add(project, name)
+			for _, r := range k.app.newestRuns(cmd.Context(), filter{}, " AND "+idsFrom(begun)) {
+				if c, ok := contract.ClusterOfWorkflowID(r.WorkflowID); ok {
+					out.add(c.GroupID, c.Name)
 				}
 			}
 			return offer(out.all)
 		}))
 }
 
+// completeNames offers the names of the project that --project-id says, or of all projects.
 func (k knownClusters) completeNames(cmd *cobra.Command) {
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("name",
 		func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			f := filter{projectID: cmd.Flag("project-id").Value.String()}
-			if f.check() != nil {
+			project := cmd.Flag("project-id").Value.String()
+			if strings.ContainsAny(project+begun, quotes) {
 				return offer(nil)
 			}
+			more := ""
+			if project != "" {
+				more = " AND " + idsFrom(project+"-"+begun)
+			}
 			out := completions{seen: map[string]bool{}}
-			for _, r := range k.app.newestRuns(cmd.Context(), f, "") {
-				_, name := clusterOf(r)
-				if !strings.HasPrefix(name, begun) {
+			for _, r := range k.app.newestRuns(cmd.Context(), filter{}, more) {
+				c, _ := contract.ClusterOfWorkflowID(r.WorkflowID)
+				if c.Name == "" || !strings.HasPrefix(c.Name, begun) {
 					continue
 				}
 				if r.Workflow == contract.DeleteCluster && r.State == provisioner.Completed {
-					out.seen[name] = true // it is gone
+					out.seen[c.Name] = true // it is gone
 				}
-				out.add(name, r.ClusterState)
+				out.add(c.Name, r.ClusterState)
 			}
 			return offer(out.all)
 		}))

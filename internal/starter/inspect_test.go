@@ -141,7 +141,7 @@ func TestCancel(t *testing.T) {
 		asked, ended string
 	}{
 		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
-		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it "+
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; the cluster is left as it "+
 			"is")},
 	} {
 		name := "text"

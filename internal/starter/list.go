@@ -72,11 +72,7 @@ func (f filter) query() string {
 	}
 	query := "WorkflowType IN (" + strings.Join(types, ", ") + ")"
 	if f.projectID != "" {
-		var prefixes []string
-		for _, prefix := range contract.IDPrefixes() {
-			prefixes = append(prefixes, fmt.Sprintf("WorkflowId STARTS_WITH '%s%s-'", prefix, f.projectID))
-		}
-		query += " AND (" + strings.Join(prefixes, " OR ") + ")"
+		query += " AND " + idsFrom(f.projectID+"-")
 	}
 	if f.state != "" {
 		query += fmt.Sprintf(" AND %s = '%s'", contract.SearchAttributeClusterState, strings.ToUpper(f.state))
@@ -85,6 +81,15 @@ func (f filter) query() string {
 		query += fmt.Sprintf(" AND ExecutionStatus = '%s'", statuses[provisioner.State(strings.ToUpper(f.status))])
 	}
 	return query
+}
+
+// idsFrom matches the workflow ids that go on with a text after their prefix.
+func idsFrom(text string) string {
+	var all []string
+	for _, prefix := range contract.IDPrefixes() {
+		all = append(all, "WorkflowId STARTS_WITH '"+prefix+text+"'")
+	}
+	return "(" + strings.Join(all, " OR ") + ")"
 }
 
 // find reads the newest runs that a filter matches.

@@ -147,7 +147,11 @@ func (f *requestFlags) usage() string {
 		value, _ := pflag.UnquoteUsage(f.set().Lookup(name))
 		out = append(out, "--"+name+" "+value)
 	}
-	return strings.Join(out, " ")
+	const most = 4 // the others go into a line of their own
+	if len(out) <= most {
+		return strings.Join(out, " ")
+	}
+	return strings.Join(out[:most], " ") + "\n      " + strings.Join(out[most:], " ")
 }
 
 // problems puts violations in terms of the flags.
