@@ -124,7 +124,7 @@ func (c *Client) Compare(ctx context.Context, request contract.Request, runID st
 	return conflict(running.Join(request))
 }
 
-// Cancel asks a run to end. What it made is left as it is. An empty runID is the newest run.
+// Cancel asks a run to end. The cluster is left as it is. An empty runID is the newest run.
 func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 	return c.temporal.CancelWorkflow(ctx, workflowID, runID)
 }

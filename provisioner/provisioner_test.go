@@ -227,7 +227,7 @@ func TestResult(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	left := "; what it made is left as it is"
+	left := "; the cluster is left as it is"
 	for _, test := range []struct {
 		workflow string
 		end      func(id string) error

@@ -48,8 +48,22 @@ func doingText(s provisioner.Status) string {
 		return cmp.Or(s.ClusterState, "held up")
 	case s.Pending == nil:
 		return cmp.Or(s.ClusterState, "waiting for a worker")
-	case s.Pending.Activity == contract.WaitUntilIdleActivity:
+	}
+	switch s.Pending.Activity {
+	case contract.WaitUntilIdleActivity:
 		return cmp.Or(s.ClusterState, "waiting until IDLE")
+	case contract.WaitUntilAsAskedActivity:
+		if s.ClusterState == contract.StateIdle { // as it was before
+			return "IDLE, not yet as asked"
+		}
+		return cmp.Or(s.ClusterState, "waiting until it is as asked")
+	case contract.FindClusterActivity:
+		return "finding out whose the cluster is"
+	case contract.DeleteClusterActivity:
+		// The activity asks, and then waits until the cluster is gone.
+		if s.ClusterState == contract.StateDeleting {
+			return s.ClusterState
+		}
 	}
 	if operation, ok := contract.OperationOfActivity(s.Pending.Activity); ok {
 		return "asking Atlas to " + operation.Verb

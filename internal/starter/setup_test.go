@@ -205,7 +205,8 @@ func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
 	form := regexp.MustCompile(
 		`^(waiting for a worker, Ns(: no worker .+)?|held up, Ns: .+|` +
-			`(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
+			`(asking Atlas to [a-zA-Z ]+|waiting until [a-zA-Z ]+|finding out whose the cluster is|` +
+			`[A-Z]+(, not yet as asked)?), Ns, ` +
 			`attempt \d+(: .+)?)$`,
 	)
 	for line := range strings.Lines(stderr) {

@@ -64,11 +64,11 @@ type app struct {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Provision and upgrade MongoDB Atlas clusters through Temporal",
-		Long: `starter starts workflows that provision or upgrade MongoDB Atlas clusters, and
-follows, inspects and cancels them. A worker does the work and holds the Atlas
-credentials; starter needs none. It finds Temporal by the environment, which
-'starter help environment' describes.
+		Short: "Provision, change, upgrade and delete MongoDB Atlas clusters through Temporal",
+		Long: `starter starts workflows that provision, change, upgrade and delete MongoDB Atlas
+clusters, and follows, inspects and cancels them. A worker does the work and holds
+the Atlas credentials; starter needs none. It finds Temporal by the environment,
+which 'starter help environment' describes.
 
 Exit codes:
   0    done
@@ -81,6 +81,7 @@ Exit codes:
     --provider AWS --region US_EAST_1 --wait
   starter provision-flex -f clusters.yaml --wait
   starter status atlas-cluster-32b6e34b3d91647abb20e7b8-orders
+  starter delete --project-id 32b6e34b3d91647abb20e7b8 --name orders --wait
   starter list`,
 		Version:       version.String(),
 		SilenceErrors: true,
