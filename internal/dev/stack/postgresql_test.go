@@ -41,7 +41,7 @@ func TestPostgreSQLServerPorts(t *testing.T) {
 	require.Len(t, ports, 1+len(otherPorts))
 	require.Equal(t, port(s.TemporalAddress), variables["FRONTEND_GRPC_PORT"])
 	require.NotContains(t, ports, port(p.address))
-	for _, name := range []string{"SQL_PORT", "DB_PORT", "VISIBILITY_DB_PORT"} {
+	for _, name := range []string{"SQL_PORT", "DB_PORT"} {
 		require.Equal(t, port(p.address), variables[name], "%s is the port of PostgreSQL", name)
 	}
 }
