@@ -5,6 +5,7 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -88,7 +89,7 @@ func (p *PostgreSQLServer) setEnv(otherAddresses []string) error {
 	if err != nil {
 		return err
 	}
-	dynamicConfig, err := filepath.Abs(filepath.Join(p.folders.Compose, "temporal-dynamic-config.yaml"))
+	dynamicConfig, err := filepath.Abs(p.dynamicConfig())
 	if err != nil {
 		return err
 	}
@@ -147,6 +148,9 @@ func (p *PostgreSQLServer) Start(ctx context.Context) error {
 			return fmt.Errorf("%w; run make bin/temporal-server first", err)
 		}
 	}
+	if err := p.checkDynamicConfig(ctx); err != nil {
+		return err
+	}
 	if err := p.initdb(ctx); err != nil {
 		return err
 	}
@@ -162,6 +166,25 @@ func (p *PostgreSQLServer) Start(ctx context.Context) error {
 	return p.runScript(ctx, "temporal-namespace")
 }
 
+func (p *PostgreSQLServer) dynamicConfig() string {
+	return filepath.Join(p.folders.Compose, "temporal-dynamic-config.yaml")
+}
+
+// checkDynamicConfig finds what the server would only warn of, and then do without.
+func (p *PostgreSQLServer) checkDynamicConfig(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, p.server(), "validate-dynamic-config", p.dynamicConfig())
+	out, err := cmd.CombinedOutput()
+	if err == nil && strings.Contains(string(out), "warning:") {
+		err = errors.New("it has warnings")
+	}
+	if err != nil {
+		return fmt.Errorf("the server's dynamic configuration: %w:\n%s", err, out)
+	}
+	return nil
+}
+
+func (p *PostgreSQLServer) server() string { return filepath.Join(p.folders.Server, "temporal-server") }
+
 // runScript runs one of docker-compose.yml's set-up scripts.
 func (p *PostgreSQLServer) runScript(ctx context.Context, name string) error {
 	cmd := exec.Command("sh", filepath.Join(p.folders.Compose, name+".sh"))
@@ -170,7 +193,7 @@ func (p *PostgreSQLServer) runScript(ctx context.Context, name string) error {
 }
 
 func (p *PostgreSQLServer) startServer(ctx context.Context) error {
-	cmd := exec.Command(filepath.Join(p.folders.Server, "temporal-server"), "start")
+	cmd := exec.Command(p.server(), "start")
 	cmd.Env = p.env
 	return p.stack.Start(ctx, temporalLog, cmd, p.stack.answers)
 }
