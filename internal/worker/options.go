@@ -43,8 +43,8 @@ func Options() worker.Options {
 	}
 }
 
-// identity names this worker to Temporal, which shows it in the Web UI and to `starter status`: the host, the build and,
-// since one host may run several, the process.
+// identity names this worker to Temporal, which shows it in the Web UI and to `starter status`: by the host, the build
+// and, since one host may run several, the process.
 func identity(v worker.WorkerDeploymentVersion) string {
 	host, err := os.Hostname()
 	if err != nil {
