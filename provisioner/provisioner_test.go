@@ -409,7 +409,7 @@ func TestPendingActivity(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
 	attempt := make(chan func() error)
-	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{Identity: "a worker"})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Hour})
 		return workflow.ExecuteActivity(ctx, "WaitUntilIdle").Get(ctx, nil)
@@ -434,7 +434,9 @@ func TestPendingActivity(t *testing.T) {
 		}, testenv.Patience, 10*time.Millisecond)
 		return p
 	}
-	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING"},
+	require.Equal(t, provisioner.PendingActivity{
+		Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", Worker: "a worker",
+	},
 		pending(func(p provisioner.PendingActivity) bool { return p.ClusterState != "" }))
 
 	notYet := func(delay time.Duration) func() error {
@@ -458,6 +460,7 @@ func TestPendingActivity(t *testing.T) {
 			Attempt:      3,
 			ClusterState: "CREATING",
 			LastFailure:  "not yet",
+			Worker:       "a worker",
 		},
 		p,
 	)

@@ -172,7 +172,7 @@ func TestStateInTheFirstSeconds(t *testing.T) {
 			s := setupWithoutWorker(t, atlassim.Config{})
 			release := make(chan struct{})
 			begun := make(chan struct{})
-			w := worker.New(s.temporal(), s.queue, worker.Options{})
+			w := worker.New(s.temporal(), s.queue, worker.Options{Identity: "another worker"})
 			w.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ contract.ProvisionFlexClusterInput) error {
 				err := workflow.SetQueryHandler(ctx, contract.StatusQuery, func() (contract.Status, error) {
 					return contract.Status{StateName: "UPDATING"}, nil
@@ -196,8 +196,8 @@ func TestStateInTheFirstSeconds(t *testing.T) {
 			require.Equal(
 				t,
 				output{
-					stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\nWeb UI     " +
-						"" + webUILink + "\n",
+					stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\n" +
+						"Worker     another worker\nWeb UI     " + webUILink + "\n",
 				},
 				s.run("status", s.clusterID()),
 			)

@@ -51,6 +51,9 @@ func (a *app) printStatus(s provisioner.Status) {
 	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
 		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
 	}
+	if s.Pending != nil && s.Pending.Worker != "" {
+		a.stdout.Printf("Worker     %s\n", s.Pending.Worker)
+	}
 	if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
 		a.stdout.Printf("Web UI     %s\n", link)
 	}

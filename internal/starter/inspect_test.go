@@ -36,6 +36,9 @@ func ended(state, message string) string {
 
 const header = "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\n"
 
+// workerLine is the line of status that names the worker of the activity.
+const workerLine = "Worker     HOST (build dev, pid N)\n"
+
 func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
@@ -63,7 +66,8 @@ func TestStatusOfARunningOne(t *testing.T) {
 `}, s.run("status", s.clusterID(), "--output=json"))
 
 	s.startWorker()
-	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
+	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\n" + workerLine +
+		"Web UI     " + webUILink + "\n"}
 	require.Eventually(
 		t,
 		func() bool { return s.run("status", s.clusterID()) == want },
@@ -78,6 +82,7 @@ func TestStatusOfARunningOne(t *testing.T) {
     "activity": "WaitUntilIdle",
     "clusterState": "CREATING",
     "attempt": 1,
+    "worker": "HOST (build dev, pid N)",
     "seconds": N
   }
 }

@@ -23,6 +23,7 @@ type progress struct {
 	Activity     string    `json:"activity,omitempty"`
 	ClusterState string    `json:"clusterState,omitempty"`
 	Attempt      int       `json:"attempt,omitempty"`
+	Worker       string    `json:"worker,omitempty"`
 	Seconds      int       `json:"seconds"`
 	NextLook     time.Time `json:"nextLook,omitzero"`
 	LastFailure  string    `json:"lastFailure,omitempty"`
@@ -34,7 +35,7 @@ func progressOf(s provisioner.Status) *progress {
 	p := &progress{ClusterState: s.ClusterState, Seconds: int(time.Since(s.Started).Seconds()), Blocker: s.Blocker}
 	if s.Pending != nil {
 		p.Activity, p.Attempt = s.Pending.Activity, s.Pending.Attempt
-		p.NextLook, p.LastFailure = s.Pending.NextAttempt, s.Pending.LastFailure
+		p.NextLook, p.LastFailure, p.Worker = s.Pending.NextAttempt, s.Pending.LastFailure, s.Pending.Worker
 	}
 	return p
 }

@@ -147,6 +147,7 @@ var placeholders = []struct {
 	{regexp.MustCompile(`"mongoDBVersion": "[0-9.]+"`), `"mongoDBVersion": "VERSION"`},
 	{regexp.MustCompile(`, \d+s`), ", Ns"},
 	{regexp.MustCompile(`"seconds": \d+`), `"seconds": N`},
+	{regexp.MustCompile(`[^\s"]+ \(build dev, pid \d+\)`), "HOST (build dev, pid N)"},
 }
 
 // clean puts placeholders in place of what differs from run to run.

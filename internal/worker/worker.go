@@ -110,6 +110,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		return err
 	}
 	shared = reads.New(atlas)
+	config.Temporal.Identity = identity(config.Deployment)
 	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)

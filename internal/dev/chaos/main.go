@@ -83,7 +83,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.postgres.PostgreSQL, "postgres", "", "the folder of PostgreSQL's programs: "+
 		"run on a Temporal server on PostgreSQL, and kill PostgreSQL once as well")
 	flags.StringVar(&o.postgres.Server, "server", "bin/temporal-server", "the folder of the Temporal server")
-	flags.StringVar(&o.postgres.Scripts, "scripts", "deploy/compose",
-		"the folder of temporal-schema.sh and temporal-namespace.sh")
+	flags.StringVar(&o.postgres.Compose, "compose", "deploy/compose",
+		"the folder of docker-compose.yml's scripts and of the server's dynamic configuration")
 	return o, flags.Parse(args)
 }

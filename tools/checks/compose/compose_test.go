@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -144,12 +145,58 @@ func TestServerAndToolsAreOneVersion(t *testing.T) {
 	}
 }
 
-// tools/go.mod has the version of the server of make chaos-postgres and of the one in the Temporal CLI, on which every
-// other test runs.
+// tools/server/go.mod has the version of the server of make chaos-postgres.
 func TestServerIsTheTestedVersion(t *testing.T) {
 	_, server, _ := strings.Cut(loadAsWritten(t).Services["temporal"].Image, ":")
-	if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(read(t, "tools/go.mod"), want) {
-		t.Errorf("tools/go.mod has another Temporal server than docker-compose.yml: want %q", want)
+	if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(read(t, "tools/server/go.mod"), want) {
+		t.Errorf("tools/server/go.mod has another Temporal server than docker-compose.yml: want %q", want)
+	}
+}
+
+// The document names both ends of the range of servers that tests run on: that of the Temporal CLI and that of
+// docker-compose.yml.
+func TestTestedServersAreDocumented(t *testing.T) {
+	versions := submatches(`go\.temporal\.io/server v(\S+)`, read(t, "tools/go.mod")+read(t, "tools/server/go.mod"))
+	want := fmt.Sprintf("Tested with Temporal server %s", strings.Join(versions, " and "))
+	if document := read(t, "docs/production.md"); !strings.Contains(document, want) {
+		t.Errorf("docs/production.md does not say %q", want)
+	}
+}
+
+// The server's image has no dynamic configuration of its own. make chaos-postgres runs with the same file, and finds
+// keys that the server does not know.
+func TestDynamicConfig(t *testing.T) {
+	server := loadAsWritten(t).Services["temporal"]
+	mounted := slices.ContainsFunc(server.Volumes, func(v types.ServiceVolumeConfig) bool {
+		return v.Target == *server.Environment["DYNAMIC_CONFIG_FILE_PATH"] &&
+			strings.HasSuffix(v.Source, "/deploy/compose/temporal-dynamic-config.yaml")
+	})
+	if !mounted {
+		t.Error("DYNAMIC_CONFIG_FILE_PATH is not where deploy/compose/temporal-dynamic-config.yaml is mounted")
+	}
+}
+
+// PostgreSQL accepts all connections that the pools of the server's four services may open, and some more.
+func TestConnections(t *testing.T) {
+	const (
+		services = 4
+		more     = 20 // for temporal-schema, backups and a look by hand
+	)
+	s := loadAsWritten(t).Services
+	pools := 0
+	for _, name := range []string{"SQL_MAX_CONNS", "SQL_VIS_MAX_CONNS"} {
+		size, err := strconv.Atoi(*s["temporal"].Environment[name])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		pools += size
+	}
+	accepted := submatches(`max_connections=(\d+)`, strings.Join(s["postgresql"].Command, " "))
+	if len(accepted) != 1 {
+		t.Fatalf("the command of postgresql sets max_connections %d times, want once", len(accepted))
+	}
+	if n, err := strconv.Atoi(accepted[0]); err != nil || n < services*pools+more {
+		t.Errorf("PostgreSQL accepts %d connections, want %d or more", n, services*pools+more)
 	}
 }
 
