@@ -60,6 +60,9 @@ It takes its configuration from the environment, which the README describes:
   TEMPORAL_PAYLOAD_KEYS_FILE the same from a file, a key a line
   TEMPORAL_CODEC_ORIGINS     the Web UIs that may call /codec/ at WORKER_HTTP_ADDRESS
   TEMPORAL_CODEC_TOKEN       what callers of /codec/ send; default: Temporal decides
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                             where traces go, such as http://localhost:4318; default:
+                             nowhere; the other OTEL_… variables are OpenTelemetry's own
   LOG_LEVEL                  debug, info, warn or error; default info
   LOG_FORMAT                 json or console; default json
 
@@ -107,6 +110,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. " +
 			"Use it with a simulator only")
 	}
+	traces, err := startTracing(config, logger)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(traces, logger)
 	limiter := ratelimit.New()
 	var shared *reads.Reads
 	measured, err := metrics.New(metrics.Sources{
@@ -116,9 +124,13 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	transport, err := atlasclient.NewTransport()
+	if err != nil {
+		return err
+	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Limiter: limiter,
+		Transport: traces.Transport(transport, atlasclient.Endpoint), Limiter: limiter,
 		Observe: func(ctx context.Context, o atlasclient.Observation) {
 			logRequest(ctx, logger, o)
 			measured.Observe(o)
@@ -131,6 +143,9 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
+	if config.Temporal.Interceptors, err = traces.Interceptors(nil); err != nil {
+		return err
+	}
 	attributes := &searchAttributes{logger: logger}
 	config.Temporal.ConnectionOptions.DialOptions = append(config.Temporal.ConnectionOptions.DialOptions,
 		grpc.WithChainUnaryInterceptor(attributes.intercept))
