@@ -3,22 +3,31 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/opentelemetry"
+	"go.temporal.io/sdk/interceptor"
 
+	"github.com/atlas-provisioner/atlas-provisioner/codec"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// tree writes spans as a tree, each line indented below its parent. It fails where a parent is missing.
+// tree writes spans as a tree, each line indented below that of its parent. It fails where they are not one trace, or
+// where a parent is missing.
 func tree(t *testing.T, spans []testenv.Span) string {
 	t.Helper()
 	var b strings.Builder
@@ -30,27 +39,28 @@ func tree(t *testing.T, spans []testenv.Span) string {
 				continue
 			}
 			written++
-			fmt.Fprintf(&b, "%s%s", strings.Repeat("  ", depth), s.Name)
+			require.Equal(t, spans[0].TraceID, s.TraceID, s.Name)
+			b.WriteString(strings.Repeat("  ", depth) + s.Name)
 			if status := s.Attributes["http.response.status_code"]; status != "" {
-				fmt.Fprintf(&b, " -> %s", status)
+				b.WriteString(" " + status)
 			}
 			if s.Failed {
-				b.WriteString(" (failed)")
+				b.WriteString(" failed")
 			}
 			b.WriteString("\n")
 			write(s.ID, depth+1)
 		}
 	}
 	write("", 0)
-	require.Len(t, spans, written, "spans below a root:\n%s", &b)
+	require.Len(t, spans, written, "spans below the root:\n%s", &b)
 	return b.String()
 }
 
-// A provision with a retry is one trace, from the command through the workflow and the attempts of its activities to
+// A provision with a retry is one trace: its root is the span of the command, and it has a span for each attempt and
 // each HTTP request.
 func TestTrace(t *testing.T) {
 	t.Parallel()
-	s := testenv.New(t, atlassim.Config{})
+	s := testenv.New(t, atlassim.Config{CreateFor: atlassim.Duration(time.Millisecond)})
 	collector := testenv.StartCollector(t)
 	w := testworker.StartWithEnv(s, collector.Env())
 	fault := statusFault(503, "UNEXPECTED_ERROR")
@@ -65,11 +75,118 @@ func TestTrace(t *testing.T) {
 	w.Stop()
 
 	spans := collector.Spans()
-	fmt.Println(tree(t, spans))
-	for _, span := range spans {
-		require.Equal(t, spans[0].TraceID, span.TraceID, span.Name)
+	shown := tree(t, spans)
+	require.Equal(t, `starter provision-flex
+  StartWorkflow:ProvisionFlexCluster
+    RunWorkflow:ProvisionFlexCluster
+      StartActivity:CreateFlexCluster
+        RunActivity:CreateFlexCluster failed
+          POST /groups/{groupId}/flexClusters 401 failed
+          POST /groups/{groupId}/flexClusters 503 failed
+        RunActivity:CreateFlexCluster
+          POST /groups/{groupId}/flexClusters 201
+      StartActivity:WaitUntilIdle
+        RunActivity:WaitUntilIdle
+`, strings.ReplaceAll(shown, "          GET /groups/{groupId}/flexClusters/{name} 200\n", ""))
+	require.Equal(t, "atlas-provisioner-starter", spans[0].Service)
+	require.Equal(t, "0", spans[0].Attributes["process.exit.code"])
+	require.LessOrEqual(t, len(s.History(latestRun(s))), maxEvents)
+
+	// Each request has its span, and each span its request.
+	var requests, traced []string
+	for _, e := range s.Sim.Ledger() {
+		requests = append(requests, e.Method+" "+e.Path+" "+strconv.Itoa(e.Status))
 	}
-	_ = json.Marshal
-	_ = regexp.MustCompile
-	_ = slices.Sort[[]string]
+	for _, span := range spans {
+		if a := span.Attributes; a["http.request.method"] != "" {
+			traced = append(traced, a["http.request.method"]+" "+strings.TrimPrefix(a["url.full"], s.URL)+" "+
+				a["http.response.status_code"])
+		} else if span.Service == "atlas-provisioner-worker" {
+			require.Equal(t, latestRun(s).WorkflowID, a["temporalWorkflowID"], span.Name)
+		}
+	}
+	require.Equal(t, requests, traced)
+
+	// Each line about a request names the span of its attempt.
+	attempts := map[string]bool{}
+	for _, span := range spans {
+		attempts[span.ID] = strings.HasPrefix(span.Name, "RunActivity:")
+	}
+	lines := 0
+	for text := range strings.Lines(w.Logs.String()) {
+		var line struct {
+			Msg     string `json:"msg"`
+			TraceID string `json:"trace_id"`
+			SpanID  string `json:"span_id"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &line))
+		if line.Msg == "Atlas answered" {
+			lines++
+			require.Equal(t, spans[0].TraceID, line.TraceID)
+			require.True(t, attempts[line.SpanID], line.SpanID)
+		}
+	}
+	require.Equal(t, len(requests)-1, lines, "lines, which have no challenge of their own")
+}
+
+// tracedService is the tracer and the client of another team's service, which sends its own spans to the collector and
+// encrypts payloads.
+func tracedService(s *testenv.Stack, collector *testenv.Collector, keys codec.Codec) (trace.Tracer, client.Client) {
+	t := s.TB()
+	t.Helper()
+	exporter, err := otlptracehttp.New(s.Context(), otlptracehttp.WithEndpointURL(collector.URL+"/v1/traces"))
+	require.NoError(t, err)
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter)).Tracer("orders")
+	sdk, err := opentelemetry.NewTracingInterceptor(opentelemetry.TracerOptions{Tracer: tracer})
+	require.NoError(t, err)
+	options := client.Options{
+		HostPort: s.Server.Address(), Logger: testenv.Quiet(), Interceptors: []interceptor.ClientInterceptor{sdk},
+	}
+	keys.Configure(&options)
+	temporal, err := client.DialContext(s.Context(), options)
+	require.NoError(t, err)
+	t.Cleanup(temporal.Close)
+	return tracer, temporal
+}
+
+// The trace of a service goes on in a run, whose payloads are encrypted, and in another worker where the first one
+// ends. The run has one span, and none of a replay.
+func TestTraceOfAService(t *testing.T) {
+	t.Parallel()
+	s := testenv.New(t, neverIdle())
+	collector := testenv.StartCollector(t)
+	keys := codecWithKeys(t, "one")
+	first := testworker.StartWithEnv(s, collector.Env(), withCodec(keys))
+	service, temporal := tracedService(s, collector, keys)
+	c := provisioner.New(temporal, provisioner.Options{TaskQueue: s.TaskQueue, DataConverter: keys.DataConverter()})
+
+	ctx, root := service.Start(s.Context(), "handle order")
+	run, err := c.Start(ctx, flex(t))
+	require.NoError(t, err)
+	root.End()
+	awaitCreating(s, clientWithCodec(s, keys), run)
+	first.Stop()
+	second := testworker.StartWithEnv(s, collector.Env(), withCodec(keys))
+	makeIdle(s)
+	cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
+	require.NoError(t, err)
+	require.Equal(t, contract.Created, cluster.Outcome)
+	// The query replays the run, which has ended.
+	_, err = s.Temporal.QueryWorkflow(s.Context(), run.WorkflowID, run.RunID, contract.StatusQuery)
+	require.NoError(t, err)
+	second.Stop()
+
+	var names []string
+	for line := range strings.Lines(tree(t, collector.Spans())) {
+		if name := strings.Trim(line, " \n"); !strings.HasPrefix(name, "GET ") &&
+			!strings.HasPrefix(name, "RunActivity:WaitUntilIdle") {
+			names = append(names, name)
+		}
+	}
+	require.Equal(t, []string{
+		"handle order", "StartWorkflow:ProvisionFlexCluster", "RunWorkflow:ProvisionFlexCluster",
+		"StartActivity:CreateFlexCluster", "RunActivity:CreateFlexCluster",
+		"POST /groups/{groupId}/flexClusters 401 failed", "POST /groups/{groupId}/flexClusters 201",
+		"StartActivity:WaitUntilIdle",
+	}, names)
 }
