@@ -110,7 +110,9 @@ func (t wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "atlas-provisioner/"+version.Version)
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		// An answer that is no HTTP is part of the error, and may repeat the credential.
+		_, credential, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+		return nil, redactError(err, credential)
 	}
 	resp.Request = req // a Transport of the caller's may leave it out
 	if _, err := resp.Location(); err != nil {
