@@ -65,7 +65,7 @@ func (e *reportingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Re
 	return nil
 }
 
-// Shutdown aborts an export that is under way.
+// Shutdown stops the exporter. It aborts an export that is under way when ctx ends.
 func (e *reportingExporter) Shutdown(ctx context.Context) error { return e.next.Shutdown(ctx) }
 
 // lastFailure is the error of the last export.

@@ -67,7 +67,7 @@ func (t *Tracing) Close() error {
 	err := t.provider.Shutdown(ctx)
 	switch failure := t.exporter.lastFailure(); {
 	case errors.Is(err, context.DeadlineExceeded):
-		_ = t.exporter.Shutdown(context.Background()) // aborts the export that takes too long
+		_ = t.exporter.Shutdown(ctx) // aborts the export, since ctx has ended
 		err = fmt.Errorf("there was no answer within %s", flushLimit)
 	case err == nil:
 		err = failure
