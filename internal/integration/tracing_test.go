@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/opentelemetry"
 	"go.temporal.io/sdk/interceptor"
+	sdkworker "go.temporal.io/sdk/worker"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -23,7 +25,9 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
+	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
 
 // tree writes spans as a tree, each line indented below that of its parent. It fails where they are not one trace, or
@@ -189,4 +193,30 @@ func TestTraceOfAService(t *testing.T) {
 		"POST /groups/{groupId}/flexClusters 401 failed", "POST /groups/{groupId}/flexClusters 201",
 		"StartActivity:WaitUntilIdle",
 	}, names)
+}
+
+// The recorded histories, which have no trace, replay in a worker that traces. A replay sends no span.
+func TestTraceReplay(t *testing.T) {
+	t.Parallel()
+	collector := testenv.StartCollector(t)
+	config, err := tracing.ReadConfig(collector.Env())
+	require.NoError(t, err)
+	traces, err := tracing.New(config, "replay", func(error) {})
+	require.NoError(t, err)
+	interceptors, err := traces.Interceptors(nil)
+	require.NoError(t, err)
+	replayer, err := sdkworker.NewWorkflowReplayerWithOptions(sdkworker.WorkflowReplayerOptions{
+		Interceptors: []interceptor.WorkerInterceptor{interceptors[0].(interceptor.WorkerInterceptor)},
+	})
+	require.NoError(t, err)
+	flows := &workflows.Workflows{SearchAttributes: func() []string { return nil }}
+	flows.Register(replayer)
+	files, err := filepath.Glob("../../workflows/testdata/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(testenv.Quiet(), file), file)
+	}
+	require.NoError(t, traces.Close())
+	require.Empty(t, collector.Spans())
 }
