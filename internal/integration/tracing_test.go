@@ -56,7 +56,7 @@ func tree(t *testing.T, spans []testenv.Span) string {
 		}
 	}
 	write("", 0)
-	require.Len(t, spans, written, "spans below the root:\n%s", &b)
+	require.Equal(t, len(spans), written, "spans below the root:\n%s", &b)
 	return b.String()
 }
 

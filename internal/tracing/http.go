@@ -18,10 +18,12 @@ func (t *Tracing) Transport(next http.RoundTripper, endpoint func(*http.Request)
 	if t.provider == nil {
 		return next
 	}
+	//mutate:plain-spans
+	provider := plainProvider{t.provider}
 	//mutate:no-trace-header
 	noPropagation := propagation.NewCompositeTextMapPropagator()
 	return otelhttp.NewTransport(next,
-		otelhttp.WithTracerProvider(plainProvider{t.provider}), //mutate:plain-spans
+		otelhttp.WithTracerProvider(provider),
 		otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 		otelhttp.WithPropagators(noPropagation),
 		otelhttp.WithSpanNameFormatter(func(_ string, req *http.Request) string {
