@@ -86,8 +86,8 @@ func New(o Options) (*Client, error) {
 	}, nil
 }
 
-// NewTransport makes a transport that takes the proxy from the environment and keeps enough idle connections that a busy
-// worker reuses them. It fails when the proxy cannot be used; see [CheckProxy].
+// NewTransport makes a transport that takes the proxy from the environment and keeps enough idle connections that a
+// busy worker reuses them. It fails when the proxy cannot be used; see [CheckProxy].
 func NewTransport() (*http.Transport, error) {
 	if err := CheckProxy(os.Getenv); err != nil {
 		return nil, err

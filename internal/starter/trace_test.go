@@ -34,8 +34,8 @@ func TestTrace(t *testing.T) {
 	s.env = append(s.env, collector.Env()...)
 	file := filepath.Join(t.TempDir(), "clusters.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(
-		"- {groupId: "+s.project+", name: a, providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}}\n"+
-			"- {groupId: "+s.project+", name: b, providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}}\n",
+		"- &a {groupId: "+s.project+", name: a, providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}}\n"+
+			"- {<<: *a, name: b}\n",
 	), 0o600))
 	require.Equal(t, output{stdout: "STARTED  atlas-cluster-PROJECT-a\nSTARTED  atlas-cluster-PROJECT-b\n" +
 		"Follow them with: the same command and --wait\n"}, s.run("provision-flex", "-f", file))
@@ -94,7 +94,8 @@ func TestTraceNotSent(t *testing.T) {
 			require.Less(t, time.Since(begun), dialTimeout)
 			require.Equal(t, 0, out.code)
 			require.Equal(t, want.stdout, s.clean(out.stdout))
-			require.Regexp(t, `^starter: the trace was not sent to `+test.endpoint+`/v1/traces`+test.line+`$`, out.stderr)
+			require.Regexp(t, `^starter: the trace was not sent to `+test.endpoint+`/v1/traces`+test.line+`$`,
+				out.stderr)
 		})
 	}
 }

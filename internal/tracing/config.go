@@ -143,20 +143,17 @@ func (r *reader) endpoint(protocol string) string {
 			value = "http://localhost:4317"
 		}
 	}
-	if value == "" {
+	switch {
+	case value == "":
 		return ""
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !env.ValidHost(u.Hostname()) ||
-		u.Port() != "" && !env.ValidPort(u.Port()) || strings.HasSuffix(u.Host, ":") || strings.ContainsAny(value, "?#") {
+	case !env.ValidURL(value):
 		// The value may hold a password.
 		r.wrong(name, "must be a URL such as http://localhost:4318, without a user name, a query or a fragment")
 		return ""
+	case protocol == protocolGRPC || strings.Contains(name, "TRACES"):
+		return value
 	}
-	if protocol != protocolGRPC && !strings.Contains(name, "TRACES") {
-		u = u.JoinPath("v1", "traces")
-	}
-	return u.String()
+	return strings.TrimRight(value, "/") + "/v1/traces"
 }
 
 // pairs reads a list of the form key=value,key=value, with percent-encoded values. The error holds no value, which may
@@ -171,8 +168,8 @@ func (r *reader) pairs(name, list string) map[string]string {
 		key = strings.TrimSpace(key)
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if !found || err != nil || key == "" || strings.ContainsFunc(key+value, unprintable) {
-			r.wrong(name, "must be a list such as key=value,other=value, with percent-encoded values (not shown, since "+
-				"they may hold a key)")
+			r.wrong(name, "must be a list such as key=value,other=value, with percent-encoded values (not shown, "+
+				"since they may hold a key)")
 			return nil
 		}
 		pairs[key] = value
@@ -276,7 +273,7 @@ func (r *reader) parent() trace.SpanContext {
 	return parent
 }
 
-// checkOthers checks the variables that OpenTelemetry's SDK reads itself, and those that can only have one meaning here.
+// checkOthers checks the variables that OpenTelemetry's SDK reads itself, and those that have one meaning here.
 func (r *reader) checkOthers() {
 	for _, name := range []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE",
 		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE"} {

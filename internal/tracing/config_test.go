@@ -38,7 +38,8 @@ func TestReadConfig(t *testing.T) {
 			func(c *tracing.Config) { c.Protocol = "http/json" }},
 		{"exporter without endpoint", []string{"OTEL_TRACES_EXPORTER=otlp"},
 			func(c *tracing.Config) { c.Endpoint = "http://localhost:4318/v1/traces" }},
-		{"exporter without endpoint, by gRPC", []string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"},
+		{"exporter without endpoint, by gRPC",
+			[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"},
 			func(c *tracing.Config) { c.Endpoint, c.Protocol = "http://localhost:4317", "grpc" }},
 		{"no exporter", []string{endpoint, "OTEL_TRACES_EXPORTER=none"}, func(*tracing.Config) {}},
 		{"disabled", []string{endpoint, "OTEL_SDK_DISABLED=TRUE"}, func(*tracing.Config) {}},
@@ -94,8 +95,8 @@ func TestReadConfigMistakes(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	missing := filepath.Join(folder, "missing.pem")
 	const (
-		badURL = "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://localhost:4318, without a user name, a query " +
-			"or a fragment"
+		badURL = "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://localhost:4318, without a user name, a " +
+			"query or a fragment"
 		badHeaders = "OTEL_EXPORTER_OTLP_HEADERS must be a list such as key=value,other=value, with percent-encoded " +
 			"values (not shown, since they may hold a key)"
 		secure = "OTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4318"
@@ -112,7 +113,8 @@ func TestReadConfigMistakes(t *testing.T) {
 		{"port", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:99999"}, []string{badURL}},
 		{"colon", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:"}, []string{badURL}},
 		{"query", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector?key=hush"}, []string{badURL}},
-		{"while disabled", []string{"OTEL_SDK_DISABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT=collector"}, []string{badURL}},
+		{"while disabled", []string{"OTEL_SDK_DISABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT=collector"},
+			[]string{badURL}},
 		{"for traces", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=collector"},
 			[]string{strings.Replace(badURL, "OTLP_", "OTLP_TRACES_", 1)}},
 		{"header without value", []string{"OTEL_EXPORTER_OTLP_HEADERS=hush"}, []string{badHeaders}},

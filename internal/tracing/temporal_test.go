@@ -39,8 +39,7 @@ func TestLogsAndSpans(t *testing.T) {
 		return nil
 	}
 	env.RegisterActivityWithOptions(look, activity.RegisterOptions{Name: "Look"})
-	var renew func(workflow.Context) error
-	renew = func(ctx workflow.Context) error {
+	renew := func(ctx workflow.Context) error {
 		workflow.GetLogger(ctx).Info("from the workflow")
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: testenv.Patience})
 		if err := workflow.ExecuteActivity(ctx, "Look").Get(ctx, nil); err != nil {

@@ -257,8 +257,8 @@ func TestMistakes(t *testing.T) {
 				"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value",
 				"HTTPS_PROXY must be a URL such as http://proxy.example.com:3128"}},
 		{"traces", []string{token, "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"},
-			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://localhost:4318, without a user name, a " +
-				"query or a fragment"}},
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://localhost:4318, without a user " +
+				"name, a query or a fragment"}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},
 		{"profile", []string{token, "TEMPORAL_PROFILE=none"}, []string{
 			`TEMPORAL_PROFILE is "none", and TEMPORAL_CONFIG_FILE has no such profile`}},
