@@ -3,6 +3,9 @@
 //
 // A request is known by its project and cluster name: asking for the same thing twice is one run. So a caller that
 // crashed, or stopped waiting, calls again.
+//
+// For traces, give the Temporal client the interceptor of go.temporal.io/sdk/contrib/opentelemetry: the worker's spans,
+// down to each request to Atlas, are then below the span in the context of [Client.Start].
 package provisioner
 
 import (

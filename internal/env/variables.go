@@ -147,6 +147,28 @@ var sections = []Section{
 		},
 	},
 	{
+		Title: "Traces",
+		Variables: []Variable{
+			{
+				Names:   []string{"OTEL_EXPORTER_OTLP_ENDPOINT"},
+				ReadBy:  both,
+				Meaning: "where traces go, such as http://localhost:4318",
+				Default: "nowhere",
+				Page:    "production.md#traces",
+			},
+			{
+				Names:   []string{"OTEL_…"},
+				ReadBy:  both,
+				Meaning: "the other variables of OpenTelemetry's specification",
+				Page:    "https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/",
+			},
+			{
+				Names: []string{"TRACEPARENT", "TRACESTATE"}, ReadBy: starter,
+				Meaning: "the caller's span, below which the command's begins", Default: "the command begins a trace",
+			},
+		},
+	},
+	{
 		Title: "Output",
 		Variables: []Variable{
 			{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
@@ -29,7 +31,7 @@ const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
 func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdin: stdin, output: "text"}
+	a := &app{env: env.Env(environ), stdin: stdin, output: "text", begun: time.Now()}
 	lookup := func(name string) string { return a.env.Get(name, "") }
 	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
 	root := a.root()
@@ -41,6 +43,7 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		a.temporal.Close()
 	}
 	code := a.exit(cmd, err)
+	a.endTrace(code)
 	if err := a.stdout.Err(); err != nil {
 		a.printError(a.unwritten(err))
 		return exitUnwritten
@@ -57,6 +60,13 @@ type app struct {
 
 	temporal client.Client
 	options  client.Options
+
+	begun   time.Time
+	command string // such as "starter list"; "" while the shell completes
+	tracing tracing.Config
+	traces  *tracing.Tracing // nil until Temporal is dialled
+	span    trace.Span       // of the command; nil where nothing is traced
+
 	// followUp is the workflow whose id or end was printed; "" where there is none.
 	followUp string
 }
@@ -89,6 +99,9 @@ Exit codes:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkUTF8(cmd); err != nil {
 				return err
+			}
+			if cmd.Name() != cobra.ShellCompRequestCmd && cmd.Name() != cobra.ShellCompNoDescRequestCmd {
+				a.command = cmd.CommandPath()
 			}
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Sprintf("--output must be text or json, got %q", a.output)}
@@ -190,6 +203,9 @@ func (a *app) readEnvironment() error {
 	if err != nil {
 		return refusedError{err.Error()}
 	}
+	if a.tracing, err = tracing.ReadConfig(a.env); err != nil {
+		return refusedError{err.Error()}
+	}
 	payloads.Configure(&options)
 	options.Logger = log.NewStructuredLogger(discard)
 	a.options = options
@@ -201,9 +217,12 @@ func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	if err := a.readEnvironment(); err != nil {
 		return nil, err
 	}
+	err := a.startTrace()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var err error
 	if a.temporal, err = client.DialContext(ctx, a.options); err != nil {
 		return nil, err
 	}

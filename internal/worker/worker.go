@@ -89,6 +89,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. " +
 			"Use it with a simulator only")
 	}
+	traces, err := startTracing(config, logger)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(traces, logger)
 	limiter := ratelimit.New()
 	var shared *reads.Reads
 	measured, err := metrics.New(metrics.Sources{
@@ -98,9 +103,13 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	transport, err := atlasclient.NewTransport()
+	if err != nil {
+		return err
+	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Limiter: limiter,
+		Transport: traces.Transport(transport, atlasclient.Endpoint), Limiter: limiter,
 		Observe: func(ctx context.Context, o atlasclient.Observation) {
 			logRequest(ctx, logger, o)
 			measured.Observe(o)
@@ -114,6 +123,9 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
+	if config.Temporal.Interceptors, err = traces.Interceptors(nil); err != nil {
+		return err
+	}
 	attributes := &searchAttributes{logger: logger}
 	config.Temporal.ConnectionOptions.DialOptions = append(config.Temporal.ConnectionOptions.DialOptions,
 		grpc.WithChainUnaryInterceptor(attributes.intercept))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -61,6 +62,7 @@ func TestServices(t *testing.T) {
 		}},
 		{service: "atlas-sim", profiles: []string{"sim"}},
 		{service: "prometheus", profiles: []string{"monitoring"}},
+		{service: "jaeger", profiles: []string{"monitoring"}},
 		{service: "grafana", profiles: []string{"monitoring"}, waitsFor: map[string]string{"prometheus": healthy}},
 	}
 	project := loadAsWritten(t)
@@ -246,6 +248,13 @@ var workerEnvironment = map[string]bool{
 	"TEMPORAL_PAYLOAD_KEYS":         false,
 	"TEMPORAL_CODEC_ORIGINS":        false,
 	"TEMPORAL_CODEC_TOKEN":          false,
+	"OTEL_EXPORTER_OTLP_ENDPOINT":   false,
+	"OTEL_EXPORTER_OTLP_HEADERS":    false,
+	"OTEL_EXPORTER_OTLP_PROTOCOL":   false,
+	"OTEL_RESOURCE_ATTRIBUTES":      false,
+	"OTEL_SERVICE_NAME":             false,
+	"OTEL_TRACES_SAMPLER":           false,
+	"OTEL_TRACES_SAMPLER_ARG":       false,
 	"LOG_LEVEL":                     false,
 	"LOG_FORMAT":                    false,
 }
@@ -303,6 +312,50 @@ func TestSimulatorSettings(t *testing.T) {
 	delete(got, "MONGODB_ATLAS_ALLOW_HTTP")
 	if accepted := atlasSettings(sim); !maps.Equal(accepted, got) {
 		t.Errorf("atlas-sim accepts %v, but the worker presents %v", accepted, got)
+	}
+}
+
+// Traces go to Jaeger with monitoring.env, and nowhere without it.
+func TestTraceSettings(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	if value := load(t).Services["worker"].Environment[endpoint]; value != nil && *value != "" {
+		t.Errorf("without monitoring.env the worker sends its traces to %s", *value)
+	}
+	settings := filepath.Join(root, "deploy/compose/monitoring.env")
+	project := load(t, cli.WithEnvFiles(settings), cli.WithDotEnv, cli.WithProfiles([]string{"monitoring"}))
+	value := project.Services["worker"].Environment[endpoint]
+	if value == nil {
+		t.Fatalf("with monitoring.env %s does not reach the worker", endpoint)
+	}
+	u, err := url.Parse(*value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	collector, on := project.Services[u.Hostname()]
+	if !on || !slices.ContainsFunc(collector.Ports, func(p types.ServicePortConfig) bool {
+		return strconv.Itoa(int(p.Target)) == u.Port()
+	}) {
+		t.Errorf("no service of the profile takes traces at %s", u)
+	}
+}
+
+// Each data source of Grafana is a service of the profile.
+func TestDataSources(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "deploy/monitoring/grafana/provisioning/datasources/*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no data sources: %v", err)
+	}
+	services := loadAsWritten(t).Services
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range submatches(`(?m)^ +url: http://([\w-]+):\d+$`, string(content)) {
+			if service, ok := services[host]; !ok || !slices.Equal(service.Profiles, []string{"monitoring"}) {
+				t.Errorf("%s: %s is no service of the profile monitoring", file, host)
+			}
+		}
 	}
 }
 
