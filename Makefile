@@ -111,7 +111,7 @@ release: ## Cross-build static binaries into dist/, archived, with checksums
 		echo "$(DIST)/$$name.tar.gz"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} \
 			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "$(DIST)/$$name/" $(PROGRAMS); \
-		cp README.md "$(DIST)/$$name/"; \
+		cp README.md LICENSE "$(DIST)/$$name/"; \
 		tar -C "$(abspath $(DIST))" --sort=name --mtime=@$$(git log -1 --format=%ct) \
 			--owner=0 --group=0 --numeric-owner --mode=u+rw,go-w \
 			--use-compress-program='gzip -n' -cf "$(abspath $(DIST))/$$name.tar.gz" $$name; \
@@ -133,14 +133,13 @@ chaos-postgres: build bin/chaos bin/temporal-server ## The same on a Temporal se
 bin/chaos:
 	@go build -o $@ ./internal/dev/chaos
 
-# The server of docker-compose.yml, its schema tool and its configuration template.
-bin/temporal-server: tools/go.mod tools/go.sum
+# The server of docker-compose.yml and its schema tool.
+bin/temporal-server: tools/server/go.mod tools/server/go.sum
 	@echo "Building the Temporal server into $@: takes minutes the first time, seconds after that."
-	@rm -rf $@ && mkdir -p $@.new && cd tools && \
-	go build -o ../$@.new/temporal-server go.temporal.io/server/cmd/server && \
-	go build -o ../$@.new/temporal-sql-tool go.temporal.io/server/cmd/tools/sql && \
-	install -m 644 "$$(go list -m -f '{{.Dir}}' go.temporal.io/server)/config/docker.yaml" ../$@.new/ && \
-	mv ../$@.new ../$@ && touch ../$@
+	@rm -rf $@ && mkdir -p $@.new && cd tools/server && \
+	go build -o ../../$@.new/temporal-server go.temporal.io/server/cmd/server && \
+	go build -o ../../$@.new/temporal-sql-tool go.temporal.io/server/cmd/tools/sql && \
+	mv ../../$@.new ../../$@ && touch ../../$@
 
 # ONLY names scenarios, separated by commas. SCALE makes trials of fewer clusters.
 ONLY  =

@@ -34,6 +34,9 @@ type RunInfo struct {
 	// FirstRunID is the id of the run before any reset by an operator. A run that was reset has another id, and goes on
 	// with what the first one asked for.
 	FirstRunID string `json:"firstRunId,omitempty"`
+	// AskedBefore says that an earlier activity of the run may have asked Atlas, until its time was up. The time limit
+	// of the run was moved since.
+	AskedBefore bool `json:"askedBefore,omitempty"`
 }
 
 // wasReset reports whether an operator has reset the run: runID is the id that it has now.
@@ -43,7 +46,7 @@ func (r RunInfo) wasReset(runID string) bool { return r.FirstRunID != "" && r.Fi
 // of the attempt does not tell it alone, since an operator can reset it.
 func (a *Activities) askedBefore(at *attempt, run RunInfo) bool {
 	runID := at.info.WorkflowExecution.RunID
-	return at.info.Attempt > 1 || run.wasReset(runID) || a.asked.has(runID)
+	return at.info.Attempt > 1 || run.AskedBefore || run.wasReset(runID) || a.asked.has(runID)
 }
 
 // madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone

@@ -97,7 +97,7 @@ func scenarios(ownershipTag bool) *rapid.Generator[scenario] {
 		}
 	})
 	// Without the ownership tag a cluster that is as asked in every field and no older than the run is taken for ours,
-	// whoever made it: the README says so. So other people make no such cluster then.
+	// whoever made it: docs/reference.md says so. So other people make no such cluster then.
 	nameTakenBy, othersMake := []string{"", "", "others"}, []string{"region", "workflow"}
 	if ownershipTag {
 		nameTakenBy, othersMake = append(nameTakenBy, "earlier run"), append(othersMake, "same")

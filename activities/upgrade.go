@@ -85,8 +85,9 @@ func (a *Activities) upgrade(
 	u.askedBefore = a.askedBefore(u.attempt, run)
 	//mutate:upgrade-on-record
 	u.maySend = u.progress.IntentBy != 0 && u.attempt.info.Attempt == u.progress.IntentBy+1
-	// The attempt that might send was lost, or an operator has reset the heartbeats.
-	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID))
+	// The attempt that might send was lost, or an operator has reset the heartbeats, or they are those of an earlier
+	// activity.
+	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID) || u.isFirstOfAnother())
 	if mayHaveSent && !u.progress.MayHaveSent {
 		u.progress.MayHaveSent, u.progress.Since = true, u.attempt.clock.now()
 	}
@@ -106,6 +107,11 @@ func (a *Activities) upgrade(
 	err = failure(u.request.cluster.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
 	a.asked.settle(runID, err)
 	return cluster, err
+}
+
+// isFirstOfAnother reports whether this is the first attempt of an activity that follows another one of the run.
+func (u *upgrade) isFirstOfAnother() bool {
+	return u.runInfo.AskedBefore && u.attempt.info.Attempt == 1
 }
 
 // run looks, decides, and asks.

@@ -30,7 +30,11 @@ func (w *wait) every() time.Duration {
 		d = max(d, w.shared.Turnaround())
 		return d + rand.N(d/5) - d/10
 	}
-	d := max(now.Sub(w.begun())/8, pace.FastEvery)
+	shortest := pace.FastEvery
+	if w.goal == goalGone {
+		shortest *= 3 // a deletion takes 24 s or more (observed 2026-08-10)
+	}
+	d := max(now.Sub(w.begun())/8, shortest)
 	if now.Sub(w.begun()) < pace.FastEvery {
 		d = 3 * pace.FastEvery
 	}

@@ -31,8 +31,8 @@ type Options struct {
 	Auth Auth
 	// Timeout bounds each request, from the moment that the limiter has granted it. Default [DefaultTimeout].
 	Timeout time.Duration
-	// Transport carries the requests. Default: one that takes the proxy from the environment and keeps enough idle
-	// connections that a busy worker reuses them.
+	// Transport carries the requests, each round trip of their authentication included. Default: that of
+	// [NewTransport].
 	Transport http.RoundTripper
 	// Limiter is asked before each request goes out. nil: no limit.
 	Limiter Limiter
@@ -64,13 +64,10 @@ func New(o Options) (*Client, error) {
 		o.Timeout = DefaultTimeout
 	}
 	if o.Transport == nil {
-		if err := CheckProxy(os.Getenv); err != nil {
+		t, err := NewTransport()
+		if err != nil {
 			return nil, err
 		}
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		// Go keeps 2 idle connections a host, which makes a busy worker dial anew for almost every request.
-		//mutate:tls
-		t.MaxIdleConnsPerHost = t.MaxIdleConns
 		o.Transport = t
 	}
 	base := strings.TrimRight(o.BaseURL, "/")
@@ -89,6 +86,19 @@ func New(o Options) (*Client, error) {
 	}, nil
 }
 
+// NewTransport makes a transport that takes the proxy from the environment and keeps enough idle connections that a
+// busy worker reuses them. It fails when the proxy cannot be used; see [CheckProxy].
+func NewTransport() (*http.Transport, error) {
+	if err := CheckProxy(os.Getenv); err != nil {
+		return nil, err
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	// Go keeps 2 idle connections a host, which makes a busy worker dial anew for almost every request.
+	//mutate:tls
+	t.MaxIdleConnsPerHost = t.MaxIdleConns
+	return t, nil
+}
+
 // stay follows no redirect: the API answers where it is asked, and a credential must never travel to another host.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
@@ -100,7 +110,9 @@ func (t wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "atlas-provisioner/"+version.Version)
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		// An answer that is no HTTP is part of the error, and may repeat the credential.
+		_, credential, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+		return nil, redactError(err, credential)
 	}
 	resp.Request = req // a Transport of the caller's may leave it out
 	if _, err := resp.Location(); err != nil {

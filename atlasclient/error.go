@@ -151,15 +151,30 @@ func (e *Error) redact(secrets ...string) {
 		if secret == "" {
 			continue
 		}
-		quoted := strconv.Quote(secret) // as it stands in JSON and in %q
-		clean := strings.NewReplacer(secret, "[redacted]", quoted[1:len(quoted)-1], "[redacted]")
+		clean := redactor(secret)
 		for _, s := range append([]*string{&e.ErrorCode, &e.Reason, &e.Detail}, pointers(e.Parameters)...) {
 			*s = clean.Replace(*s)
 		}
-		if e.Err != nil && clean.Replace(e.Err.Error()) != e.Err.Error() {
-			e.Err = errors.New(clean.Replace(e.Err.Error()))
+		if e.Err != nil {
+			e.Err = redactError(e.Err, secret)
 		}
 	}
+}
+
+// redactError is an error without a secret. It wraps nothing if it had it.
+func redactError(err error, secret string) error {
+	if secret == "" {
+		return err
+	}
+	if clean := redactor(secret).Replace(err.Error()); clean != err.Error() {
+		return errors.New(clean)
+	}
+	return err
+}
+
+func redactor(secret string) *strings.Replacer {
+	quoted := strconv.Quote(secret) // as it stands in JSON and in %q
+	return strings.NewReplacer(secret, "[redacted]", quoted[1:len(quoted)-1], "[redacted]")
 }
 
 func pointers(s []string) []*string {

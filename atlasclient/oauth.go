@@ -99,7 +99,8 @@ func (t *sharedToken) get(ctx context.Context, rejected *token) (*token, error) 
 func (t *sharedToken) fetch(ctx context.Context) (*token, error) {
 	failed := &Error{Method: http.MethodPost, Path: tokenPath}
 	form := url.Values{"grant_type": {"client_credentials"}}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form))
+	req, err := http.NewRequestWithContext(
+		withEndpoint(ctx, tokenPath), http.MethodPost, t.url, strings.NewReader(form))
 	if err != nil {
 		return nil, failed.because(err)
 	}

@@ -1,6 +1,10 @@
 package atlasclient
 
-import "time"
+import (
+	"context"
+	"net/http"
+	"time"
+)
 
 // Observation is one request as its caller saw it, with all its round trips. It
 // holds nothing that is secret, and but for the project nothing that has more
@@ -21,4 +25,17 @@ type Observation struct {
 	RateLimit *RateLimit
 	// RetryAfter is what Atlas asks to wait, nil where it does not ask.
 	RetryAfter *time.Duration
+}
+
+type endpointKey struct{}
+
+func withEndpoint(ctx context.Context, endpoint string) context.Context {
+	return context.WithValue(ctx, endpointKey{}, endpoint)
+}
+
+// Endpoint is the endpoint of a request that passes [Options].Transport, in the form of [Observation].Endpoint. A
+// request that fetches a token has the token's endpoint, unlike the observation of the request that needs the token.
+func Endpoint(req *http.Request) string {
+	endpoint, _ := req.Context().Value(endpointKey{}).(string)
+	return endpoint
 }

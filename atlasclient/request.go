@@ -140,7 +140,7 @@ func (c *Client) request(ctx context.Context, call call) (*http.Request, error) 
 	if len(call.query) > 0 {
 		target += "?" + call.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, call.method, target, body)
+	req, err := http.NewRequestWithContext(withEndpoint(ctx, call.endpoint), call.method, target, body)
 	if err != nil {
 		return nil, err
 	}

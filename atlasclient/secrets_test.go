@@ -80,6 +80,14 @@ func echoes() []failing {
 		},
 		{name: "in no JSON", answer: echo(200, `"SAID"`, "Content-Type", "application/json")},
 		{name: "in a truncated body", answer: echo(500, `"SAID"`, "Content-Length", "10000")},
+		{name: "in no HTTP", answer: func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n%s\r\n\r\n", r.Header.Get("Authorization"))
+		}},
 		{name: "in HTML", answer: echo(502, `<p>"SAID"</p>`, "Content-Type", "text/html")},
 	}
 }

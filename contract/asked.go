@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// Asked is what a cluster that is there already is asked to have. A zero field asks for nothing: the cluster keeps what
-// it has.
+// Asked is what a cluster that is there already is asked to have. A field that is left out asks for nothing: the
+// cluster keeps what it has.
 type Asked struct {
 	// Place is the cloud, the region and the size.
 	Place ProviderSettings `json:"place,omitzero"`
-	// Tags is the whole list of tags, beside the ownership tag.
+	// Tags is the whole list of tags, beside the ownership tag. An empty list asks for no tags, nil for nothing.
 	Tags []Tag `json:"tags,omitzero"`
 	// TerminationProtectionEnabled is whether the cluster is protected.
 	TerminationProtectionEnabled *bool `json:"terminationProtectionEnabled,omitempty"`
@@ -22,7 +22,7 @@ type Asked struct {
 // termination protection.
 func (a Asked) Completed(c Cluster) Asked {
 	if a.Tags == nil {
-		a.Tags = slices.DeleteFunc(slices.Concat([]Tag{}, c.Tags), func(t Tag) bool { return t.Key == OwnershipTag })
+		a.Tags = slices.DeleteFunc(append([]Tag{}, c.Tags...), func(t Tag) bool { return t.Key == OwnershipTag })
 	}
 	if a.TerminationProtectionEnabled == nil {
 		a.TerminationProtectionEnabled = &c.TerminationProtectionEnabled
@@ -35,7 +35,8 @@ func flexAsked(p ProviderSettings, tags []Tag, protected bool, owner string) Ask
 	return Asked{Place: p, Tags: append([]Tag{}, tags...), TerminationProtectionEnabled: &protected, Owner: owner}
 }
 
-// Differences are the fields in which a cluster is not as asked.
+// Differences are the fields in which a cluster is not as asked. White space around tags, which Atlas may trim, makes
+// no difference.
 func (a Asked) Differences(c Cluster) []Difference {
 	wanted := c
 	if a.Place.RegionName != "" {
@@ -57,12 +58,13 @@ func (a Asked) Differences(c Cluster) []Difference {
 	return Differences(requested, existing)
 }
 
-// optionalFields are the fields of a request that may leave out what is to stay as it is.
+// optionalFields are the fields of a request that may leave out what is to stay as it is. What is left out is no field.
 func optionalFields(tags []Tag, protected *bool) Fields {
 	f := Fields{}
-	if tags != nil {
-		f.addTags(tags)
-		f["tags"] = "the whole list" // an empty one is another request than none
+	f.addTags(tags)
+	if tags != nil && len(tags) == 0 {
+		// An empty list takes all tags away, and is another request than none.
+		f["tags"] = "an empty list"
 	}
 	if protected != nil {
 		f["terminationProtectionEnabled"] = strconv.FormatBool(*protected)

@@ -35,7 +35,7 @@ const (
 	StateUpdating  = "UPDATING"
 	StateDeleting  = "DELETING"
 	StateRepairing = "REPAIRING"
-	// StateDeleted is our own: it is the state of a cluster that is gone, in the result of [DeleteCluster].
+	// StateDeleted is our own, not Atlas's: a cluster that is gone, in the result of [DeleteCluster].
 	StateDeleted = "DELETED"
 )
 
@@ -80,7 +80,7 @@ func (c Cluster) Fields() Fields {
 	return clusterFields(c.ProviderSettings, c.Tags, c.TerminationProtectionEnabled)
 }
 
-// Owner is the id of the workflow that made the cluster, by its ownership tag; "" where it has none.
+// Owner is the id of the workflow that owns the cluster, by its ownership tag; "" where it has none.
 func (c Cluster) Owner() string {
 	for _, t := range c.Tags {
 		if t.Key == OwnershipTag {

@@ -20,11 +20,11 @@ const (
 	// AtlasBadResponse: an answer that cannot be read (truncated, too long, not JSON).
 	AtlasBadResponse = "ATLAS_BAD_RESPONSE"
 
-	// NotYet is the type of the benign failure with which an attempt of [WaitUntilIdleActivity] ends while the cluster
-	// is not IDLE. It never fails a workflow.
+	// NotYet is the type of the benign failure with which an attempt of an activity that waits ends while the cluster
+	// is not as it is waited for. It never fails a workflow.
 	NotYet = "NOT_YET"
-	// RequestConflict: a different request runs under the workflow id. It is answered by the starter and the client
-	// helper; no workflow fails with it.
+	// RequestConflict: a different request runs under the workflow id. It is how a start, the update [JoinUpdate] and a
+	// Nexus operation fail; no workflow fails with it.
 	RequestConflict = "REQUEST_CONFLICT"
 )
 

@@ -54,19 +54,42 @@ func FuzzParseProvisionFlexCluster(f *testing.F) {
 
 func FuzzParseUpgradeToServerless(f *testing.F) {
 	seeds(f, func(input string) { f.Add([]byte(input)) })
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzParse[contract.UpgradeToServerlessInput](t, data) })
+}
+
+// FuzzParseChanges reads each input as one of every operation that changes or deletes a cluster.
+func FuzzParseChanges(f *testing.F) {
+	seeds(f, func(input string) { f.Add([]byte(input)) })
+	for _, r := range requests() {
+		f.Add(marshal(f, r))
+	}
+	for _, fields := range []string{
+		`"tags":[]`, `"tags":null,"terminationProtectionEnabled":false`, `"id":"` + group + `","adopt":true`,
+		`"providerSettings":{"instanceSizeName":"M10"}`, `"removeTerminationProtection":"yes"`,
+	} {
+		f.Add([]byte(`{"groupId":"` + group + `","name":"orders",` + fields + `}`))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		in, err := contract.Parse[contract.UpgradeToServerlessInput](data, "id")
-		if err == nil {
-			require.NoError(t, contract.Validate(in, "id"))
-			again, err := contract.Parse[contract.UpgradeToServerlessInput](marshal(t, in), "id")
-			require.NoError(t, err)
-			require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
-		}
-		fuzzed(t, data, &in, err)
+		fuzzParse[contract.UpdateFlexClusterInput](t, data)
+		fuzzParse[contract.DeleteClusterInput](t, data)
+		fuzzParse[contract.UpgradeToFlexInput](t, data)
+		fuzzParse[contract.UpgradeToDedicatedInput](t, data)
 	})
 }
 
-// fuzzed checks what holds for both: an input that is taken reads as encoding/json reads it; one that is not says why,
+// fuzzParse reads an input; one that is taken is the same once it was sent.
+func fuzzParse[R contract.Request](t *testing.T, data []byte) {
+	in, err := contract.Parse[R](data, "id")
+	if err == nil {
+		require.NoError(t, contract.Validate(in, "id"))
+		again, err := contract.Parse[R](marshal(t, in), "id")
+		require.NoError(t, err)
+		require.Empty(t, contract.Differences(in.Fields(), again.Fields()))
+	}
+	fuzzed(t, data, &in, err)
+}
+
+// fuzzed checks what holds for all: an input that is taken reads as encoding/json reads it; one that is not says why,
 // in one line.
 func fuzzed[T any](t *testing.T, data []byte, in *T, err error) {
 	if err == nil {

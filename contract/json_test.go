@@ -42,7 +42,54 @@ func TestJSON(t *testing.T) {
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
 				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"timeoutSeconds":0,` +
 				`"ownershipTag":true}`},
-		{"upgrade",
+		{"provision, adopting and updating",
+			contract.ProvisionFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place,
+				Adopt: true, IfDifferent: "UPDATE"},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"adopt":true,` +
+				`"ifDifferent":"UPDATE"}`},
+		{"update",
+			contract.UpdateFlexClusterInput{GroupID: group, Name: "orders", Tags: team,
+				TerminationProtectionEnabled: ptr(false), TimeoutSeconds: ptr(60), Adopt: true},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","tags":[{"key":"team","value":"orders"}],` +
+				`"terminationProtectionEnabled":false,"timeoutSeconds":60,"adopt":true}`},
+		{"update to no tags", contract.UpdateFlexClusterInput{GroupID: group, Name: "orders", Tags: []contract.Tag{}},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","tags":[]}`},
+		{"update of the protection alone",
+			contract.UpdateFlexClusterInput{GroupID: group, Name: "orders", TerminationProtectionEnabled: ptr(true)},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","terminationProtectionEnabled":true}`},
+		{"delete",
+			contract.DeleteClusterInput{GroupID: group, Name: "orders", ID: group, RemoveTerminationProtection: true,
+				TimeoutSeconds: ptr(60), Adopt: true},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders","id":"32b6e34b3d91647abb20e7b8",` +
+				`"removeTerminationProtection":true,"timeoutSeconds":60,"adopt":true}`},
+		{"delete, defaults", contract.DeleteClusterInput{GroupID: group, Name: "orders"},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders"}`},
+		{"upgrade to Flex",
+			contract.UpgradeToFlexInput{GroupID: group, Name: "orders", ProviderSettings: place, Tags: team,
+				TerminationProtectionEnabled: true, TimeoutSeconds: ptr(60), OwnershipTag: ptr(false)},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},` +
+				`"tags":[{"key":"team","value":"orders"}],"terminationProtectionEnabled":true,` +
+				`"timeoutSeconds":60,"ownershipTag":false}`},
+		{"upgrade to dedicated",
+			contract.UpgradeToDedicatedInput{GroupID: group, Name: "orders",
+				ProviderSettings: contract.ProviderSettings{
+					BackingProviderName: "AWS", RegionName: "US_EAST_1", InstanceSizeName: "M10"},
+				Tags: []contract.Tag{}, TerminationProtectionEnabled: ptr(false), TimeoutSeconds: ptr(60), Adopt: true},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1","instanceSizeName":"M10"},` +
+				`"tags":[],"terminationProtectionEnabled":false,"timeoutSeconds":60,"adopt":true}`},
+		{"upgrade to dedicated, keeping tags and protection",
+			contract.UpgradeToDedicatedInput{GroupID: group, Name: "orders", ProviderSettings: place},
+			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
+				`"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"}}`},
+		{"what is asked", contract.Asked{Place: place, Tags: []contract.Tag{},
+			TerminationProtectionEnabled: ptr(false), Owner: "id"},
+			`{"place":{"backingProviderName":"AWS","regionName":"US_EAST_1"},"tags":[],` +
+				`"terminationProtectionEnabled":false,"owner":"id"}`},
+		{"nothing asked", contract.Asked{}, `{}`},
+		{"upgrade to serverless",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders",
 				ProviderSettings: contract.ProviderSettings{
 					ProviderName: "SERVERLESS", BackingProviderName: "GCP", RegionName: "CENTRAL_US"},
@@ -54,7 +101,7 @@ func TestJSON(t *testing.T) {
 				`"regionName":"CENTRAL_US"},` +
 				`"serverlessBackupOptions":{"serverlessContinuousBackupEnabled":false},"tags":[{"key":"team",` +
 				`"value":"orders"}],"terminationProtectionEnabled":true,"timeoutSeconds":5400,"ownershipTag":true}`},
-		{"upgrade, defaults",
+		{"upgrade to serverless, defaults",
 			contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place,
 				ServerlessBackupOptions: &contract.ServerlessBackupOptions{}},
 			`{"groupId":"32b6e34b3d91647abb20e7b8","name":"orders",` +
@@ -91,9 +138,10 @@ func TestJSON(t *testing.T) {
 			`{"phase":"VALIDATING","since":"2026-09-01T12:00:05Z"}`},
 		{"progress",
 			contract.WaitProgress{
-				StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, Errors: 2},
+				StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, AskedAt: since,
+				Refusals: 1, Errors: 2},
 			`{"stateName":"CREATING","since":"2026-09-01T12:00:05Z","notFoundSince":"2026-09-01T12:00:05Z",` +
-				`"idleSince":"2026-09-01T12:00:05Z","errors":2}`},
+				`"idleSince":"2026-09-01T12:00:05Z","askedAt":"2026-09-01T12:00:05Z","refusals":1,"errors":2}`},
 		{"progress, none yet", contract.WaitProgress{}, `{}`},
 		{"failure of Atlas",
 			contract.FailureDetails{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Reason: "Bad Request",
@@ -120,7 +168,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The input that the README shows is good for both workflows.
+// The input that docs/reference.md shows is good for both workflows.
 func TestDocumentedInput(t *testing.T) {
 	t.Parallel()
 	const documented = `{

@@ -11,7 +11,7 @@ const (
 	// TaskQueue is the default task queue of the worker and the starter.
 	TaskQueue = "atlas-provisioning"
 
-	// WaitUntilIdleActivity is the type of the activity that waits, as the history shows it.
+	// WaitUntilIdleActivity is the type of the activity that waits until a cluster is IDLE, as the history shows it.
 	WaitUntilIdleActivity = "WaitUntilIdle"
 	// WaitUntilAsAskedActivity is the type of the activity that waits until a cluster is IDLE and as asked.
 	WaitUntilAsAskedActivity = "WaitUntilAsAsked"
@@ -25,6 +25,6 @@ const (
 	SearchAttributeClusterState = "AtlasClusterState"
 
 	// OwnershipTag is the key of the tag that proves whose a cluster is: its value is the id of the workflow that made
-	// it.
+	// it or took it over.
 	OwnershipTag = "atlas-provisioner-workflow"
 )

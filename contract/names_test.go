@@ -17,10 +17,20 @@ func TestNames(t *testing.T) {
 	for _, test := range []struct{ name, got, want string }{
 		{"TaskQueue", contract.TaskQueue, "atlas-provisioning"},
 		{"ProvisionFlexCluster", contract.ProvisionFlexCluster, "ProvisionFlexCluster"},
+		{"UpdateFlexCluster", contract.UpdateFlexCluster, "UpdateFlexCluster"},
+		{"DeleteCluster", contract.DeleteCluster, "DeleteCluster"},
+		{"UpgradeToFlex", contract.UpgradeToFlex, "UpgradeToFlex"},
+		{"UpgradeToDedicated", contract.UpgradeToDedicated, "UpgradeToDedicated"},
 		{"UpgradeToServerless", contract.UpgradeToServerless, "UpgradeToServerless"},
 		{"CreateFlexClusterActivity", contract.CreateFlexClusterActivity, "CreateFlexCluster"},
+		{"UpdateFlexClusterActivity", contract.UpdateFlexClusterActivity, "UpdateFlexCluster"},
+		{"FindClusterActivity", contract.FindClusterActivity, "FindCluster"},
+		{"DeleteClusterActivity", contract.DeleteClusterActivity, "DeleteCluster"},
+		{"UpgradeToFlexActivity", contract.UpgradeToFlexActivity, "UpgradeClusterToFlex"},
+		{"UpgradeToDedicatedActivity", contract.UpgradeToDedicatedActivity, "UpgradeClusterToDedicated"},
 		{"UpgradeToServerlessActivity", contract.UpgradeToServerlessActivity, "UpgradeClusterToServerless"},
 		{"WaitUntilIdleActivity", contract.WaitUntilIdleActivity, "WaitUntilIdle"},
+		{"WaitUntilAsAskedActivity", contract.WaitUntilAsAskedActivity, "WaitUntilAsAsked"},
 		{"StatusQuery", contract.StatusQuery, "status"},
 		{"SearchAttributeProjectID", contract.SearchAttributeProjectID, "AtlasProjectId"},
 		{"SearchAttributeClusterName", contract.SearchAttributeClusterName, "AtlasClusterName"},
@@ -29,6 +39,7 @@ func TestNames(t *testing.T) {
 
 		{"InvalidInput", contract.InvalidInput, "INVALID_INPUT"},
 		{"ClusterConflict", contract.ClusterConflict, "CLUSTER_CONFLICT"},
+		{"ClusterProtected", contract.ClusterProtected, "CLUSTER_PROTECTED"},
 		{"ClusterGone", contract.ClusterGone, "CLUSTER_GONE"},
 		{"Timeout", contract.Timeout, "TIMEOUT"},
 		{"AtlasUnreachable", contract.AtlasUnreachable, "ATLAS_UNREACHABLE"},
@@ -37,10 +48,16 @@ func TestNames(t *testing.T) {
 		{"RequestConflict", contract.RequestConflict, "REQUEST_CONFLICT"},
 
 		{"Created", string(contract.Created), "CREATED"},
+		{"Updated", string(contract.Updated), "UPDATED"},
+		{"Deleted", string(contract.Deleted), "DELETED"},
 		{"Upgraded", string(contract.Upgraded), "UPGRADED"},
 		{"Unchanged", string(contract.Unchanged), "UNCHANGED"},
 		{"ClusterTypeFlex", contract.ClusterTypeFlex, "FLEX"},
 		{"ClusterTypeServerless", contract.ClusterTypeServerless, "SERVERLESS"},
+		{"ClusterTypeDedicated", contract.ClusterTypeDedicated, "DEDICATED"},
+		{"FailIfDifferent", contract.FailIfDifferent, "FAIL"},
+		{"UpdateIfDifferent", contract.UpdateIfDifferent, "UPDATE"},
+		{"StateDeleted", contract.StateDeleted, "DELETED"},
 		{"StateIdle", contract.StateIdle, "IDLE"},
 		{"StateCreating", contract.StateCreating, "CREATING"},
 		{"StateUpdating", contract.StateUpdating, "UPDATING"},
@@ -48,18 +65,24 @@ func TestNames(t *testing.T) {
 		{"StateRepairing", contract.StateRepairing, "REPAIRING"},
 		{"PhaseValidating", string(contract.PhaseValidating), "VALIDATING"},
 		{"PhaseCreating", string(contract.PhaseCreating), "CREATING"},
+		{"PhaseUpdating", string(contract.PhaseUpdating), "UPDATING"},
+		{"PhaseDeleting", string(contract.PhaseDeleting), "DELETING"},
 		{"PhaseUpgrading", string(contract.PhaseUpgrading), "UPGRADING"},
 		{"PhaseWaiting", string(contract.PhaseWaiting), "WAITING_UNTIL_IDLE"},
 		{"PhaseDone", string(contract.PhaseDone), "DONE"},
 		{"PhaseFailed", string(contract.PhaseFailed), "FAILED"},
 
-		{"workflow id of a create", contract.WorkflowID(flex()), workflowID},
-		{"workflow id of an upgrade", contract.WorkflowID(serverless()), workflowID},
 		{"workflow id of a cluster", contract.ClusterWorkflowID(group, "orders"), workflowID},
 	} {
 		require.Equal(t, test.want, test.got, test.name)
 	}
+	// One id for a cluster: whatever is done to it, one thing happens at a time.
+	for _, r := range requests() {
+		require.Equal(t, workflowID, contract.WorkflowID(r), r.Operation().WorkflowType)
+	}
 	require.Equal(t, 30*time.Minute, contract.DefaultProvisionTimeout)
+	require.Equal(t, 30*time.Minute, contract.DefaultUpdateTimeout)
+	require.Equal(t, 60*time.Minute, contract.DefaultDeleteTimeout)
 	require.Equal(t, 90*time.Minute, contract.DefaultUpgradeTimeout)
 	require.Equal(t, 86400, contract.MaxTimeoutSeconds)
 }
@@ -84,7 +107,9 @@ func TestTransient(t *testing.T) {
 // The id that the starter gives a run fits into the ownership tag, with the longest name there can be.
 func TestWorkflowIDFitsTheTag(t *testing.T) {
 	t.Parallel()
-	in := flex()
-	in.Name = text(64)
-	require.NoError(t, contract.Validate(in, contract.WorkflowID(in)))
+	in, change, up := flex(), update(), toDedicated()
+	in.Name, change.Name, up.Name = text(64), text(64), text(64)
+	for _, r := range []contract.Request{in, change, up} {
+		require.NoError(t, contract.Validate(r, contract.WorkflowID(r)))
+	}
 }

@@ -155,10 +155,17 @@ func Parse[R Request](data []byte, workflowID string) (R, error) {
 
 // Parse reads and checks a request for this operation as it came in; see [Validate].
 func (o Operation) Parse(data []byte, workflowID string) (Request, error) {
+	return o.parse(data, func(Request) string { return workflowID })
+}
+
+// ParseToStart is [Operation.Parse] for a request that is to be started under the id that [WorkflowID] gives it.
+func (o Operation) ParseToStart(data []byte) (Request, error) { return o.parse(data, WorkflowID) }
+
+func (o Operation) parse(data []byte, workflowID func(Request) string) (Request, error) {
 	value := reflect.New(reflect.TypeOf(o.Input)).Elem()
 	decoded := decode(data, value)
 	request := value.Interface().(Request)
-	return request, inputError(decoded.merge(request.violations(workflowID)))
+	return request, inputError(decoded.merge(request.violations(workflowID(request))))
 }
 
 // WorkflowID is the workflow id under which the starter and the client helper run the operation on a cluster.

@@ -3,6 +3,7 @@ package contract_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,19 +34,47 @@ func TestOperations(t *testing.T) {
 	}
 	_, ok := contract.OperationOf("Somebody'sWorkflow")
 	require.False(t, ok)
-	_, ok = contract.OperationOfActivity(contract.WaitUntilIdleActivity)
-	require.False(t, ok)
+	for _, activity := range []string{
+		contract.WaitUntilIdleActivity, contract.WaitUntilAsAskedActivity, contract.FindClusterActivity,
+	} {
+		_, ok = contract.OperationOfActivity(activity)
+		require.False(t, ok, activity)
+	}
+	require.Len(t, requests(), len(contract.Operations()), "the tests have an input of each operation")
 }
 
 // A row reads the input of its workflow as the workflow itself does.
 func TestOperationParses(t *testing.T) {
 	t.Parallel()
-	for _, want := range []contract.Request{flex(), serverless()} {
+	for _, want := range requests() {
 		got, err := want.Operation().Parse(marshal(t, want), "id")
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		_, err = want.Operation().Parse([]byte(`{"nane":1}`), "id")
 		require.IsType(t, &contract.InputError{}, err)
+	}
+}
+
+// A request names its cluster, its time limit and what it asks for.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	summaries := map[string]string{
+		contract.ProvisionFlexCluster: "Provision Flex cluster orders in AWS US_EAST_1",
+		contract.UpdateFlexCluster:    "Update Flex cluster orders",
+		contract.DeleteCluster:        "Delete cluster orders",
+		contract.UpgradeToFlex:        "Upgrade cluster orders to Flex",
+		contract.UpgradeToDedicated:   "Upgrade cluster orders to dedicated M10",
+		contract.UpgradeToServerless:  "Upgrade cluster orders to serverless",
+	}
+	for _, r := range requests() {
+		o := r.Operation()
+		require.Equal(t, contract.ClusterRef{GroupID: group, Name: "orders"}, r.Cluster(), o.WorkflowType)
+		require.Equal(t, summaries[o.WorkflowType], r.Summary())
+		require.Equal(t, o.DefaultTimeout, r.Timeout(), o.WorkflowType)
+		limited, err := o.Parse(append([]byte(`{"timeoutSeconds":1,`), marshal(t, r)[1:]...), "id")
+		require.NoError(t, err)
+		require.Equal(t, time.Second, limited.Timeout(), o.WorkflowType)
+		require.Empty(t, contract.Differences(r.Fields(), limited.Fields()), "the time limit makes no other request")
 	}
 }
 

@@ -38,7 +38,7 @@ func TestFields(t *testing.T) {
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
-		"terminationProtectionEnabled": "false", "ownershipTag": "true",
+		"terminationProtectionEnabled": "false", "ownershipTag": "true", "adopt": "false", "ifDifferent": "FAIL",
 	}, in.Fields())
 
 	in.Tags = []contract.Tag{
@@ -47,10 +47,12 @@ func TestFields(t *testing.T) {
 		{Key: "a.b", Value: "c"},
 	}
 	in.TerminationProtectionEnabled, in.TimeoutSeconds, in.OwnershipTag = true, ptr(60), ptr(false)
+	in.Adopt, in.IfDifferent = true, contract.UpdateIfDifferent
 	require.Equal(t, contract.Fields{
 		"groupId": group, "name": "orders",
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
 		"terminationProtectionEnabled": "true", "ownershipTag": "false", "tags.team": "orders", "tags.a.b": "c",
+		"adopt": "true", "ifDifferent": "UPDATE",
 	}, in.Fields())
 	require.Equal(t, contract.Fields{
 		"providerSettings.backingProviderName": "AWS", "providerSettings.regionName": "US_EAST_1",
@@ -97,6 +99,11 @@ func TestSameRequest(t *testing.T) {
 			`tags.team is none, requested "orders"`},
 		{"protection", func(in *contract.ProvisionFlexClusterInput) { in.TerminationProtectionEnabled = true },
 			`terminationProtectionEnabled is "false", requested "true"`},
+		{"the default of ifDifferent", func(in *contract.ProvisionFlexClusterInput) { in.IfDifferent = "FAIL" }, ""},
+		{"an update", func(in *contract.ProvisionFlexClusterInput) { in.IfDifferent = "UPDATE" },
+			`ifDifferent is "FAIL", requested "UPDATE"`},
+		{"adoption", func(in *contract.ProvisionFlexClusterInput) { in.Adopt = true },
+			`adopt is "false", requested "true"`},
 		{"no ownership tag", func(in *contract.ProvisionFlexClusterInput) { in.OwnershipTag = ptr(false) },
 			`ownershipTag is "true", requested "false"`},
 	} {

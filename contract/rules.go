@@ -13,7 +13,7 @@ import (
 var (
 	groupIDPattern = regexp.MustCompile(`^[a-f0-9]{24}$`)
 	namePattern    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`)
-	// The sizes of dedicated clusters begin at M10. Atlas decides which there are
+	// The sizes of dedicated clusters, such as M10, R40 or M40_NVME, begin at M10. Atlas decides which there are
 	// (https://www.mongodb.com/docs/atlas/cluster-additional-settings/).
 	instanceSizePattern = regexp.MustCompile(`^[A-Z]+[1-9][0-9]+(_[A-Z]+)?$`)
 	// https://www.mongodb.com/docs/atlas/tags/: what a key or a value may hold. Atlas may trim spaces, so there must be
@@ -159,11 +159,11 @@ func checkOwnershipTag(workflowID string) []Violation {
 func checkOwner(workflowID string) []Violation {
 	switch {
 	case utf8.RuneCountInString(workflowID) > maxTag:
-		return violation("input", "cannot be run under a workflow id of more than %d characters, "+
-			"since it is the value of the ownership tag: use a shorter id", maxTag)
+		return violation("workflowId", "must have %d characters at most, since it is the value of the ownership tag",
+			maxTag)
 	case !tagPattern.MatchString(workflowID):
-		return violation("input", "cannot be run under the workflow id %q, since it is the value of the ownership tag, "+
-			"which holds only %s: use such an id", shorten(workflowID), tagCharacters)
+		return violation("workflowId", "must hold only %s, since it is the value of the ownership tag, got %q",
+			tagCharacters, shorten(workflowID))
 	}
 	return nil
 }

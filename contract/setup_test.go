@@ -23,6 +23,33 @@ func serverless() contract.UpgradeToServerlessInput {
 	}
 }
 
+// The inputs of the other operations that nothing is wrong with.
+func update() contract.UpdateFlexClusterInput {
+	return contract.UpdateFlexClusterInput{GroupID: group, Name: "orders", Tags: team}
+}
+
+func remove() contract.DeleteClusterInput {
+	return contract.DeleteClusterInput{GroupID: group, Name: "orders"}
+}
+
+func toFlex() contract.UpgradeToFlexInput {
+	return contract.UpgradeToFlexInput{GroupID: group, Name: "orders", ProviderSettings: place}
+}
+
+func toDedicated() contract.UpgradeToDedicatedInput {
+	return contract.UpgradeToDedicatedInput{
+		GroupID: group, Name: "orders",
+		ProviderSettings: contract.ProviderSettings{
+			BackingProviderName: "AWS", RegionName: "US_EAST_1", InstanceSizeName: "M10",
+		},
+	}
+}
+
+// requests are an input of each operation.
+func requests() []contract.Request {
+	return []contract.Request{flex(), update(), remove(), toFlex(), toDedicated(), serverless()}
+}
+
 // text is n characters, and wide n of two bytes each.
 func text(n int) string { return strings.Repeat("x", n) }
 func wide(n int) string { return strings.Repeat("é", n) }

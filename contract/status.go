@@ -27,8 +27,8 @@ type Status struct {
 	Since time.Time `json:"since"`
 }
 
-// WaitProgress is the heartbeat of the activity [WaitUntilIdleActivity]: what it last saw, for whoever watches and for
-// the activity's next attempt.
+// WaitProgress is the heartbeat of the activities that wait ([WaitUntilIdleActivity], [WaitUntilAsAskedActivity],
+// [DeleteClusterActivity]): what they last saw, for whoever watches and for the activity's next attempt.
 type WaitProgress struct {
 	// StateName is the last state seen, "" before Atlas has answered.
 	StateName string `json:"stateName,omitempty"`

@@ -63,7 +63,8 @@ func (in UpdateFlexClusterInput) Summary() string { return "Update Flex cluster 
 func (in UpdateFlexClusterInput) violations(workflowID string) []Violation {
 	var nothing []Violation
 	if in.Tags == nil && in.TerminationProtectionEnabled == nil {
-		nothing = violation("input", "must have tags, terminationProtectionEnabled or both: what to change")
+		nothing = violation("tags", "must be given where terminationProtectionEnabled is left out: "+
+			"there is nothing to change")
 	}
 	return slices.Concat(
 		checkProject(in.GroupID),

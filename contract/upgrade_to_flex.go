@@ -25,8 +25,8 @@ type UpgradeToFlexInput struct {
 	TerminationProtectionEnabled bool             `json:"terminationProtectionEnabled,omitempty"`
 	// TimeoutSeconds bounds the whole run, 1 to 86400. Default 5400.
 	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
-	// OwnershipTag adds the tag [OwnershipTag] to the cluster. The M0 carries none: asking for its upgrade is what makes
-	// it ours. Default true.
+	// OwnershipTag adds the tag [OwnershipTag] to the cluster. The M0 carries none: asking for its upgrade is what
+	// makes it ours. Default true.
 	OwnershipTag *bool `json:"ownershipTag,omitempty"`
 }
 

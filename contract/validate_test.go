@@ -1,7 +1,9 @@
 package contract_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ func invalid(violations ...string) string {
 	return "invalid input: " + strings.Join(violations, "; ") + next
 }
 
-// Each rule at its boundary, in both workflows.
+// Each rule at its boundary, in every operation whose input has the field.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	const (
@@ -125,23 +127,50 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			up := serverless()
 			test.change(&up)
-			in := contract.ProvisionFlexClusterInput{
-				GroupID:                      up.GroupID,
-				Name:                         up.Name,
-				ProviderSettings:             up.ProviderSettings,
-				Tags:                         up.Tags,
-				TerminationProtectionEnabled: up.TerminationProtectionEnabled,
-				TimeoutSeconds:               up.TimeoutSeconds,
-			}
-			for _, err := range []error{contract.Validate(up, "id"), contract.Validate(in, "id")} {
-				if test.want == nil {
-					require.NoError(t, err)
-					continue
+			for _, o := range contract.Operations() {
+				input, has := like(t, up, o)
+				request, parsed := o.Parse(input, "id")
+				var want []string
+				for _, v := range test.want {
+					if has(v) {
+						want = append(want, v)
+					}
 				}
-				require.EqualError(t, err, invalid(test.want...))
-				require.IsType(t, &contract.InputError{}, err)
+				for _, err := range []error{parsed, contract.Validate(request, "id")} {
+					if want == nil {
+						require.NoError(t, err, o.WorkflowType)
+						continue
+					}
+					require.EqualError(t, err, invalid(want...), o.WorkflowType)
+					require.IsType(t, &contract.InputError{}, err)
+				}
 			}
 		})
+	}
+}
+
+// like makes an input of an operation from the fields of another that it has too. has tells the violations of those.
+func like(t *testing.T, in contract.UpgradeToServerlessInput, o contract.Operation) (input []byte,
+	has func(violation string) bool) {
+	if o.WorkflowType == contract.UpgradeToDedicated {
+		in.ProviderSettings.InstanceSizeName = "M10"
+	}
+	var all, own map[string]any
+	require.NoError(t, json.Unmarshal(marshal(t, in), &all))
+	all["terminationProtectionEnabled"] = false
+	own = map[string]any{}
+	typ := reflect.TypeOf(o.Input)
+	for i := range typ.NumField() {
+		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		own[name] = nil
+		if value, ok := all[name]; ok {
+			own[name] = value
+		}
+	}
+	return marshal(t, own), func(violation string) bool {
+		field := violation[:strings.IndexAny(violation, " .[")]
+		_, ok := own[field]
+		return ok
 	}
 }
 
@@ -206,7 +235,21 @@ func TestTagCount(t *testing.T) {
 	for i := range 51 {
 		tags = append(tags, contract.Tag{Key: fmt.Sprint(i), Value: "x"})
 	}
-	in, up := flex(), serverless()
+	in, up, change, dedicated, fromFree := flex(), serverless(), update(), toDedicated(), toFlex()
+	for _, n := range []int{49, 50} {
+		change.Tags, dedicated.Tags, fromFree.Tags = tags[:n], tags[:n], tags[:n]
+		for _, r := range []contract.Request{change, dedicated, fromFree} {
+			if err := contract.Validate(r, "id"); n == 49 {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, invalid("tags must be 49 at most beside the ownership tag, "+
+					"since Atlas takes 50 on a cluster, got 50"))
+			}
+		}
+	}
+	fromFree.OwnershipTag = ptr(false)
+	require.NoError(t, contract.Validate(fromFree, "id"))
+
 	in.Tags, up.Tags = tags[:49], tags[:50]
 	require.NoError(t, contract.Validate(in, "id"))
 	require.NoError(t, contract.Validate(up, "id"))
@@ -224,7 +267,8 @@ func TestAllViolations(t *testing.T) {
 	t.Parallel()
 	in := contract.ProvisionFlexClusterInput{
 		GroupID: "x", Name: "-", TimeoutSeconds: ptr(0),
-		ProviderSettings: contract.ProviderSettings{ProviderName: "M0", DiskSizeGB: 1},
+		ProviderSettings: contract.ProviderSettings{ProviderName: "M0", InstanceSizeName: "M0", DiskSizeGB: 1},
+		IfDifferent:      "update",
 		Tags:             []contract.Tag{{Key: "atlas-provisioner-workflow"}},
 	}
 	want := []contract.Violation{
@@ -235,8 +279,9 @@ func TestAllViolations(t *testing.T) {
 		},
 		{Field: "providerSettings.backingProviderName", Problem: `must be AWS, AZURE or GCP, got ""`},
 		{Field: "providerSettings.regionName", Problem: "must name a region, such as US_EAST_1"},
-		{Field: "providerSettings.providerName", Problem: `must be FLEX or left out, got "M0"`},
 		{Field: "providerSettings.diskSizeGB", Problem: "cannot be chosen: leave it out"},
+		{Field: "providerSettings.providerName", Problem: `must be FLEX or left out, got "M0"`},
+		{Field: "providerSettings.instanceSizeName", Problem: "cannot be chosen: leave it out"},
 		{Field: "tags[0].value", Problem: "must have 1 to 255 characters, got 0"},
 		{Field: "tags[0].key", Problem: "is atlas-provisioner-workflow, which is reserved"},
 		{Field: "timeoutSeconds", Problem: "must be from 1 to 86400, got 0"},
@@ -244,6 +289,7 @@ func TestAllViolations(t *testing.T) {
 			Field:   "ownershipTag",
 			Problem: "cannot hold a workflow id of more than 255 characters: use a shorter id, or set it to false",
 		},
+		{Field: "ifDifferent", Problem: `must be FAIL or UPDATE, got "update"`},
 	}
 	var texts []string
 	for _, v := range want {
@@ -315,9 +361,11 @@ func TestParse(t *testing.T) {
 		{"unknown ones", `{"z":1,"timeout":"30m",` + good,
 			[]string{`timeout is not a known field`, `z is not a known field`}},
 		{"unknown and nested", `{"providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1",` +
-			`"instanceSizeName":"M0","electable":{}},` + bare,
-			[]string{`providerSettings.electable is not a known field`, `providerSettings.instanceSizeName is not ` +
-				`a known field`}},
+			`"size":"M0","electable":{}},` + bare,
+			[]string{`providerSettings.electable is not a known field`, `providerSettings.size is not a known field`}},
+		{"a size where there is none to choose", `{"providerSettings":{"backingProviderName":"AWS",` +
+			`"regionName":"US_EAST_1","instanceSizeName":"M0"},` + bare,
+			[]string{`providerSettings.instanceSizeName cannot be chosen: leave it out`}},
 		{"unknown, and hiding nothing", `{"providerSettings":{"region":"US_EAST_1"},` + bare,
 			[]string{`providerSettings.region is not a known field`, noCloud, noRegion}},
 		{"unknown in a tag", `{"tags":[{"key":"a","value":"b"},{"key":"c","value":"d","x":1}],` + good,

@@ -93,7 +93,7 @@ func ExampleClient_Start() {
 	// atlas-cluster-32b6e34b3d91647abb20e7b8-slow
 	// joined: true true
 	// RUNNING
-	// CANCELED: the run was cancelled; what it made is left as it is
+	// CANCELED: the run was cancelled; the cluster is left as it is
 }
 
 // MongoDB retired this upgrade, so be ready for VERSION_GONE.

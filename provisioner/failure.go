@@ -2,7 +2,6 @@ package provisioner
 
 import (
 	"errors"
-	"fmt"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -22,7 +21,7 @@ const (
 	TimedOut   State = "TIMED_OUT"
 )
 
-// Failure is why a run ended without a cluster, or was not started: find it with [errors.As] and switch on its Type.
+// Failure is why a run ended without doing what was asked, or was not started: find it with [errors.As] and switch on its Type.
 type Failure struct {
 	// State of the run; "" when none was started.
 	State State `json:"-"`
@@ -44,13 +43,15 @@ func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 //     that is [contract.Transient] (5xx, 408, 425, 429 and a few codes), by
 //     Details; and TIMED_OUT, the time limit that Temporal was given for the run.
 //   - No: what somebody has to change first (any other answer of Atlas,
-//     INVALID_INPUT, CLUSTER_CONFLICT, REQUEST_CONFLICT), what somebody ended on
-//     purpose (CANCELED, TERMINATED, CLUSTER_GONE), and what is not known.
+//     INVALID_INPUT, CLUSTER_CONFLICT, CLUSTER_PROTECTED, REQUEST_CONFLICT), what
+//     somebody ended on purpose (CANCELED, TERMINATED, CLUSTER_GONE), and what is
+//     not known.
 func (f *Failure) Retryable() bool {
 	switch f.Type {
 	case contract.Timeout, contract.AtlasUnreachable, contract.AtlasBadResponse:
 		return true
-	case contract.InvalidInput, contract.ClusterConflict, contract.ClusterGone, contract.RequestConflict:
+	case contract.InvalidInput, contract.ClusterConflict, contract.ClusterProtected, contract.ClusterGone,
+		contract.RequestConflict:
 		return false
 	}
 	return f.State == TimedOut || f.State == Failed && contract.Transient(f.Details.Status, f.Details.ErrorCode)
@@ -88,7 +89,7 @@ func ended(err error) error {
 
 // stopped is the failure of a run that did not end by itself.
 func stopped(state State, what string) *Failure {
-	return &Failure{State: state, Type: string(state), Message: what + "; what it made is left as it is"}
+	return &Failure{State: state, Type: string(state), Message: what + "; the cluster is left as it is"}
 }
 
 // Invalid is the [*Failure] of an input that does not validate: nothing was started.
@@ -101,12 +102,14 @@ func Invalid(err error) *Failure {
 	return f
 }
 
-func requestConflict(run Run, workflowType string, differences []contract.Difference) error {
+// conflict is the [*Failure] of a request that cannot join what runs, or nil.
+func conflict(err error) error {
+	var differs *contract.ConflictError
+	if !errors.As(err, &differs) {
+		return err
+	}
 	return &Failure{
-		State: Running, Type: contract.RequestConflict,
-		Message: fmt.Sprintf(
-			"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel it, "+
-				"or ask for the same", run.WorkflowID, workflowType, contract.ListDifferences(differences)),
-		Details: contract.FailureDetails{Differences: differences},
+		State: Running, Type: contract.RequestConflict, Message: differs.Error(),
+		Details: contract.FailureDetails{Differences: differs.Differences},
 	}
 }

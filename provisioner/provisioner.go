@@ -3,6 +3,9 @@
 //
 // A request is known by its project and cluster name: asking for the same thing twice is one run. So a caller that
 // crashed, or stopped waiting, calls again.
+//
+// For traces, give the Temporal client the interceptor of go.temporal.io/sdk/contrib/opentelemetry: the worker's spans,
+// down to each request to Atlas, are then below the span in the context of [Client.Start].
 package provisioner
 
 import (
@@ -65,23 +68,29 @@ func (c *Client) Start(ctx context.Context, request contract.Request) (Run, erro
 	if err := contract.Validate(request, id); err != nil {
 		return Run{}, Invalid(err)
 	}
-	run, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:        id,
-		TaskQueue: c.taskQueue,
-		// A run that is there is compared with the request before it is joined.
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            shorten(request.Summary()),
-		StaticDetails:                            details(request),
-	}, request.Operation().WorkflowType, request)
+	options := StartOptions(request)
+	options.TaskQueue = c.taskQueue
+	run, err := c.temporal.ExecuteWorkflow(ctx, options, request.Operation().WorkflowType, request)
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &running):
-		return c.join(ctx, request, Run{WorkflowID: id, RunID: running.RunId, Joined: true})
+		return Run{WorkflowID: id, RunID: running.RunId, Joined: true}, c.Compare(ctx, request, running.RunId)
 	case err != nil:
 		return Run{}, err
 	}
 	return Run{WorkflowID: run.GetID(), RunID: run.GetRunID()}, nil
+}
+
+// StartOptions are the options with which the workflow of a request is started, but for the task queue. Where a run is
+// there, the start fails: it is compared with the request before it is joined.
+func StartOptions(request contract.Request) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                                       contract.WorkflowID(request),
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            shorten(request.Summary()),
+		StaticDetails:                            details(request),
+	}
 }
 
 // Execute starts the workflow of a request or joins the one that runs with the same request, as [Client.Start] does,
@@ -94,39 +103,31 @@ func (c *Client) Execute(ctx context.Context, request contract.Request) (contrac
 	return c.Result(ctx, run.WorkflowID, run.RunID)
 }
 
-// join holds the request against the one that the run was started with, which is in the first event of its history.
-func (c *Client) join(ctx context.Context, request contract.Request, run Run) (Run, error) {
+// Compare holds the request against the one that a run of its workflow id was started with, which is in the first event
+// of the run's history. It fails with a [*Failure] of type REQUEST_CONFLICT where they differ.
+//
+// The update [contract.JoinUpdate] does the same. But it needs a worker, and it makes the history longer.
+func (c *Client) Compare(ctx context.Context, request contract.Request, runID string) error {
+	running := contract.Running{WorkflowID: contract.WorkflowID(request)}
 	events := c.temporal.GetWorkflowHistory(ctx,
-		run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		running.WorkflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	event, err := events.Next()
 	if err != nil {
-		return Run{}, err
+		return err
 	}
 	started := event.GetWorkflowExecutionStartedEventAttributes()
-	running := started.GetWorkflowType().GetName()
-	if asked := request.Operation().WorkflowType; running != asked {
-		return run, requestConflict(run,
-			running, []contract.Difference{{Field: "workflowType", Requested: asked, Existing: running}})
-	}
-	var input converter.RawValue
+	running.WorkflowType = started.GetWorkflowType().GetName()
 	if payloads := started.GetInput().GetPayloads(); len(payloads) > 0 {
+		var input converter.RawValue
 		if err := c.converter.FromPayload(payloads[0], &input); err != nil {
-			return run, err
+			return err
 		}
+		running.Input = input.Payload().GetData()
 	}
-	existing, err := request.Operation().Parse(input.Payload().GetData(), run.WorkflowID)
-	if err != nil {
-		// It is about to fail by itself, and is not this request.
-		return run, requestConflict(run,
-			running, []contract.Difference{{Field: "input", Requested: "a valid request", Existing: "an invalid one"}})
-	}
-	if d := contract.Differences(request.Fields(), existing.Fields()); len(d) > 0 {
-		return run, requestConflict(run, running, d)
-	}
-	return run, nil
+	return conflict(running.Join(request))
 }
 
-// Cancel asks a run to end. What it made is left as it is. An empty runID is the newest run.
+// Cancel asks a run to end. The cluster is left as it is. An empty runID is the newest run.
 func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 	return c.temporal.CancelWorkflow(ctx, workflowID, runID)
 }

@@ -227,7 +227,7 @@ func TestResult(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	left := "; what it made is left as it is"
+	left := "; the cluster is left as it is"
 	for _, test := range []struct {
 		workflow string
 		end      func(id string) error
@@ -409,7 +409,7 @@ func TestPendingActivity(t *testing.T) {
 	t.Parallel()
 	c, ctx := setup(t)
 	attempt := make(chan func() error)
-	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{})
+	w := worker.New(testenv.Shared().Client(), t.Name(), worker.Options{Identity: "a worker"})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Hour})
 		return workflow.ExecuteActivity(ctx, "WaitUntilIdle").Get(ctx, nil)
@@ -434,7 +434,9 @@ func TestPendingActivity(t *testing.T) {
 		}, testenv.Patience, 10*time.Millisecond)
 		return p
 	}
-	require.Equal(t, provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING"},
+	require.Equal(t, provisioner.PendingActivity{
+		Activity: "WaitUntilIdle", Attempt: 1, ClusterState: "CREATING", Worker: "a worker",
+	},
 		pending(func(p provisioner.PendingActivity) bool { return p.ClusterState != "" }))
 
 	notYet := func(delay time.Duration) func() error {
@@ -458,6 +460,7 @@ func TestPendingActivity(t *testing.T) {
 			Attempt:      3,
 			ClusterState: "CREATING",
 			LastFailure:  "not yet",
+			Worker:       "a worker",
 		},
 		p,
 	)

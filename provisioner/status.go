@@ -46,6 +46,8 @@ type PendingActivity struct {
 	ClusterState string
 	// LastFailure is why the attempt before ended; "" for the first.
 	LastFailure string
+	// Worker is the identity of the worker that has the activity, or had it last; "" before one did.
+	Worker string
 	// NextAttempt is when the next attempt begins; zero while one is under way or the activity is paused.
 	NextAttempt time.Time
 }
@@ -64,6 +66,7 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 		s.Pending = &PendingActivity{
 			Activity: p.GetActivityType().GetName(), Attempt: int(p.GetAttempt()),
 			ClusterState: c.lastState(p.GetHeartbeatDetails()), LastFailure: p.GetLastFailure().GetMessage(),
+			Worker: p.GetLastWorkerIdentity(),
 		}
 		if t := p.GetNextAttemptScheduleTime(); t != nil && !p.GetPaused() &&
 			p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {

@@ -14,23 +14,21 @@ import (
 // The input is a [contract.DeleteClusterInput], taken raw so that one that does not even decode fails as INVALID_INPUT.
 // The failure types are those of package contract.
 func (w *Workflows) DeleteCluster(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
-	return execute(ctx, w, input, func(in contract.DeleteClusterInput, info *workflow.Info) plan {
+	return execute(ctx, w, input, func(in contract.DeleteClusterInput, _ *workflow.Info) plan {
 		return plan{
 			asking:     "Finding out whose cluster " + quote(in.Name) + " is, before it is deleted",
 			firstState: contract.StateDeleting,
 			effect:     "deleted",
 			canBeTaken: true,
-			steps: func(r *run) (*contract.Cluster, error) {
-				return r.findAndDelete(activities.FindInput{Request: in, Run: runInfo(info)})
-			},
+			steps:      func(r *run) (*contract.Cluster, error) { return r.findAndDelete(in) },
 		}
 	})
 }
 
 // findAndDelete finds the cluster by one activity, so that whose it is stands in the history, and deletes it by another.
-func (r *run) findAndDelete(in activities.FindInput) (*contract.Cluster, error) {
+func (r *run) findAndDelete(request contract.DeleteClusterInput) (*contract.Cluster, error) {
 	var found activities.FoundCluster
-	find := func() any { return in }
+	find := func() any { return activities.FindInput{Request: request, Run: r.runInfo()} }
 	r.goal = "gone"
 	options := r.askOptions("Find out whose cluster " + r.cluster.Name + " is, and its id")
 	if err := r.executeActivity(activityMethods.FindCluster, find, options, &found); err != nil {
@@ -44,7 +42,7 @@ func (r *run) findAndDelete(in activities.FindInput) (*contract.Cluster, error) 
 	r.enter(contract.PhaseDeleting, "Deleting cluster "+quote(r.cluster.Name)+" with the id "+cluster.ID+
 		", and waiting until it is gone: its state, since when, and the next look stand under Pending Activities.")
 	remove := func() any {
-		return activities.DeleteInput{Request: in.Request, Found: found, Deadline: r.deadline}
+		return activities.DeleteInput{Request: request, Found: found, Deadline: r.deadline}
 	}
 	options = r.waitOptions()
 	options.Summary = "Delete cluster " + r.cluster.Name + " and wait until it is gone"

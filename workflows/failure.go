@@ -115,10 +115,10 @@ func (r *run) render(f failure) string {
 	case f.final:
 		return f.answer
 	case f.answer != "" && !f.accepted:
-		return fmt.Sprintf("%s, for which no time was left within %s (timeoutSeconds). %s%s", f.answer, r.timeout,
+		return fmt.Sprintf("%s, for which no time was left within %s. %s%s", f.answer, r.timeLimit(),
 			r.leftBehind(), r.whatElseToCheck(f.details.Status))
 	}
-	message := fmt.Sprintf("cluster %q was not %s within %s (timeoutSeconds): ", r.cluster.Name, r.goal, r.timeout)
+	message := fmt.Sprintf("cluster %q was not %s within %s: ", r.cluster.Name, r.goal, r.timeLimit())
 	switch {
 	case f.details.StateName != "":
 		message += "the last state seen was " + f.details.StateName

@@ -16,8 +16,10 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 	return execute(ctx, w, input, func(in contract.ProvisionFlexClusterInput, info *workflow.Info) plan {
 		where := in.ProviderSettings.Place()
 		return plan{
-			activity:   activityMethods.CreateFlexCluster,
-			input:      activities.CreateInput{Request: in, Run: runInfo(info)},
+			activity: activityMethods.CreateFlexCluster,
+			input: func(run activities.RunInfo) any {
+				return activities.CreateInput{Request: in, Run: run}
+			},
 			summary:    "Create Flex cluster " + in.Name + " in " + where,
 			asking:     "Asking Atlas for Flex cluster " + quote(in.Name) + " in " + where,
 			accepted:   "Atlas is creating Flex cluster " + quote(in.Name),

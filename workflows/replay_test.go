@@ -25,6 +25,7 @@ var outcomes = []string{
 	"provision-canceled-while-waiting",
 	"provision-conflict",
 	"provision-created",
+	"provision-extended",
 	"provision-given-up",
 	"provision-gone",
 	"provision-idle-without-standard",

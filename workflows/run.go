@@ -28,9 +28,11 @@ const (
 
 // plan is what one operation does in its own way.
 type plan struct {
-	// activity asks Atlas, with the input. summary says so in the Web UI.
-	activity, input any
-	summary         string
+	// activity asks Atlas, with the input that input makes of what the activity must know of the run. summary says so in
+	// the Web UI.
+	activity any
+	input    func(activities.RunInfo) any
+	summary  string
 	// asking and accepted say what goes on, before and after Atlas has taken the request.
 	asking, accepted string
 	// firstState is the state that Atlas is asked to bring the cluster into.
@@ -62,9 +64,11 @@ type run struct {
 	// goal says in words what the run waits for.
 	goal string
 
-	timeout  time.Duration
+	timeout  time.Duration // extensions included
+	movedBy  time.Duration // what extensions have added
 	deadline time.Time
 	runID    string // of the run whose time limit is counted
+	extended bool   // an activity was begun anew since the time limit was moved
 
 	usableSearchAttributes func() []string
 }
@@ -75,16 +79,19 @@ func execute[R contract.Request](
 	ctx workflow.Context, w *Workflows, input converter.RawValue, makePlan func(R, *workflow.Info) plan,
 ) (*contract.Cluster, error) {
 	r := &run{ctx: ctx, info: workflow.GetInfo(ctx), usableSearchAttributes: w.SearchAttributes}
-	if err := r.answerQueries(); err != nil {
+	request, invalid := contract.Parse[R](input.Payload().GetData(), r.info.WorkflowExecution.ID)
+	if invalid == nil {
+		r.timeout = request.Timeout()
+		r.begin()
+	}
+	if err := errors.Join(r.answerQueries(), takeUpdates(ctx, input, r)); err != nil {
 		return nil, err
 	}
-	request, err := contract.Parse[R](input.Payload().GetData(), r.info.WorkflowExecution.ID)
-	if err != nil {
-		return nil, r.failInvalid(err)
+	if invalid != nil {
+		return nil, r.failInvalid(invalid)
 	}
 	r.operation, r.cluster, r.plan = request.Operation(), request.Cluster(), makePlan(request, r.info)
-	r.timeout, r.goal = request.Timeout(), contract.StateIdle
-	r.begin()
+	r.goal = contract.StateIdle
 	r.upsert(
 		searchAttribute{contract.SearchAttributeProjectID, r.cluster.GroupID},
 		searchAttribute{contract.SearchAttributeClusterName, r.cluster.Name},
@@ -118,7 +125,7 @@ func (r *run) answerQueries() error {
 // askAndWait asks Atlas by one activity and waits by another.
 func (r *run) askAndWait() (*contract.Cluster, error) {
 	var asked, idle contract.Cluster
-	ask := func() any { return r.plan.input }
+	ask := func() any { return r.plan.input(r.runInfo()) }
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(r.plan.summary), &asked); err != nil {
 		return nil, err
 	}
@@ -145,8 +152,8 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	wait := func() any {
 		return activities.WaitInput{
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ID: id, ClusterType: r.operation.ClusterType,
-			Upgraded: r.plan.upgrades, StateName: asked.StateName, Deadline: r.deadline,
-			Shown: !r.plan.creates || asked.Outcome != contract.Created,
+			Upgraded: r.plan.upgrades, StateName: r.status.StateName, Deadline: r.deadline,
+			Shown: !r.plan.creates || asked.Outcome != contract.Created || r.extended,
 			Asked: *r.plan.asked, AskedAt: askedAt, Before: before,
 		}
 	}
@@ -199,13 +206,18 @@ func (r *run) waitOptions() workflow.ActivityOptions {
 var errNoTimeLeft = errors.New("no time left")
 
 // executeActivity runs an activity within what is left of the run's time. Where the run was reset after the activity
-// had failed, it runs it again: an operator who resets a run wants it to be tried from there.
+// had failed, it runs it again: an operator who resets a run wants it to be tried from there. So it does where the time
+// of the activity was up, and the time limit of the run was moved meanwhile.
 func (r *run) executeActivity(activity any, input func() any, options workflow.ActivityOptions, out any) error {
 	for {
 		r.beginAnewAfterReset()
+		deadline := r.deadline
 		err := r.executeOnce(activity, input(), options, out)
 		var canceled *temporal.CanceledError
-		if err == nil || errors.As(err, &canceled) || !r.beginAnewAfterReset() {
+		if err == nil || errors.As(err, &canceled) {
+			return err
+		}
+		if !r.goesOnExtended(deadline, err) && !r.beginAnewAfterReset() {
 			return err
 		}
 	}

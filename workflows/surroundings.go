@@ -48,9 +48,11 @@ func (r *run) recordSurroundings() surroundings {
 	return s
 }
 
-// runInfo is what the activities must know of the run. All of it stays as it is through a reset.
-func runInfo(info *workflow.Info) activities.RunInfo {
-	return activities.RunInfo{WorkflowStarted: info.WorkflowStartTime, FirstRunID: info.OriginalRunID}
+// runInfo is what the activities must know of the run. The start and the first run id stay as they are through a reset.
+func (r *run) runInfo() activities.RunInfo {
+	return activities.RunInfo{
+		WorkflowStarted: r.info.WorkflowStartTime, FirstRunID: r.info.OriginalRunID, AskedBefore: r.extended,
+	}
 }
 
 // begin counts the time limit from here.

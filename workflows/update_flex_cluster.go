@@ -16,8 +16,10 @@ import (
 func (w *Workflows) UpdateFlexCluster(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
 	return execute(ctx, w, input, func(in contract.UpdateFlexClusterInput, info *workflow.Info) plan {
 		return plan{
-			activity:   activityMethods.UpdateFlexCluster,
-			input:      activities.UpdateInput{Request: in, Run: runInfo(info)},
+			activity: activityMethods.UpdateFlexCluster,
+			input: func(run activities.RunInfo) any {
+				return activities.UpdateInput{Request: in, Run: run}
+			},
 			summary:    "Update Flex cluster " + in.Name,
 			asking:     "Asking Atlas to update Flex cluster " + quote(in.Name),
 			accepted:   "Atlas is updating Flex cluster " + quote(in.Name),

@@ -15,8 +15,10 @@ import (
 func (w *Workflows) UpgradeToDedicated(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
 	return execute(ctx, w, input, func(in contract.UpgradeToDedicatedInput, info *workflow.Info) plan {
 		return plan{
-			activity:   activityMethods.UpgradeClusterToDedicated,
-			input:      activities.UpgradeToDedicatedInput{Request: in, Run: runInfo(info)},
+			activity: activityMethods.UpgradeClusterToDedicated,
+			input: func(run activities.RunInfo) any {
+				return activities.UpgradeToDedicatedInput{Request: in, Run: run}
+			},
 			summary:    "Upgrade cluster " + in.Name + " to dedicated " + in.ProviderSettings.InstanceSizeName,
 			asking:     "Asking Atlas to upgrade cluster " + quote(in.Name) + " to dedicated " + in.ProviderSettings.InstanceSizeName,
 			accepted:   "Atlas is upgrading cluster " + quote(in.Name) + " to dedicated " + in.ProviderSettings.InstanceSizeName,

@@ -15,8 +15,10 @@ import (
 func (w *Workflows) UpgradeToFlex(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
 	return execute(ctx, w, input, func(in contract.UpgradeToFlexInput, info *workflow.Info) plan {
 		return plan{
-			activity:   activityMethods.UpgradeClusterToFlex,
-			input:      activities.UpgradeToFlexInput{Request: in, Run: runInfo(info)},
+			activity: activityMethods.UpgradeClusterToFlex,
+			input: func(run activities.RunInfo) any {
+				return activities.UpgradeToFlexInput{Request: in, Run: run}
+			},
 			summary:    "Upgrade cluster " + in.Name + " to Flex",
 			asking:     "Asking Atlas to upgrade cluster " + quote(in.Name) + " to Flex",
 			accepted:   "Atlas is upgrading cluster " + quote(in.Name) + " to Flex",

@@ -13,10 +13,12 @@ import (
 // The input is a [contract.UpgradeToServerlessInput], taken raw so that one that does not even decode fails as
 // INVALID_INPUT. The failure types are those of package contract.
 func (w *Workflows) UpgradeToServerless(ctx workflow.Context, input converter.RawValue) (*contract.Cluster, error) {
-	return execute(ctx, w, input, func(in contract.UpgradeToServerlessInput, info *workflow.Info) plan {
+	return execute(ctx, w, input, func(in contract.UpgradeToServerlessInput, _ *workflow.Info) plan {
 		return plan{
-			activity:   activityMethods.UpgradeClusterToServerless,
-			input:      activities.UpgradeToServerlessInput{Request: in, Run: runInfo(info)},
+			activity: activityMethods.UpgradeClusterToServerless,
+			input: func(run activities.RunInfo) any {
+				return activities.UpgradeToServerlessInput{Request: in, Run: run}
+			},
 			summary:    "Upgrade cluster " + in.Name + " to serverless",
 			asking:     "Asking Atlas to upgrade cluster " + quote(in.Name) + " to serverless",
 			accepted:   "Atlas is upgrading cluster " + quote(in.Name) + " to serverless",

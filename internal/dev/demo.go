@@ -30,6 +30,12 @@ const (
 	upgrade = "upgrade-to-serverless --project-id " + projectID + " --name legacy" +
 		" --provider AWS --region US_EAST_1 --wait"
 
+	// The life of the cluster that the first command has made.
+	update  = "update-flex --project-id " + projectID + " --name orders --tag team=billing --wait"
+	enlarge = "upgrade-to-dedicated --project-id " + projectID + " --name orders" +
+		" --provider AWS --region US_EAST_1 --instance-size M10 --wait"
+	remove = "delete --project-id " + projectID + " --name orders --yes --wait"
+
 	defaultTemporal = "127.0.0.1:7233"
 )
 
@@ -77,7 +83,9 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintln(d.stdout, "Starting atlas-sim…")
-	if err := d.stack.StartAtlas(ctx, stack.Settings{}, "-seed-shared", projectID+"/legacy"); err != nil {
+	// Where Atlas takes minutes, nobody who tries it out should.
+	quick := stack.Settings{"deleteFor": "5s", "deleteDedicatedFor": "5s", "updateDedicatedFor": "1s"}
+	if err := d.stack.StartAtlas(ctx, quick, "-seed-shared", projectID+"/legacy"); err != nil {
 		return err
 	}
 	fmt.Fprintln(d.stdout, "Starting worker…")
@@ -96,16 +104,27 @@ func (d *demo) start(ctx context.Context) error {
 	return err
 }
 
-// runWorkflows runs both workflows.
+// runWorkflows runs a provision and an upgrade, and then the rest of a cluster's life.
 func (d *demo) runWorkflows(ctx context.Context) error {
-	if err := d.runStarter(ctx, provision, contract.ClusterWorkflowID(projectID, "orders")); err != nil {
-		return err
+	orders := contract.ClusterWorkflowID(projectID, "orders")
+	for _, run := range []struct{ before, args, workflowID string }{
+		{args: provision, workflowID: orders},
+		{
+			before: "An upgrade takes the simulator about 20 seconds.",
+			args:   upgrade, workflowID: contract.ClusterWorkflowID(projectID, "legacy"),
+		},
+		{before: "The rest of the life of cluster orders: update, upgrade, delete.", args: update, workflowID: orders},
+		{args: enlarge, workflowID: orders},
+		{args: remove, workflowID: orders},
+	} {
+		if run.before != "" {
+			fmt.Fprintln(d.stdout, "\n"+run.before)
+		}
+		if err := d.runStarter(ctx, run.args, run.workflowID); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(d.stdout, "\nAn upgrade takes the simulator about 20 seconds.")
-	if err := d.runStarter(ctx, upgrade, contract.ClusterWorkflowID(projectID, "legacy")); err != nil {
-		return err
-	}
-	fmt.Fprintln(d.stdout, "\nBoth workflows succeeded. To look around: make up")
+	fmt.Fprintln(d.stdout, "\nAll workflows succeeded. To look around: make up")
 	return nil
 }
 
@@ -131,22 +150,7 @@ func (d *demo) addressPrefix() string {
 
 // waitForInterrupt says how to use the stack, and waits until ctx ends.
 func (d *demo) waitForInterrupt(ctx context.Context) error {
-	fmt.Fprintf(d.stdout, `
-In another terminal:
-
-  export TEMPORAL_ADDRESS=%s
-  bin/starter %s
-  bin/starter %s
-  bin/starter list
-
-A worker of your own, in a debugger say, needs this as well:
-
-  export MONGODB_ATLAS_BASE_URL=http://%s
-  export %s
-  export %s
-
-Ctrl-C stops everything.
-`, d.stack.TemporalAddress, provision, upgrade, d.stack.AtlasAddress, d.stack.Credential[0], d.stack.Credential[1])
+	fmt.Fprint(d.stdout, d.guide())
 	<-ctx.Done()
 	return context.Cause(ctx)
 }

@@ -80,7 +80,7 @@ func TestDemo(t *testing.T) {
 	if want := "-seed-shared " + projectID + "/legacy"; !strings.HasSuffix(atlas.args, want) {
 		t.Errorf("atlas-sim %s, want %s", atlas.args, want)
 	}
-	for _, want := range []string{provision, upgrade} {
+	for _, want := range []string{provision, upgrade, update, enlarge, remove} {
 		starter := h.accept("starter")
 		if starter.args != want {
 			t.Errorf("starter %s, want %s", starter.args, want)
@@ -92,10 +92,11 @@ func TestDemo(t *testing.T) {
 	atlas.awaitStop()
 	temporal.awaitStop()
 	check(t, end(), 0, []string{
-		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n",
+		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n", "bin/starter " + update + "\n",
+		"bin/starter " + enlarge + "\n", "bin/starter " + remove + "\n",
 		"/namespaces/default/workflows/atlas-cluster-" + projectID + "-orders\n",
 		"Starting temporal…\n", "An upgrade takes the simulator about 20 seconds.\n",
-		"Both workflows succeeded. To look around: make up\n",
+		"All workflows succeeded. To look around: make up\n",
 	}, nil)
 }
 
@@ -187,7 +188,8 @@ func TestUp(t *testing.T) {
 	text := <-said
 	for _, want := range []string{
 		"export TEMPORAL_ADDRESS=127.0.0.1:", "export MONGODB_ATLAS_BASE_URL=http://127.0.0.1:",
-		"bin/starter " + provision, "bin/starter list",
+		"  # 1. Make a cluster, and wait until it is IDLE.\n  bin/starter " + provision + "\n", "  # 5. ",
+		"/namespaces/default/workflows?query=AtlasProjectId%3D%22" + projectID + "%22\n", "  bin/starter list\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)

@@ -54,7 +54,7 @@ func main() {
 
 func piece(ctx context.Context, temporalClient client.Client, options client.Options) error {
 	{
-//line README.md:%d
+//line %s:%d
 %s
 %s
 	}
@@ -63,21 +63,22 @@ func piece(ctx context.Context, temporalClient client.Client, options client.Opt
 `
 
 // program runs a Go program, or a piece of one.
-func (b block) program(t *testing.T) {
+func (r *reader) program(t *testing.T, b block) {
 	t.Helper()
+	checkFormat(t, b)
 	source := b.text
 	if !strings.Contains(source, "package main") {
-		source = b.framed(t)
+		source = r.framed(t, b)
 	}
 	file := filepath.Join(t.TempDir(), "main.go")
 	require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
-	got := u.run(t, "go", "-C", u.root, "run", file)
+	got := r.run(t, "go", "-C", r.root, "run", file)
 	require.Zero(t, got.code, got)
 }
 
 // framed makes a program of a piece. It uses the variables that the piece leaves unused, and returns the piece's
 // error.
-func (b block) framed(t *testing.T) string {
+func (r *reader) framed(t *testing.T, b block) string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "", fmt.Sprintf("package p\nfunc _() error {\n%s\n}", b.text), 0)
 	require.NoError(t, err)
@@ -106,5 +107,5 @@ func (b block) framed(t *testing.T) string {
 		}
 	}
 	slices.Sort(imports)
-	return fmt.Sprintf(frame, strings.Join(imports, ""), b.line, b.text, unused)
+	return fmt.Sprintf(frame, strings.Join(imports, ""), r.document, b.line, b.text, unused)
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,10 +34,13 @@ type user struct {
 	home  string
 	atlas string // URL of the simulator
 	ui    string // URL of the Web UI
+	guide string // what `dev up` says
 	env   []string
+	// faults is held by a test while the simulator's faults are those that the test needs.
+	faults *sync.Mutex
 }
 
-var u user
+var u = user{faults: &sync.Mutex{}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -98,6 +102,7 @@ func (u *user) start() (stop func(), err error) {
 	if address == nil {
 		return stop, fmt.Errorf("bin/dev does not say where everything is:\n%s", &out)
 	}
+	u.guide = out.String()
 	u.ui, u.atlas = "http://localhost"+address[2], address[3]
 	u.env = append(os.Environ(),
 		"PATH="+filepath.Join(u.home, "bin")+":"+os.Getenv("PATH"),

@@ -32,10 +32,14 @@ func TestWebUI(t *testing.T) {
 	require.Zero(t, started.code, started)
 	done := provision("orders", "--wait").end()
 	require.Zero(t, done.code, done)
-	u.control(t, "faults", fmt.Sprintf(`[{"method": "POST", "path": "groups/%s/flexClusters", "kind": "status",
-		"times": 1, "status": 402, "errorCode": "NO_PAYMENT_INFORMATION_FOUND", "reason": "Payment Required",
-		"detail": "No payment information was found for group."}]`, project))
-	failed := provision("billing", "--wait").end()
+	failed := func() result {
+		u.faults.Lock()
+		defer u.faults.Unlock()
+		u.control(t, "faults", fmt.Sprintf(`[{"method": "POST", "path": "groups/%s/flexClusters", "kind": "status",
+			"times": 1, "status": 402, "errorCode": "NO_PAYMENT_INFORMATION_FOUND", "reason": "Payment Required",
+			"detail": "No payment information was found for group."}]`, project))
+		return provision("billing", "--wait").end()
+	}()
 	require.Equal(t, 1, failed.code, failed)
 
 	folder := t.ArtifactDir()

@@ -3,6 +3,7 @@ package env
 import (
 	"errors"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,6 +41,13 @@ func CheckSecret(secret string) error {
 func ValidPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && n > 0 && port == strconv.FormatUint(n, 10)
+}
+
+// ValidURL tells whether a text is the URL of an HTTP server, without a user name, a query or a fragment.
+func ValidURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.User == nil && ValidHost(u.Hostname()) &&
+		(u.Port() == "" || ValidPort(u.Port())) && !strings.HasSuffix(u.Host, ":") && !strings.ContainsAny(text, "?#")
 }
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)

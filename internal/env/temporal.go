@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -175,13 +174,8 @@ func (e Env) checkOthers() error {
 	if err := CheckName(e.TaskQueue()); err != nil {
 		mistakes = append(mistakes, fmt.Errorf("TEMPORAL_TASK_QUEUE %w", err))
 	}
-	if ui := e.Get("TEMPORAL_UI_URL", ""); ui != "" {
-		u, err := url.Parse(ui)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !ValidHost(u.Hostname()) ||
-			u.Port() != "" && !ValidPort(u.Port()) || strings.ContainsAny(ui, "?#") {
-			mistakes = append(mistakes,
-				errors.New("TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"))
-		}
+	if ui := e.Get("TEMPORAL_UI_URL", ""); ui != "" && !ValidURL(ui) {
+		mistakes = append(mistakes, errors.New("TEMPORAL_UI_URL must be a URL such as https://temporal.example.com"))
 	}
 	return errors.Join(mistakes...)
 }

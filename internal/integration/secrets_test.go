@@ -28,6 +28,14 @@ type credentialProxy struct {
 	mu          sync.Mutex
 	credentials map[string]bool
 	requests    int // with a credential
+	traceHeader string
+}
+
+// recordTrace records a header by which a trace would go on in Atlas.
+func (p *credentialProxy) recordTrace(header http.Header) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.traceHeader += header.Get("Traceparent") + header.Get("Tracestate") + header.Get("Baggage")
 }
 
 func (p *credentialProxy) record(credential string) {
@@ -43,6 +51,7 @@ func (p *credentialProxy) serve(t *testing.T, simulator string, echo func(*http.
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: discardLog}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.recordTrace(r.Header)
 		authorization := r.Header.Get("Authorization")
 		if scheme, credential, _ := strings.Cut(authorization, " "); scheme != "" && scheme != "Digest" {
 			p.record(credential)
@@ -62,8 +71,8 @@ func (p *credentialProxy) serve(t *testing.T, simulator string, echo func(*http.
 	return server.URL
 }
 
-// No key, secret or token is in a history, a pending activity, a log or an output, whatever the kind of credential
-// and however the run ends.
+// No key, secret or token is in a history, a pending activity, a log, a span or an output, whatever the kind of
+// credential and however the run ends. No trace goes on in Atlas.
 func TestSecretsStayIn(t *testing.T) {
 	t.Parallel()
 	const clientSecret, accessToken = "mdb_sa_sk_5f2c-client-secret-of-the-tests", "eyJ-access-token-of-the-tests"
@@ -89,7 +98,9 @@ func TestSecretsStayIn(t *testing.T) {
 				url := proxy.serve(t, s.URL, func(r *http.Request) bool {
 					return end == "echoed" && r.Method == http.MethodPost
 				})
-				w := testworker.Start(s, withAuth(test.auth), withBaseURL(url), withRequestTimeout(time.Second))
+				collector := testenv.StartCollector(t)
+				w := testworker.StartWithEnv(s, collector.Env(),
+					withAuth(test.auth), withBaseURL(url), withRequestTimeout(time.Second))
 				if end == "retried" {
 					s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultReset, Times: 2})
 					s.Sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503, Times: 2})
@@ -109,10 +120,13 @@ func TestSecretsStayIn(t *testing.T) {
 				w.Stop()
 				visible.WriteString(w.Logs.String())
 				visible.WriteString(visibleHistory(s, run))
+				require.Contains(t, collector.Texts(), "POST /", "spans of requests")
+				visible.WriteString(collector.Texts())
 
 				proxy.mu.Lock()
 				defer proxy.mu.Unlock()
 				require.Positive(t, proxy.requests, "requests with a credential")
+				require.Empty(t, proxy.traceHeader)
 				for secret := range proxy.credentials {
 					require.NotContains(t, visible.String(), secret)
 				}

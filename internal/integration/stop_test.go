@@ -56,7 +56,7 @@ func TestCancel(t *testing.T) {
 			&provisioner.Failure{
 				State:   provisioner.Canceled,
 				Type:    "CANCELED",
-				Message: "the run was cancelled; what it made is left as it is",
+				Message: "the run was cancelled; the cluster is left as it is",
 			},
 			testenv.Failure(t, err),
 		)

@@ -32,9 +32,14 @@ func well(more ...string) []string {
 		more...)
 }
 
+// named is a command line that names a cluster, and more.
+func named(command string, more ...string) []string {
+	return append([]string{command, "--project-id", project, "--name", "orders"}, more...)
+}
+
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "list", "help",
+	commands := []string{"", "status", "watch", "result", "cancel", "extend", "list", "help", "environment",
 		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)
@@ -84,7 +89,7 @@ func TestUsage(t *testing.T) {
 		want string
 		help string // of which command
 	}{
-		{[]string{"delete"}, `unknown command "delete" for "starter"`, "starter"},
+		{[]string{"destroy"}, `unknown command "destroy" for "starter"`, "starter"},
 		{[]string{"provision"}, "unknown command \"provision\" for \"starter\"\n\nDid you mean " +
 			"this?\n\tprovision-flex", "starter"},
 		{[]string{"statsu", "x"}, "unknown command \"statsu\" for \"starter\"\n\nDid you mean " +
@@ -96,6 +101,32 @@ func TestUsage(t *testing.T) {
 		{well("--continuous-backup"), "unknown flag: --continuous-backup", "starter provision-flex"},
 
 		{[]string{"provision-flex"}, required, "starter provision-flex"},
+		{[]string{"update-flex"}, `required flag(s) "project-id", "name" not set`, "starter update-flex"},
+		{[]string{"delete", "--yes"}, `required flag(s) "project-id", "name" not set`, "starter delete"},
+		{[]string{"upgrade-to-flex"}, required, "starter upgrade-to-flex"},
+		{[]string{"upgrade-to-dedicated"}, `required flag(s) "project-id", "name", "provider", "region", ` +
+			`"instance-size" not set`, "starter upgrade-to-dedicated"},
+		{named("update-flex"), "update-flex needs --tag, --no-tags or --termination-protection: what to change",
+			"starter update-flex"},
+		{named("update-flex", "--adopt"), "update-flex needs --tag, --no-tags or --termination-protection: what to " +
+			"change", "starter update-flex"},
+		{named("update-flex", "--tag", "a=b", "--no-tags"), "--tag cannot go with --no-tags", "starter update-flex"},
+		{named("update-flex", "--termination-protection=maybe"), `invalid argument "maybe" for ` +
+			`"--termination-protection" flag: strconv.ParseBool: parsing "maybe": invalid syntax`,
+			"starter update-flex"},
+		{named("update-flex", "--termination-protection"), "flag needs an argument: --termination-protection",
+			"starter update-flex"},
+		{named("update-flex", "-f", "x.yaml", "--no-tags"), "--name cannot go with --file, which holds whole requests",
+			"starter update-flex"},
+		{[]string{"update-flex", "-f", "x.yaml", "--no-tags"}, "--no-tags cannot go with --file, which holds whole " +
+			"requests", "starter update-flex"},
+		{[]string{"delete", "-f", "x.yaml", "--id", "x", "--yes"}, "--id cannot go with --file, which holds whole " +
+			"requests", "starter delete"},
+		{named("upgrade-to-dedicated", "--provider", "AWS", "--region", "US_EAST_1", "--instance-size", "M10", "--tag",
+			"a=b", "--no-tags"), "--tag cannot go with --no-tags", "starter upgrade-to-dedicated"},
+		{well("--yes"), "unknown flag: --yes", "starter provision-flex"},
+		{append([]string{"upgrade-to-flex"}, well("--adopt")[1:]...), "unknown flag: --adopt",
+			"starter upgrade-to-flex"},
 		{[]string{"provision-flex", "--wait", "-o", "json"}, required, "starter provision-flex"},
 		{[]string{"upgrade-to-serverless"}, required, "starter upgrade-to-serverless"},
 		{[]string{"provision-flex", "--name", "orders", "--provider", "AWS", "--region", "US_EAST_1"}, `required ` +
@@ -143,6 +174,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"watch", "--state", "'"}, "--project-id and --state must not hold quotes", "starter watch"},
 		{[]string{"result", "a", "b"}, "result" + id, "starter result"},
 		{[]string{"cancel"}, "cancel" + id, "starter cancel"},
+		{[]string{"extend", "--by", "30m"}, "extend" + id, "starter extend"},
+		{[]string{"extend", "a"}, "extend takes --by DURATION, such as --by 30m", "starter extend"},
+		{[]string{"extend", "a", "--by", "0s"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "-1m"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "169h"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "30"}, `invalid argument "30" for "--by" flag: time: missing unit in ` +
+			`duration "30"`, "starter extend"},
 
 		{[]string{"list", "RUNNING"}, `list takes flags only, got "RUNNING"`, "starter list"},
 		{[]string{"list", "--limit", "0"}, "--limit must be 1 or more", "starter list"},
@@ -198,6 +236,20 @@ func TestInvalidInput(t *testing.T) {
 				`--provider must be AWS, AZURE or GCP, got "aws"`,
 				`--timeout must be from 1s to 24h`,
 			}},
+		{"update", []string{"update-flex", "--project-id", project, "--name", "a b", "--tag",
+			"atlas-provisioner-workflow=x", "--timeout", "25h"},
+			[]string{
+				`--name must begin with a letter or digit and hold only letters, digits and hyphens, got "a b"`,
+				`--tag number 1: the key is atlas-provisioner-workflow, which is reserved`,
+				`--timeout must be from 1s to 24h`,
+			}},
+		{"delete", named("delete", "--id", "ABC"), []string{
+			`--id must be the cluster's id of 24 hexadecimal digits (0-9, a-f), or be left out, got "ABC"`,
+		}},
+		{"size", named("upgrade-to-dedicated", "--provider", "AWS", "--region", "US_EAST_1", "--instance-size", "m10"),
+			[]string{`--instance-size must be the size of a dedicated cluster, such as M10, got "m10"`}},
+		{"an update of a name too long for all", named("update-flex", "--name", strings.Repeat("n", 300), "--no-tags"),
+			[]string{`--name must have 64 characters at most, got 300`}},
 		{"a negative timeout", well("--timeout", "-5s"), []string{`--timeout must be from 1s to 24h`}},
 		// The workflow id is then too long for the ownership tag, which follows.
 		{"a name too long for all", well("--name", strings.Repeat("n", 300)), []string{`--name must have 64 ` +
@@ -257,9 +309,12 @@ func TestUnreachable(t *testing.T) {
 	file := write(t, "clusters.yaml", billingYAML)
 	for _, args := range [][]string{
 		well(), well("--wait"), well("-o", "json"), append([]string{"upgrade-to-serverless"}, well()[1:]...),
+		well("--update", "--adopt"), named("update-flex", "--no-tags"), named("delete", "--yes"),
+		append([]string{"upgrade-to-flex"}, well()[1:]...), {"delete", "-f", write(t, "old.yaml", oldYAML), "--yes"},
 		{"provision-flex", "-f", file, "--wait"}, {"upgrade-to-serverless", "-f", file, "-o", "json"},
 		{"watch", "x", "y"}, {"watch", "--state", "IDLE"},
 		{"status", "x"}, {"watch", "x"}, {"result", "x"}, {"cancel", "x"}, {"list"}, {"list", "-o", "json"},
+		{"extend", "x", "--by", "1h"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
@@ -316,6 +371,9 @@ func FuzzArgs(f *testing.F) {
 			"provision-flex", "--"},
 		well("--tag", "a=b", "--timeout", "90s", "--no-ownership-tag", "--termination-protection", "--wait"),
 		append([]string{"upgrade-to-serverless", "--continuous-backup=false"}, well()[1:]...),
+		named("update-flex", "--tag", "a=b", "--termination-protection=false", "--adopt"), named("update-flex", "--no-tags"),
+		named("delete", "--id", project, "--remove-termination-protection", "--yes"), named("delete", "--dry-run"),
+		append([]string{"upgrade-to-dedicated", "--instance-size", "M10"}, well("--update")[1:]...),
 		well("--project-id", "", "-o", "json"), {"help", "list", "list"},
 	} {
 		f.Add(strings.Join(args, "\n"))

@@ -36,10 +36,22 @@ func (s *stack) cli(args ...string) {
 // of a wait.
 func (s *stack) startOtherWorker(flow any, wait func(context.Context) error) (stop func()) {
 	s.t.Helper()
-	w := worker.New(s.temporal(), s.queue, worker.Options{WorkerStopTimeout: time.Second})
-	w.RegisterWorkflowWithOptions(flow, workflow.RegisterOptions{Name: contract.ProvisionFlexCluster})
+	activities := map[string]any{}
 	if wait != nil {
-		w.RegisterActivityWithOptions(wait, activity.RegisterOptions{Name: contract.WaitUntilIdleActivity})
+		activities[contract.WaitUntilIdleActivity] = wait
+	}
+	return s.startFakes(map[string]any{contract.ProvisionFlexCluster: flow}, activities)
+}
+
+// startFakes starts a worker with functions of the test's own as workflows and activities, by type.
+func (s *stack) startFakes(flows, activities map[string]any) (stop func()) {
+	s.t.Helper()
+	w := worker.New(s.temporal(), s.queue, worker.Options{WorkerStopTimeout: time.Second})
+	for name, flow := range flows {
+		w.RegisterWorkflowWithOptions(flow, workflow.RegisterOptions{Name: name})
+	}
+	for name, function := range activities {
+		w.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
 	require.NoError(s.t, w.Start())
 	s.t.Cleanup(w.Stop)
@@ -160,7 +172,7 @@ func TestStateInTheFirstSeconds(t *testing.T) {
 			s := setupWithoutWorker(t, atlassim.Config{})
 			release := make(chan struct{})
 			begun := make(chan struct{})
-			w := worker.New(s.temporal(), s.queue, worker.Options{})
+			w := worker.New(s.temporal(), s.queue, worker.Options{Identity: "another worker"})
 			w.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ contract.ProvisionFlexClusterInput) error {
 				err := workflow.SetQueryHandler(ctx, contract.StatusQuery, func() (contract.Status, error) {
 					return contract.Status{StateName: "UPDATING"}, nil
@@ -184,8 +196,8 @@ func TestStateInTheFirstSeconds(t *testing.T) {
 			require.Equal(
 				t,
 				output{
-					stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\nWeb UI     " +
-						"" + webUILink + "\n",
+					stdout: header + "Status     RUNNING, " + test.want + ", Ns, attempt 1\n" +
+						"Worker     another worker\nWeb UI     " + webUILink + "\n",
 				},
 				s.run("status", s.clusterID()),
 			)

@@ -159,7 +159,8 @@ func TestFormsOfAFile(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	e := append([]string{"TEMPORAL_TASK_QUEUE=queue"}, nowhere...)
-	const orders = `Workflow   atlas-cluster-32b6e34b3d91647abb20e7b8-orders
+	const orders = `Would      create Flex cluster orders of project 32b6e34b3d91647abb20e7b8 in AWS US_EAST_1
+Workflow   atlas-cluster-32b6e34b3d91647abb20e7b8-orders
 Type       ProvisionFlexCluster
 Task queue queue
 Input      {
@@ -172,9 +173,8 @@ Input      {
 }
 `
 	require.Equal(t, output{stdout: orders}, run(e, well("--dry-run", "--wait")...))
-	upgrade := strings.NewReplacer("provision-flex", "upgrade-to-serverless", "ProvisionFlexCluster",
-		"UpgradeToServerless").
-		Replace(orders)
+	upgrade := strings.NewReplacer("create Flex cluster", "upgrade cluster", " in AWS", " to serverless in AWS",
+		"ProvisionFlexCluster", "UpgradeToServerless").Replace(orders)
 	require.Equal(
 		t,
 		output{stdout: upgrade},
@@ -212,6 +212,89 @@ Input      {
 		output{code: 2, stderr: "starter: nothing was started:\n  --timeout must be from 1s to 24h\n"},
 		run(e, well("--dry-run", "--timeout", "0s")...),
 	)
+}
+
+const oldYAML = `groupId: 32b6e34b3d91647abb20e7b8
+name: orders
+---
+groupId: 32b6e34b3d91647abb20e7b8
+name: billing
+removeTerminationProtection: true
+`
+
+// A dry run says in words what each verb would do, and what it would send.
+func TestDryRunOfEachVerb(t *testing.T) {
+	t.Parallel()
+	const orders = "orders of project 32b6e34b3d91647abb20e7b8"
+	sized := func(more ...string) []string {
+		return named("upgrade-to-dedicated",
+			append([]string{"--provider", "AWS", "--region", "US_EAST_1", "--instance-size", "M10"}, more...)...)
+	}
+	for _, test := range []struct {
+		args        []string
+		want, input string
+	}{
+		{well("--update"), "create Flex cluster " + orders + " in AWS US_EAST_1; update its tags and termination " +
+			"protection if it is there and they differ", `"ifDifferent": "UPDATE"`},
+		{well("--adopt"), "create Flex cluster " + orders + " in AWS US_EAST_1; take it over if it carries no " +
+			"ownership tag", `"adopt": true`},
+		{named("update-flex", "--tag", "team=orders", "--tag", "env=test"), "update Flex cluster " + orders +
+			": set its tags to team=orders, env=test", `"value": "test"`},
+		{named("update-flex", "--no-tags", "--termination-protection=false"), "update Flex cluster " + orders +
+			": remove all its tags; turn termination protection off", `"tags": [],
+  "terminationProtectionEnabled": false`},
+		{named("update-flex", "--termination-protection", "true", "--adopt"), "update Flex cluster " + orders +
+			": turn termination protection on; take it over if it carries no ownership tag",
+			`"terminationProtectionEnabled": true,
+  "adopt": true`},
+		{named("delete"), "delete cluster " + orders, `"name": "orders"
+}`},
+		{named("delete", "--id", project, "--remove-termination-protection", "--adopt"), "delete cluster " + orders +
+			", if its id is " + project + "; termination protection is turned off first; also if it carries no " +
+			"ownership tag", `"id": "` + project + `",
+  "removeTerminationProtection": true,
+  "adopt": true`},
+		{append([]string{"upgrade-to-flex"}, well("--tag", "a=b")[1:]...), "upgrade free cluster " + orders +
+			" to Flex in AWS US_EAST_1", `"key": "a"`},
+		{sized(), "upgrade Flex cluster " + orders + " to dedicated M10 in AWS US_EAST_1", `"instanceSizeName": "M10"
+  }
+}`},
+		{sized("--tag", "a=b", "--termination-protection=true", "--adopt"), "upgrade Flex cluster " + orders +
+			" to dedicated M10 in AWS US_EAST_1; set its tags to a=b; turn termination protection on; take it over " +
+			"if it carries no ownership tag", `"adopt": true`},
+	} {
+		out := run(nowhere, append(test.args, "--dry-run")...)
+		require.Equal(t, 0, out.code, out.stderr)
+		require.True(t, strings.HasPrefix(out.stdout, "Would      "+test.want+"\nWorkflow   "), out.stdout)
+		require.Contains(t, out.stdout, test.input)
+	}
+	out := runWith(oldYAML, nowhere, "delete", "-f-", "--dry-run")
+	require.Equal(t, 0, out.code, out.stderr)
+	require.Contains(t, out.stdout, "Would      delete cluster "+orders+"\n")
+	require.Contains(t, out.stdout, "Would      delete cluster billing of project 32b6e34b3d91647abb20e7b8; "+
+		"termination protection is turned off first\n")
+}
+
+// A file of changes tells its mistakes as any other.
+func TestInvalidFileOfChanges(t *testing.T) {
+	t.Parallel()
+	const cluster = "groupId: 32b6e34b3d91647abb20e7b8\nname: orders\n"
+	for _, test := range []struct{ command, text, want string }{
+		{"update-flex", cluster, ":1: document 1: tags must be given where terminationProtectionEnabled is left out: " +
+			"there is nothing to change"},
+		{"update-flex", cluster + "tags:\n", ":3: document 1: tags must be given where terminationProtectionEnabled " +
+			"is left out: there is nothing to change"},
+		{"delete", cluster + "id: 12\n", ":3: document 1: id must be a string, got a JSON number: put it in quotes"},
+		{"delete", cluster + "tags: []\n", ":3: document 1: tags is not a known field"},
+		{"upgrade-to-dedicated", cluster + "providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}\n",
+			":3: document 1: providerSettings.instanceSizeName must be the size of a dedicated cluster, such as M10, " +
+				`got ""`},
+		{"provision-flex", ordersYAML + "ifDifferent: update\n", ":8: document 1: ifDifferent must be FAIL or UPDATE, " +
+			`got "update"`},
+	} {
+		require.Equal(t, output{code: 2, stderr: "starter: nothing was started:\n  standard input" + test.want + "\n"},
+			runWith(test.text, nowhere, test.command, "-f-"))
+	}
 }
 
 // Every mistake of every document is told, by file, line and document, and

@@ -51,6 +51,9 @@ func (a *app) printStatus(s provisioner.Status) {
 	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
 		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
 	}
+	if s.Pending != nil && s.Pending.Worker != "" {
+		a.stdout.Printf("Worker     %s\n", s.Pending.Worker)
+	}
 	if link := a.webUI(s.WorkflowID, s.RunID); link != "" {
 		a.stdout.Printf("Web UI     %s\n", link)
 	}
@@ -127,7 +130,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			return a.followWithProgress(cmd.Context(), c, runOf(s))
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, knownClusters{a})
 	return cmd
 }
 
@@ -184,9 +187,9 @@ func (a *app) cancel() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel WORKFLOW_ID",
 		Short: "Ask a workflow to end; the cluster is left as it is",
-		Long: `cancel asks the newest run of a workflow to end. What it made is left as it is:
-provisioning the same cluster again takes it up where it was, and deleting it is
-up to you.`,
+		Long: `cancel asks the newest run of a workflow to end. The cluster is left as it is, and
+what Atlas was asked for goes on: asking for the same again takes it up where it
+was, and 'starter delete' deletes the cluster.`,
 		Example:           "  starter cancel atlas-cluster-32b6e34b3d91647abb20e7b8-orders",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),

@@ -36,6 +36,9 @@ func ended(state, message string) string {
 
 const header = "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\n"
 
+// workerLine is the line of status that names the worker of the activity.
+const workerLine = "Worker     HOST (build dev, pid N)\n"
+
 func TestStatusOfARunningOne(t *testing.T) {
 	t.Parallel()
 	s := setupWithoutWorker(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
@@ -63,7 +66,8 @@ func TestStatusOfARunningOne(t *testing.T) {
 `}, s.run("status", s.clusterID(), "--output=json"))
 
 	s.startWorker()
-	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\nWeb UI     " + webUILink + "\n"}
+	want = output{stdout: header + "Status     RUNNING, CREATING, Ns, attempt 1\n" + workerLine +
+		"Web UI     " + webUILink + "\n"}
 	require.Eventually(
 		t,
 		func() bool { return s.run("status", s.clusterID()) == want },
@@ -78,6 +82,7 @@ func TestStatusOfARunningOne(t *testing.T) {
     "activity": "WaitUntilIdle",
     "clusterState": "CREATING",
     "attempt": 1,
+    "worker": "HOST (build dev, pid N)",
     "seconds": N
   }
 }
@@ -141,7 +146,7 @@ func TestCancel(t *testing.T) {
 		asked, ended string
 	}{
 		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
-		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what it made is left as it "+
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; the cluster is left as it "+
 			"is")},
 	} {
 		name := "text"
@@ -166,8 +171,8 @@ func TestCancel(t *testing.T) {
 			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
-			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what it " +
-				"made is left as it is\n"
+			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; the " +
+				"cluster is left as it is\n"
 			out := watch.end()
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
@@ -196,7 +201,7 @@ func TestCancel(t *testing.T) {
 
 func TestTerminated(t *testing.T) {
 	t.Parallel()
-	const message = "the run was terminated; what it made is left as it is"
+	const message = "the run was terminated; the cluster is left as it is"
 	const complaint = "Web UI     " + webUILink + "\nstarter: TERMINATED: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
@@ -215,7 +220,7 @@ func TestTerminated(t *testing.T) {
 // The starter sets no time limit with Temporal; somebody else may.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
-	const message = "the run reached the time limit that Temporal was given for it; what it made is left as it is"
+	const message = "the run reached the time limit that Temporal was given for it; the cluster is left as it is"
 	const complaint = "Web UI     " + webUILink + "\nstarter: TIMED_OUT: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{
@@ -262,6 +267,24 @@ func TestLine(t *testing.T) {
 			LastFailure: "of no interest"}, "CREATING, 75s, attempt 1"},
 		{&provisioner.PendingActivity{Activity: "WaitUntilIdle", Attempt: 9, ClusterState: "REPAIRING",
 			LastFailure: "why"}, "REPAIRING, 75s, attempt 9: why"},
+		{&provisioner.PendingActivity{Activity: "UpdateFlexCluster", Attempt: 1},
+			"asking Atlas to update the Flex cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "UpgradeClusterToFlex", Attempt: 1},
+			"asking Atlas to upgrade the cluster to Flex, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilAsAsked", Attempt: 1},
+			"waiting until it is as asked, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilAsAsked", Attempt: 2, ClusterState: "UPDATING"},
+			"UPDATING, 75s, attempt 2"},
+		{&provisioner.PendingActivity{Activity: "WaitUntilAsAsked", Attempt: 2, ClusterState: "IDLE"},
+			"IDLE, not yet as asked, 75s, attempt 2"},
+		{&provisioner.PendingActivity{Activity: "FindCluster", Attempt: 1},
+			"finding out whose the cluster is, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "DeleteCluster", Attempt: 1},
+			"asking Atlas to delete the cluster, 75s, attempt 1"},
+		{&provisioner.PendingActivity{Activity: "DeleteCluster", Attempt: 3, ClusterState: "IDLE", LastFailure: "why"},
+			"asking Atlas to delete the cluster, 75s, attempt 3: why"},
+		{&provisioner.PendingActivity{Activity: "DeleteCluster", Attempt: 2, ClusterState: "DELETING"},
+			"DELETING, 75s, attempt 2"},
 		{&provisioner.PendingActivity{Activity: "OfALaterVersion", Attempt: 1}, "OfALaterVersion, 75s, attempt 1"},
 	} {
 		s := provisioner.Status{State: provisioner.Running, Started: began, Pending: test.pending}

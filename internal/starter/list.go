@@ -21,6 +21,7 @@ type listed struct {
 	WorkflowID   string            `json:"workflowId"`
 	RunID        string            `json:"runId"`
 	Workflow     string            `json:"workflowType"`
+	Command      string            `json:"command"`
 	Status       provisioner.State `json:"status"`
 	ProjectID    string            `json:"projectId,omitempty"`
 	ClusterName  string            `json:"clusterName,omitempty"`
@@ -38,15 +39,20 @@ var statuses = map[provisioner.State]string{
 	provisioner.Canceled: "Canceled", provisioner.Terminated: "Terminated", provisioner.TimedOut: "TimedOut",
 }
 
-func (f *filter) add(cmd *cobra.Command) {
+func (f *filter) add(cmd *cobra.Command, known knownClusters) {
 	cmd.Flags().StringVar(&f.projectID, "project-id", "", "only the Atlas project `ID`")
 	cmd.Flags().StringVar(&f.state, "state", "", "only clusters whose last known state is `STATE`, such as CREATING")
-	completeFilter(cmd)
+	known.completeProjects(cmd)
+	complete(cmd, "state", contract.StateIdle, contract.StateCreating, contract.StateUpdating, contract.StateDeleting,
+		contract.StateRepairing)
 }
+
+// quotes end a text in a query.
+const quotes = `'"\`
 
 // check refuses what no query can hold.
 func (f filter) check() error {
-	if strings.ContainsAny(f.projectID+f.state, `'"\`) {
+	if strings.ContainsAny(f.projectID+f.state, quotes) {
 		return usageError{"--project-id and --state must not hold quotes"}
 	}
 	if f.status != "" && statuses[provisioner.State(strings.ToUpper(f.status))] == "" {
@@ -66,11 +72,7 @@ func (f filter) query() string {
 	}
 	query := "WorkflowType IN (" + strings.Join(types, ", ") + ")"
 	if f.projectID != "" {
-		var prefixes []string
-		for _, prefix := range contract.IDPrefixes() {
-			prefixes = append(prefixes, fmt.Sprintf("WorkflowId STARTS_WITH '%s%s-'", prefix, f.projectID))
-		}
-		query += " AND (" + strings.Join(prefixes, " OR ") + ")"
+		query += " AND " + idsFrom(f.projectID+"-")
 	}
 	if f.state != "" {
 		query += fmt.Sprintf(" AND %s = '%s'", contract.SearchAttributeClusterState, strings.ToUpper(f.state))
@@ -79,6 +81,15 @@ func (f filter) query() string {
 		query += fmt.Sprintf(" AND ExecutionStatus = '%s'", statuses[provisioner.State(strings.ToUpper(f.status))])
 	}
 	return query
+}
+
+// idsFrom matches the workflow ids that go on with a text after their prefix.
+func idsFrom(text string) string {
+	var all []string
+	for _, prefix := range contract.IDPrefixes() {
+		all = append(all, "WorkflowId STARTS_WITH '"+prefix+text+"'")
+	}
+	return "(" + strings.Join(all, " OR ") + ")"
 }
 
 // find reads the newest runs that a filter matches.
@@ -106,10 +117,10 @@ func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the workflows there are",
-		Long: `list lists the newest runs: the status of the run, the last state of its cluster
-that the run has noted, its age since it started, the cluster, its project, and
-the workflow id. On a terminal the table is cut to its width; what is cut is in
--o json.
+		Long: `list lists the newest runs: the status of the run, the command that starts such
+runs, the last state of its cluster that the run has noted, its age since it
+started, the cluster, its project, and the workflow id. On a terminal the table is
+cut to its width; what is cut is in -o json.
 
 --project-id looks at the workflow id, and so finds what starter started. --state
 needs the search attributes AtlasProjectId, AtlasClusterName and
@@ -138,7 +149,7 @@ The newest state of a cluster that is waited for is in 'starter status'.`,
 			return nil
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, knownClusters{a})
 	cmd.Flags().StringVar(&f.status, "status", "", "only runs whose `STATUS` this is, such as RUNNING or FAILED")
 	cmd.Flags().IntVar(&limit, "limit", 100, "list `N` runs at most")
 	complete(cmd, "status", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT")
@@ -151,7 +162,7 @@ func (a *app) printList(runs []provisioner.Status) {
 		out := []listed{}
 		for _, r := range runs {
 			out = append(out, listed{
-				WorkflowID: r.WorkflowID, RunID: r.RunID, Workflow: r.Workflow, Status: r.State,
+				WorkflowID: r.WorkflowID, RunID: r.RunID, Workflow: r.Workflow, Command: commandOf(r), Status: r.State,
 				ProjectID: r.ProjectID, ClusterName: r.ClusterName, ClusterState: r.ClusterState,
 				Started: r.Started, Closed: r.Closed,
 			})
@@ -163,24 +174,29 @@ func (a *app) printList(runs []provisioner.Status) {
 	a.stdout.PrintTable(runTable(runs, width, time.Now()))
 }
 
-// runTable has a line for each run, below a head. Where it is too wide, what the workflow id says as well gives way.
+// runTable has a line for each run, below a head. Where it is too wide, what the workflow id says as well gives way
+// first, then the command.
 func runTable(runs []provisioner.Status, width int, now time.Time) terminal.Table {
-	const cluster, project = 3, 4
+	const command, cluster, project = 1, 4, 5
 	table := terminal.Table{
-		Rows:        [][]string{{"STATUS", "STATE", "AGE", "CLUSTER", "PROJECT", "WORKFLOW ID"}},
-		Dispensable: []int{project, cluster},
+		Rows:        [][]string{{"STATUS", "COMMAND", "STATE", "AGE", "CLUSTER", "PROJECT", "WORKFLOW ID"}},
+		Dispensable: []int{project, cluster, command},
 		Width:       width,
 	}
 	for _, r := range runs {
 		project, cluster := clusterOf(r)
 		table.Rows = append(table.Rows, []string{
-			string(
-				r.State,
-			), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)), cmp.Or(cluster, "-"), cmp.Or(project, "-"),
-			r.WorkflowID,
+			string(r.State), cmp.Or(commandOf(r), "-"), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)),
+			cmp.Or(cluster, "-"), cmp.Or(project, "-"), r.WorkflowID,
 		})
 	}
 	return table
+}
+
+// commandOf is the command that starts runs such as this.
+func commandOf(r provisioner.Status) string {
+	operation, _ := contract.OperationOf(r.Workflow)
+	return operation.Command
 }
 
 // clusterOf is the project and the cluster of a run, by its search attributes or else by its id.

@@ -24,7 +24,7 @@ func (s *stack) lists(want string, args ...string) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	s := setup(t, atlassim.Config{})
-	const head = "STATUS  STATE  AGE  CLUSTER  PROJECT  WORKFLOW ID\n"
+	const head = "STATUS  COMMAND  STATE  AGE  CLUSTER  PROJECT  WORKFLOW ID\n"
 	s.lists(head, "--project-id", s.project)
 	s.lists("[]\n", "--project-id", s.project, "-o", "json")
 
@@ -39,14 +39,19 @@ func TestList(t *testing.T) {
 	require.NoError(t, err)
 
 	const (
-		columns  = "STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"
-		failed   = "FAILED     -      Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
-		made     = "COMPLETED  IDLE   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
-		upgraded = "COMPLETED  IDLE   Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
+		columns  = "STATUS     COMMAND                STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"
+		failed   = "FAILED     provision-flex         -      Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
+		made     = "COMPLETED  provision-flex         IDLE   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
+		upgraded = "COMPLETED  upgrade-to-serverless  IDLE   Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
+	)
+	const (
+		narrowColumns = "STATUS     COMMAND         STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"
+		narrowFailed  = "FAILED     provision-flex  -      Ns  legacy   PROJECT  atlas-cluster-PROJECT-legacy\n"
+		narrowMade    = "COMPLETED  provision-flex  IDLE   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
 	)
 	s.lists(columns+failed+made+upgraded, "--project-id", s.project)
 	s.lists(columns+made+upgraded, "--project-id", s.project, "--state", "idle")
-	s.lists(columns+failed+made, "--project-id", s.project, "--limit", "2")
+	s.lists(narrowColumns+narrowFailed+narrowMade, "--project-id", s.project, "--limit", "2")
 	s.lists(columns+made+upgraded, "--project-id", s.project, "--status", "completed")
 	s.lists(head, "--project-id", s.project, "--status", "TIMED_OUT")
 	s.lists(head, "--project-id", s.project, "--state", "REPAIRING")
@@ -56,6 +61,7 @@ func TestList(t *testing.T) {
     "workflowId": "atlas-cluster-PROJECT-legacy",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
+    "command": "provision-flex",
     "status": "FAILED",
     "projectId": "PROJECT",
     "clusterName": "legacy",
@@ -66,6 +72,7 @@ func TestList(t *testing.T) {
     "workflowId": "atlas-cluster-PROJECT-orders",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
+    "command": "provision-flex",
     "status": "COMPLETED",
     "projectId": "PROJECT",
     "clusterName": "orders",
@@ -77,6 +84,7 @@ func TestList(t *testing.T) {
     "workflowId": "atlas-cluster-PROJECT-legacy",
     "runId": "RUN",
     "workflowType": "UpgradeToServerless",
+    "command": "upgrade-to-serverless",
     "status": "COMPLETED",
     "projectId": "PROJECT",
     "clusterName": "legacy",
@@ -99,8 +107,8 @@ func TestListOfWhatRuns(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	s.lists(
-		"STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nRUNNING  -      Ns  orders   PROJECT "+
-			" atlas-cluster-PROJECT-orders\n",
+		"STATUS   COMMAND         STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"+
+			"RUNNING  provision-flex  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n",
 		"--project-id",
 		s.project,
 	)
@@ -109,6 +117,7 @@ func TestListOfWhatRuns(t *testing.T) {
     "workflowId": "atlas-cluster-PROJECT-orders",
     "runId": "RUN",
     "workflowType": "ProvisionFlexCluster",
+    "command": "provision-flex",
     "status": "RUNNING",
     "startTime": "TIME"
   }
@@ -129,8 +138,8 @@ func TestWithoutSearchAttributes(t *testing.T) {
 	require.Equal(t, 0, out.code, out.stderr)
 	require.Equal(t, created, out.stdout)
 	s.lists(
-		"STATUS     STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\nCOMPLETED  -      Ns  orders   "+
-			"PROJECT  atlas-cluster-PROJECT-orders\n",
+		"STATUS     COMMAND         STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n"+
+			"COMPLETED  provision-flex  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n",
 		"--project-id",
 		s.project,
 	)

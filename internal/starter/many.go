@@ -60,7 +60,7 @@ func forEach(n, atOnce int, f func(int)) {
 }
 
 // startFiles starts or joins a run for each request of the files and, with --wait, follows them all to their end.
-func (a *app) startFiles(ctx context.Context, operation contract.Operation, flags startFlags) error {
+func (a *app) startFiles(ctx context.Context, operation contract.Operation, v verb, flags startFlags) error {
 	var documents []*requestfile.Document
 	for _, file := range flags.files {
 		more, err := a.readFile(ctx, file)
@@ -74,7 +74,12 @@ func (a *app) startFiles(ctx context.Context, operation contract.Operation, flag
 		return err
 	}
 	if flags.dryRun {
-		return a.printPlans(requests)
+		return a.printPlans(v, requests)
+	}
+	if v.asks && !flags.yes {
+		if err := a.confirm(ctx, v, requests); err != nil {
+			return err
+		}
 	}
 	c, err := a.connect(ctx)
 	if err != nil {
@@ -111,13 +116,13 @@ func (a *app) readFile(ctx context.Context, file string) (documents []*requestfi
 	return documents, nil
 }
 
-func (a *app) printPlans(requests []contract.Request) error {
+func (a *app) printPlans(v verb, requests []contract.Request) error {
 	if err := a.readEnvironment(); err != nil {
 		return err
 	}
 	var plans []plannedRun
 	for _, r := range requests {
-		plans = append(plans, a.plan(r))
+		plans = append(plans, a.plan(v, r))
 	}
 	if a.output == "json" {
 		a.printJSON(struct {
@@ -229,8 +234,7 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 func (o *outcome) line(waited bool) (status, detail string) {
 	switch {
 	case o.result != nil:
-		return string(o.status.State), string(o.result.Outcome) + " " +
-			cmp.Or(o.result.ConnectionStrings.StandardSrv, o.result.ConnectionStrings.Standard)
+		return string(o.status.State), string(o.result.Outcome) + " " + resultText(*o.result)
 	case o.refused():
 		return "REFUSED", o.failure.Error()
 	case o.failure != nil:
@@ -245,6 +249,14 @@ func (o *outcome) line(waited bool) (status, detail string) {
 		return "JOINED", ""
 	}
 	return "STARTED", ""
+}
+
+// resultText is what of a result people need most: how to connect, or which cluster is gone.
+func resultText(c contract.Cluster) string {
+	if c.StateName == contract.StateDeleted {
+		return cmp.Or(c.ID, "it was gone already")
+	}
+	return cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard)
 }
 
 func (o *outcome) answer() answer {

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,10 +13,12 @@ import (
 )
 
 // Every operation of the contract has its command, with help that says under which id it runs, the schema of its input,
-// and a row in the README; and no command is of an operation that the contract does not have.
+// and a row and a section in the documents; and no command is of an operation that the contract does not have.
 func TestOperations(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	reference, err := os.ReadFile("../../docs/reference.md")
+	require.NoError(t, err)
+	commands, err := os.ReadFile("../../docs/cli.md")
 	require.NoError(t, err)
 	known := map[string]bool{}
 	for _, operation := range contract.Operations() {
@@ -37,7 +38,11 @@ func TestOperations(t *testing.T) {
 			require.FileExists(t, filepath.Join("../../contract/schema", schema), "make schema writes it")
 
 			row := "(?m)^\\| `" + operation.WorkflowType + "` \\|.*`" + operation.Command + "` \\|"
-			require.Regexp(t, regexp.MustCompile(row), string(readme), "README.md, the table of what can be asked for")
+			require.Regexp(t, row, string(reference), "docs/reference.md, the table of operations")
+			require.Contains(t, string(reference), "\n### "+operation.WorkflowType+"\n", "docs/reference.md, its input")
+			row = "(?m)^\\| \\[`" + operation.Command + "`\\]\\(#" + operation.Command + "\\) \\|"
+			require.Regexp(t, row, string(commands), "docs/cli.md, the table of commands")
+			require.Contains(t, string(commands), "\n## "+operation.Command+"\n", "docs/cli.md, its section")
 		})
 		known[operation.WorkflowType] = true
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -28,6 +29,8 @@ type answer struct {
 	Result     *contract.Cluster    `json:"result,omitempty"`
 	Failure    *provisioner.Failure `json:"failure,omitempty"`
 	Progress   *progress            `json:"progress,omitempty"`
+	// Deadline is when the time of a run is up that was extended.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 func (a *app) printJSON(v any) {
@@ -70,10 +73,23 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 			a.stdout.Printf("%-10s %s\n", name, value)
 		}
 	}
-	row("Cluster",
-		fmt.Sprintf("%s (%s, MongoDB %s) is %s: %s", c.Name, c.ClusterType, c.MongoDBVersion, c.StateName, c.Outcome))
-	row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
-	row("Where", c.ProviderSettings.BackingProviderName+" "+c.ProviderSettings.RegionName)
+	name, state := c.Name, c.StateName
+	if c.ClusterType != "" {
+		name = fmt.Sprintf("%s (%s, MongoDB %s)", c.Name, c.ClusterType, c.MongoDBVersion)
+	}
+	gone := c.StateName == contract.StateDeleted
+	if gone {
+		state = "gone"
+	}
+	row("Cluster", fmt.Sprintf("%s is %s: %s", name, state, c.Outcome))
+	if !gone { // the addresses of a cluster that is gone lead nowhere
+		row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
+	}
+	row("Where", strings.TrimSpace(c.ProviderSettings.Place()+" "+c.ProviderSettings.InstanceSizeName))
+	if c.Outcome == contract.Updated {
+		row("Tags", cmp.Or(tagsText(c.Tags), "none"))
+		row("Protected", map[bool]string{true: "yes", false: "no"}[c.TerminationProtectionEnabled])
+	}
 	row("Id", c.ID)
 	row("Workflow", run.WorkflowID)
 	row("Web UI", a.webUI(run.WorkflowID, run.RunID))

@@ -23,6 +23,7 @@ type progress struct {
 	Activity     string    `json:"activity,omitempty"`
 	ClusterState string    `json:"clusterState,omitempty"`
 	Attempt      int       `json:"attempt,omitempty"`
+	Worker       string    `json:"worker,omitempty"`
 	Seconds      int       `json:"seconds"`
 	NextLook     time.Time `json:"nextLook,omitzero"`
 	LastFailure  string    `json:"lastFailure,omitempty"`
@@ -34,7 +35,7 @@ func progressOf(s provisioner.Status) *progress {
 	p := &progress{ClusterState: s.ClusterState, Seconds: int(time.Since(s.Started).Seconds()), Blocker: s.Blocker}
 	if s.Pending != nil {
 		p.Activity, p.Attempt = s.Pending.Activity, s.Pending.Attempt
-		p.NextLook, p.LastFailure = s.Pending.NextAttempt, s.Pending.LastFailure
+		p.NextLook, p.LastFailure, p.Worker = s.Pending.NextAttempt, s.Pending.LastFailure, s.Pending.Worker
 	}
 	return p
 }
@@ -48,8 +49,22 @@ func doingText(s provisioner.Status) string {
 		return cmp.Or(s.ClusterState, "held up")
 	case s.Pending == nil:
 		return cmp.Or(s.ClusterState, "waiting for a worker")
-	case s.Pending.Activity == contract.WaitUntilIdleActivity:
+	}
+	switch s.Pending.Activity {
+	case contract.WaitUntilIdleActivity:
 		return cmp.Or(s.ClusterState, "waiting until IDLE")
+	case contract.WaitUntilAsAskedActivity:
+		if s.ClusterState == contract.StateIdle { // as it was before
+			return "IDLE, not yet as asked"
+		}
+		return cmp.Or(s.ClusterState, "waiting until it is as asked")
+	case contract.FindClusterActivity:
+		return "finding out whose the cluster is"
+	case contract.DeleteClusterActivity:
+		// The activity asks, and then waits until the cluster is gone.
+		if s.ClusterState == contract.StateDeleting {
+			return s.ClusterState
+		}
 	}
 	if operation, ok := contract.OperationOfActivity(s.Pending.Activity); ok {
 		return "asking Atlas to " + operation.Verb

@@ -99,6 +99,6 @@ func TestHostileTexts(t *testing.T) {
 		assert.Contains(c, out.stdout, shownHostile)
 		requireSafe(c, out)
 		out = s.run("__complete", "status", "atlas-cluster-"+s.project)
-		assert.Contains(c, out.stdout, "-orders\tCOMPLETED")
+		assert.Contains(c, out.stdout, "-orders\tprovision-flex COMPLETED")
 	}, testenv.Patience, refreshInterval)
 }

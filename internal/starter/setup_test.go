@@ -147,6 +147,7 @@ var placeholders = []struct {
 	{regexp.MustCompile(`"mongoDBVersion": "[0-9.]+"`), `"mongoDBVersion": "VERSION"`},
 	{regexp.MustCompile(`, \d+s`), ", Ns"},
 	{regexp.MustCompile(`"seconds": \d+`), `"seconds": N`},
+	{regexp.MustCompile(`[^\s"]+ \(build dev, pid \d+\)`), "HOST (build dev, pid N)"},
 }
 
 // clean puts placeholders in place of what differs from run to run.
@@ -205,7 +206,8 @@ func (s *stack) progress(stderr string) (lines []string, rest string) {
 	s.t.Helper()
 	form := regexp.MustCompile(
 		`^(waiting for a worker, Ns(: no worker .+)?|held up, Ns: .+|` +
-			`(asking Atlas to [a-zA-Z ]+|waiting until IDLE|[A-Z]+), Ns, ` +
+			`(asking Atlas to [a-zA-Z ]+|waiting until [a-zA-Z ]+|finding out whose the cluster is|` +
+			`[A-Z]+(, not yet as asked)?), Ns, ` +
 			`attempt \d+(: .+)?)$`,
 	)
 	for line := range strings.Lines(stderr) {

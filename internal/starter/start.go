@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 type startFlags struct {
 	files        []string
 	wait, dryRun bool
+	// yes starts without a question what cannot be undone.
+	yes bool
 }
 
 // plannedRun is a run to start, as --dry-run prints it.
@@ -24,10 +27,15 @@ type plannedRun struct {
 	Workflow   string           `json:"workflowType"`
 	TaskQueue  string           `json:"taskQueue"`
 	Input      contract.Request `json:"input"`
+
+	// description says what it would do, for people.
+	description string
 }
 
-func (a *app) plan(r contract.Request) plannedRun {
+func (a *app) plan(v verb, r contract.Request) plannedRun {
 	return plannedRun{
+		description: v.describe(r),
+
 		WorkflowID: contract.WorkflowID(r),
 		Workflow:   r.Operation().WorkflowType,
 		TaskQueue:  a.env.TaskQueue(),
@@ -47,29 +55,37 @@ once and the workflow goes on.
 
 A FILE holds requests in YAML or JSON, as documents or as a list; each is the
 input of the workflow:
-  groupId: 32b6e34b3d91647abb20e7b8
+%s
+All are checked before any is started. They run independently of one another.`
+
+// newClusterFile is a request for a new cluster as a FILE holds it.
+const newClusterFile = `  groupId: 32b6e34b3d91647abb20e7b8
   name: orders
   providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}
-  tags: [{key: team, value: orders}]
-All are checked before any is started. They run independently of one another.`
+  tags: [{key: team, value: orders}]`
 
 // startCommand is the command of an operation.
 func (a *app) startCommand(operation contract.Operation) *cobra.Command {
 	v := verbs[operation.WorkflowType]()
 	cmd := &cobra.Command{
 		Short:             v.short,
-		Long:              fmt.Sprintf(startHelp, v.short, operation.IDPrefix, v.notes),
+		Long:              fmt.Sprintf(startHelp, v.short, operation.IDPrefix, v.notes, cmp.Or(v.file, newClusterFile)),
 		Example:           v.examples,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().SortFlags = false
-	flags := &requestFlags{cmd: cmd, operation: operation, byField: map[string]string{}}
+	flags := &requestFlags{
+		cmd: cmd, operation: operation, byField: map[string]string{}, known: knownClusters{a},
+	}
 	v.flags(flags)
 	own := map[string]bool{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { own[f.Name] = true })
 	var start startFlags
 	start.add(cmd)
+	if v.asks {
+		cmd.Flags().BoolVar(&start.yes, "yes", false, "do not ask first")
+	}
 	cmd.Use = operation.Command + " (" + flags.usage() + " | -f FILE)"
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if len(start.files) > 0 {
@@ -82,13 +98,18 @@ func (a *app) startCommand(operation contract.Operation) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(start.files) > 0 {
-			return a.startFiles(cmd.Context(), operation, start)
+			return a.startFiles(cmd.Context(), operation, v, start)
+		}
+		for _, holds := range flags.checks {
+			if err := holds(); err != nil {
+				return err
+			}
 		}
 		request := v.request()
 		if err := contract.Validate(request, contract.WorkflowID(request)); err != nil {
 			return invalidFlags{flags: flags, failure: provisioner.Invalid(err)}
 		}
-		return a.start(cmd.Context(), request, start)
+		return a.start(cmd.Context(), v, request, start)
 	}
 	return cmd
 }
@@ -96,10 +117,10 @@ func (a *app) startCommand(operation contract.Operation) *cobra.Command {
 func (f *startFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.files, "file", "f", nil,
-		"`FILE` of requests instead of the flags above, - for standard input; may be repeated")
+		"`FILE` of requests instead of the flags above, - for standard input; repeatable")
 	flags.BoolVar(&f.wait, "wait", false,
-		"wait for the end, with progress on standard error and the result on standard output")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be sent, and start nothing")
+		"wait for the end, with progress on standard error, result on standard output")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and sent, and start nothing")
 	cobra.CheckErr(cmd.MarkFlagFilename("file", "yaml", "yml", "json"))
 }
 
@@ -114,17 +135,22 @@ func refuseBesideFile(cmd *cobra.Command, own map[string]bool) (err error) {
 }
 
 // start starts or joins a run and, with --wait, follows it to its end.
-func (a *app) start(ctx context.Context, request contract.Request, flags startFlags) error {
+func (a *app) start(ctx context.Context, v verb, request contract.Request, flags startFlags) error {
 	if flags.dryRun {
 		if err := a.readEnvironment(); err != nil {
 			return err
 		}
 		if a.output == "json" {
-			a.printJSON(a.plan(request))
+			a.printJSON(a.plan(v, request))
 			return nil
 		}
-		a.printPlan(a.plan(request))
+		a.printPlan(a.plan(v, request))
 		return nil
+	}
+	if v.asks && !flags.yes {
+		if err := a.confirm(ctx, v, []contract.Request{request}); err != nil {
+			return err
+		}
 	}
 	c, err := a.connect(ctx)
 	if err != nil {
@@ -162,6 +188,7 @@ func (a *app) start(ctx context.Context, request contract.Request, flags startFl
 
 // printPlan shows what would be sent.
 func (a *app) printPlan(p plannedRun) {
-	a.stdout.Printf("Workflow   %s\nType       %s\nTask queue %s\nInput      ", p.WorkflowID, p.Workflow, p.TaskQueue)
+	a.stdout.Printf("Would      %s\nWorkflow   %s\nType       %s\nTask queue %s\nInput      ",
+		p.description, p.WorkflowID, p.Workflow, p.TaskQueue)
 	a.printJSON(p.Input)
 }

@@ -209,7 +209,7 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
 		t,
 		output{
 			stdout: "Workflow   atlas-cluster-PROJECT-orders\nRun        RUN\nStatus     RUNNING, " +
-				"" + held + "\nNext look  in N\nWeb UI     " + webUILink + "\n",
+				"" + held + "\nNext look  in N\n" + workerLine + "Web UI     " + webUILink + "\n",
 		},
 		s.run("status", s.clusterID()),
 	)
@@ -220,6 +220,7 @@ func TestProgressOfWhatIsRetried(t *testing.T) {
   "progress": {
     "activity": "CreateFlexCluster",
     "attempt": 2,
+    "worker": "HOST (build dev, pid N)",
     "seconds": N,
     "nextLook": "TIME",
     "lastFailure": "cluster \"orders\": Atlas answered 503 Service Unavailable: trying again after 1h0m0s, as ` +

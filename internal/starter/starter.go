@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
@@ -29,7 +31,7 @@ const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
 func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdin: stdin, output: "text"}
+	a := &app{env: env.Env(environ), stdin: stdin, output: "text", begun: time.Now()}
 	lookup := func(name string) string { return a.env.Get(name, "") }
 	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
 	root := a.root()
@@ -41,6 +43,7 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		a.temporal.Close()
 	}
 	code := a.exit(cmd, err)
+	a.endTrace(code)
 	if err := a.stdout.Err(); err != nil {
 		a.printError(a.unwritten(err))
 		return exitUnwritten
@@ -57,6 +60,13 @@ type app struct {
 
 	temporal client.Client
 	options  client.Options
+
+	begun   time.Time
+	command string // such as "starter list"; "" while the shell completes
+	tracing tracing.Config
+	traces  *tracing.Tracing // nil until Temporal is dialled
+	span    trace.Span       // of the command; nil where nothing is traced
+
 	// followUp is the workflow whose id or end was printed; "" where there is none.
 	followUp string
 }
@@ -64,17 +74,11 @@ type app struct {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Provision and upgrade MongoDB Atlas clusters through Temporal",
-		Long: `starter starts workflows that provision or upgrade MongoDB Atlas clusters, and
-follows, inspects and cancels them. A worker does the work and holds the Atlas
-credentials; starter needs none.
-
-It finds Temporal as Temporal's own tools do: TEMPORAL_ADDRESS (default
-localhost:7233), TEMPORAL_NAMESPACE (default "default"), TEMPORAL_API_KEY,
-TEMPORAL_TLS…, or a profile by TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.
-TEMPORAL_TASK_QUEUE (default atlas-provisioning) is the worker's, and so are
-TEMPORAL_PAYLOAD_KEYS or TEMPORAL_PAYLOAD_KEYS_FILE where payloads are encrypted.
-TEMPORAL_UI_URL is where the Web UI is, for the links that starter prints.
+		Short: "Provision, change, upgrade and delete MongoDB Atlas clusters through Temporal",
+		Long: `starter starts workflows that provision, change, upgrade and delete MongoDB Atlas
+clusters, and follows, inspects and cancels them. A worker does the work and holds
+the Atlas credentials; starter needs none. It finds Temporal by the environment,
+which 'starter help environment' describes.
 
 Exit codes:
   0    done
@@ -87,6 +91,7 @@ Exit codes:
     --provider AWS --region US_EAST_1 --wait
   starter provision-flex -f clusters.yaml --wait
   starter status atlas-cluster-32b6e34b3d91647abb20e7b8-orders
+  starter delete --project-id 32b6e34b3d91647abb20e7b8 --name orders --wait
   starter list`,
 		Version:       version.String(),
 		SilenceErrors: true,
@@ -94,6 +99,9 @@ Exit codes:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkUTF8(cmd); err != nil {
 				return err
+			}
+			if cmd.Name() != cobra.ShellCompRequestCmd && cmd.Name() != cobra.ShellCompNoDescRequestCmd {
+				a.command = cmd.CommandPath()
 			}
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Sprintf("--output must be text or json, got %q", a.output)}
@@ -114,8 +122,18 @@ Exit codes:
 	for _, operation := range contract.Operations() {
 		root.AddCommand(a.startCommand(operation))
 	}
-	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.list())
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.list(), environmentTopic())
 	return root
+}
+
+// environmentTopic is a page of help, and no command.
+func environmentTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "environment",
+		Short: "The environment variables that starter reads",
+		Long: "starter reads these variables of the environment. docs/configuration.md says more.\n\n" +
+			strings.TrimSpace(env.Help(env.Starter)),
+	}
 }
 
 // helpCommand differs from cobra's own in that it fails for an unknown command.
@@ -185,6 +203,9 @@ func (a *app) readEnvironment() error {
 	if err != nil {
 		return refusedError{err.Error()}
 	}
+	if a.tracing, err = tracing.ReadConfig(a.env); err != nil {
+		return refusedError{err.Error()}
+	}
 	payloads.Configure(&options)
 	options.Logger = log.NewStructuredLogger(discard)
 	a.options = options
@@ -196,9 +217,12 @@ func (a *app) connect(ctx context.Context) (*provisioner.Client, error) {
 	if err := a.readEnvironment(); err != nil {
 		return nil, err
 	}
+	err := a.startTrace()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var err error
 	if a.temporal, err = client.DialContext(ctx, a.options); err != nil {
 		return nil, err
 	}

@@ -45,15 +45,16 @@ func openTerminal(t *testing.T, width uint16) (screen, terminal *os.File) {
 // shown is what the program has written to a terminal.
 type shown struct {
 	stream
-	file *os.File
-	read chan struct{}
+	file   *os.File
+	screen *os.File // where a person types
+	read   chan struct{}
 }
 
 // newTerminal opens a terminal of a width that is read until it is closed.
 func newTerminal(t *testing.T, width uint16) *shown {
 	t.Helper()
 	screen, terminal := openTerminal(t, width)
-	s := &shown{file: terminal, read: make(chan struct{})}
+	s := &shown{file: terminal, screen: screen, read: make(chan struct{})}
 	go func() {
 		defer close(s.read)
 		buf := make([]byte, 4096)
@@ -92,15 +93,18 @@ func TestListOnATerminal(t *testing.T) {
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	const (
-		wide = "STATUS   STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n\033[36mRUNNING\033[0m  -   " +
-			"   Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
-		middle = "STATUS   STATE  AGE  CLUSTER  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  orders   " +
-			"atlas-cluster-PROJECT-orders\n"
+		wide = "STATUS   COMMAND         STATE  AGE  CLUSTER  PROJECT                   WORKFLOW ID\n" +
+			"\033[36mRUNNING\033[0m  provision-flex  -      Ns  orders   PROJECT  atlas-cluster-PROJECT-orders\n"
+		middle = "STATUS   COMMAND         STATE  AGE  CLUSTER  WORKFLOW ID\n" +
+			"\033[36mRUNNING\033[0m  provision-flex  -      Ns  orders   atlas-cluster-PROJECT-orders\n"
+		short = "STATUS   COMMAND         STATE  AGE  WORKFLOW ID\n" +
+			"\033[36mRUNNING\033[0m  provision-flex  -      Ns  atlas-cluster-PROJECT-orders\n"
 		narrow = "STATUS   STATE  AGE  WORKFLOW ID\n\033[36mRUNNING\033[0m  -      Ns  atlas-cluster-PROJECT-orders\n"
 	)
 	s.lists(strings.NewReplacer("\033[36m", "", "\033[0m", "").Replace(wide), "--project-id", s.project)
-	for width, want := range map[uint16]string{200: wide, 102: wide, 101: middle, 76: middle, 75: narrow, 67: narrow,
-		0: wide} {
+	for width, want := range map[uint16]string{
+		200: wide, 118: wide, 117: middle, 92: middle, 91: short, 83: short, 82: narrow, 67: narrow, 0: wide,
+	} {
 		require.Equal(t, want, s.onTerminal(width, nil, "list", "--project-id", s.project), "%d columns", width)
 	}
 	text := s.onTerminal(60, nil, "list", "--project-id", s.project)
@@ -227,4 +231,79 @@ func testLiveLine(t *testing.T, stdout func(*os.File) io.Writer, result string) 
 	for line := range strings.SplitSeq(strings.TrimPrefix(text, "\r\033[K"), "\r\033[K") {
 		require.Regexp(t, regexp.MustCompile(`^[^\r\n\033]{1,19}$`), line)
 	}
+}
+
+// A delete asks on a terminal before anything is started, and names what it would delete. It goes on for yes alone.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	one := []string{"delete", "--project-id", s.project, "--name", "orders"}
+	file := write(t, "old.yaml", "groupId: "+s.project+"\nname: orders\n---\ngroupId: "+s.project+
+		"\nname: stock\nremoveTerminationProtection: true\n")
+	const (
+		asksOne = "starter is about to\n  delete cluster orders of project PROJECT\nGo on? [y/N] "
+		asksTwo = "starter is about to\n  delete cluster orders of project PROJECT\n  delete cluster stock of project " +
+			"PROJECT; termination protection is turned off first\nGo on? [y/N] "
+		refused = "starter: nothing was started: the answer was not yes\n"
+	)
+	for _, test := range []struct {
+		args        []string
+		typed, want string
+		code        int
+	}{
+		{one, "\n", asksOne + "\n" + refused, 2},
+		{one, "n\n", asksOne + "n\n" + refused, 2},
+		{one, "yess\n", asksOne + "yess\n" + refused, 2},
+		{one, "\x04", asksOne + refused, 2}, // the end of the input
+		{one, "Y\n", asksOne + "Y\n" + started("Started", webUILink), 0},
+		{one, " yes \n", asksOne + " yes \n" + started("Joined", webUILink), 0},
+		{[]string{"delete", "-f", file}, "no\n", asksTwo + "no\n" + refused, 2},
+		{[]string{"delete", "-f", file}, "y\n", asksTwo + "y\nJOINED   atlas-cluster-PROJECT-orders\n" +
+			"STARTED  atlas-cluster-PROJECT-stock\nFollow them with: the same command and --wait\n", 0},
+	} {
+		terminal := newTerminal(t, 200)
+		code := make(chan int, 1)
+		environ := append(slices.Clone(s.env), "NO_COLOR=1")
+		go func() { code <- Run(s.ctx(), test.args, environ, terminal.file, terminal.file, terminal.file) }()
+		require.Eventually(t, func() bool { return strings.HasSuffix(terminal.String(), "Go on? [y/N] ") },
+			testenv.Patience, 10*time.Millisecond)
+		_, err := terminal.screen.WriteString(test.typed)
+		require.NoError(t, err)
+		require.Equal(t, test.code, <-code, "%q", test.typed)
+		require.Equal(t, test.want, s.clean(terminal.all(t)), "%q", test.typed) // the terminal shows what is typed
+	}
+}
+
+// An interrupt does not wait for an answer.
+func TestInterruptTheQuestion(t *testing.T) {
+	t.Parallel()
+	terminal := newTerminal(t, 200)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	code := make(chan int, 1)
+	go func() { code <- Run(ctx, named("delete"), nowhere, terminal.file, terminal.file, terminal.file) }()
+	require.Eventually(t, func() bool { return strings.HasSuffix(terminal.String(), "Go on? [y/N] ") },
+		testenv.Patience, 10*time.Millisecond)
+	interrupt()
+	require.Equal(t, 130, <-code)
+	require.Eventually(t, func() bool {
+		return strings.HasSuffix(strings.ReplaceAll(terminal.String(), "\r\n", "\n"),
+			"Go on? [y/N] \nstarter: interrupted before an answer; nothing was started\n")
+	}, testenv.Patience, 10*time.Millisecond)
+}
+
+// Where nobody can be asked, a delete needs --yes: without a terminal for the answer, or for the question.
+func TestNobodyToAsk(t *testing.T) {
+	t.Parallel()
+	const refused = "starter: nothing was started: delete asks on a terminal, and there is none. Give --yes to go on " +
+		"without being asked\nSee 'starter delete --help'\n"
+	require.Equal(t, output{code: 2, stderr: refused}, run(nowhere, named("delete")...))
+	require.Equal(t, output{code: 2, stderr: refused}, run(nowhere, named("delete", "--wait", "-o", "json")...))
+	require.Equal(t, output{code: 2, stderr: refused}, runWith(oldYAML, nowhere, "delete", "-f-"))
+	terminal := newTerminal(t, 80)
+	var stderr stream
+	require.Equal(t, 2, Run(t.Context(), named("delete"), nowhere, terminal.file, io.Discard, &stderr))
+	require.Equal(t, refused, stderr.String())
+	require.Equal(t, 2, Run(t.Context(), named("delete"), nowhere, strings.NewReader("yes\n"), io.Discard, terminal.file))
+	require.NotContains(t, terminal.all(t), "Go on?")
 }

@@ -10,7 +10,7 @@ func upgradeToServerless() verb {
 	return verb{
 		short: "Upgrade a shared-tier cluster to serverless and wait until it is IDLE",
 		notes: `MongoDB retired this upgrade on 2025-02-05. Where it is gone the workflow fails
-at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.`,
+at once with VERSION_GONE: use upgrade-to-flex instead.`,
 		examples: `  starter upgrade-to-serverless --project-id 32b6e34b3d91647abb20e7b8 --name legacy \
     --provider AWS --region US_EAST_1 --wait
   starter upgrade-to-serverless -f clusters.yaml --wait`,
@@ -31,6 +31,10 @@ at once with VERSION_GONE: upgrade the cluster to Flex in Atlas instead.`,
 				}
 			}
 			return in
+		},
+		describe: func(r contract.Request) string {
+			in := r.(contract.UpgradeToServerlessInput)
+			return "upgrade cluster " + clusterText(in) + " to serverless in " + in.ProviderSettings.Place()
 		},
 	}
 }

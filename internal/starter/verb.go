@@ -18,10 +18,16 @@ type verb struct {
 	// short says what it does, and notes what else there is to know.
 	short, notes string
 	examples     string
+	// file is a request as a FILE holds it; "" for that of a new cluster.
+	file string
 	// flags adds the flags that make a request.
 	flags func(*requestFlags)
 	// request is the request that the flags have made.
 	request func() contract.Request
+	// describe says what a request would do, after "would", for people.
+	describe func(contract.Request) string
+	// asks has the starter ask before it starts what cannot be undone.
+	asks bool
 }
 
 // verbs are the commands of the operations by workflow type. Each file of a verb adds its own.
@@ -36,28 +42,41 @@ type requestFlags struct {
 	byField map[string]string
 	// required are the flags without which there is no request.
 	required []string
+	// checks look at what several flags say together.
+	checks []func() error
+	// known offers the shell the clusters that Temporal knows.
+	known knownClusters
 }
 
 func (f *requestFlags) set() *pflag.FlagSet { return f.cmd.Flags() }
 
-func (f *requestFlags) requiredText(into *string, name, field, usage string) {
+// check adds what is to hold of several flags together.
+func (f *requestFlags) check(holds func() error) { f.checks = append(f.checks, holds) }
+
+func (f *requestFlags) text(into *string, name, field, usage string) {
 	f.set().StringVar(into, name, "", usage)
 	f.byField[field] = name
+}
+
+// requiredText adds a flag without which there is no request. The shell offers the values.
+func (f *requestFlags) requiredText(into *string, name, field, usage string, values ...string) {
+	f.text(into, name, field, usage)
 	f.required = append(f.required, name)
-	complete(f.cmd, name)
+	complete(f.cmd, name, values...)
 }
 
 func (f *requestFlags) cluster(groupID, name *string) {
-	f.requiredText(groupID, "project-id", "groupId",
+	f.text(groupID, "project-id", "groupId",
 		"`ID` of the Atlas project, which Atlas also calls group: 24 hexadecimal digits")
-	f.requiredText(name, "name", "name", "`NAME` of the cluster: letters, digits and hyphens, 64 at most")
+	f.text(name, "name", "name", "`NAME` of the cluster: letters, digits and hyphens, 64 at most")
+	f.required = append(f.required, "project-id", "name")
+	f.known.completeProjects(f.cmd)
+	f.known.completeNames(f.cmd)
 }
 
 func (f *requestFlags) place(p *contract.ProviderSettings) {
-	f.set().StringVar(&p.BackingProviderName, "provider", "", "cloud, which is one of `AWS|AZURE|GCP`")
-	f.byField["providerSettings.backingProviderName"] = "provider"
-	f.required = append(f.required, "provider")
-	complete(f.cmd, "provider", "AWS", "AZURE", "GCP")
+	f.requiredText(&p.BackingProviderName, "provider", "providerSettings.backingProviderName",
+		"cloud, which is one of `AWS|AZURE|GCP`", "AWS", "AZURE", "GCP")
 	f.requiredText(&p.RegionName, "region", "providerSettings.regionName",
 		"Atlas's name of the `REGION`, such as US_EAST_1")
 }
@@ -68,9 +87,37 @@ func (f *requestFlags) tags(into *[]contract.Tag) {
 	complete(f.cmd, "tag")
 }
 
+// optionalTags stay nil without the flags, so that the cluster keeps its tags.
+func (f *requestFlags) optionalTags(into *[]contract.Tag) {
+	var none bool
+	f.set().Var((*tagsValue)(into), "tag", "tag as `KEY=VALUE`; may be given many times: these are then all its tags")
+	f.set().BoolVar(&none, "no-tags", false, "remove all tags")
+	f.byField["tags"] = "tag"
+	complete(f.cmd, "tag")
+	f.check(func() error {
+		switch {
+		case none && *into != nil:
+			return usageError{"--tag cannot go with --no-tags"}
+		case none:
+			*into = []contract.Tag{}
+		}
+		return nil
+	})
+}
+
+// optionalProtection stays nil without the flag, so that the cluster keeps its termination protection.
+func (f *requestFlags) optionalProtection(into **bool) {
+	f.set().Var(&boolValue{into: into, value: func(set bool) bool { return set }}, "termination-protection",
+		"`BOOL` true or false: whether Atlas is to refuse to delete the cluster")
+	f.byField["terminationProtectionEnabled"] = "termination-protection"
+	complete(f.cmd, "termination-protection", "true", "false")
+}
+
+func (f *requestFlags) adopt(into *bool, usage string) { f.set().BoolVar(into, "adopt", false, usage) }
+
 func (f *requestFlags) terminationProtection(into *bool) {
 	f.set().BoolVar(into, "termination-protection", false,
-		"have Atlas refuse to delete the cluster until this is turned off there")
+		"have Atlas refuse to delete the cluster until this is turned off")
 }
 
 // ownershipTag stays nil without the flag, so that the worker's default holds.
@@ -88,7 +135,7 @@ func (f *requestFlags) optionalBool(into **bool, name, usage string, value func(
 // timeout stays nil without the flag, so that the worker's default holds.
 func (f *requestFlags) timeout(into **int) {
 	f.set().Var(&timeoutValue{into: into}, "timeout",
-		"`DURATION` that the whole run may take, such as 90s or 2h; 1s to 24h")
+		"`DURATION` that the run may take, such as 90s or 2h; 1s to 24h")
 	f.set().Lookup("timeout").DefValue = fmt.Sprintf("%gm", f.operation.DefaultTimeout.Minutes())
 	complete(f.cmd, "timeout")
 }
@@ -100,7 +147,11 @@ func (f *requestFlags) usage() string {
 		value, _ := pflag.UnquoteUsage(f.set().Lookup(name))
 		out = append(out, "--"+name+" "+value)
 	}
-	return strings.Join(out, " ")
+	const most = 4 // the others go into a line of their own
+	if len(out) <= most {
+		return strings.Join(out, " ")
+	}
+	return strings.Join(out[:most], " ") + "\n      " + strings.Join(out[most:], " ")
 }
 
 // problems puts violations in terms of the flags.
@@ -115,7 +166,8 @@ func (f *requestFlags) problems(violations []contract.Violation) string {
 			flag = v.Field
 		}
 		switch n, _ := fmt.Sscanf(v.Field, "tags[%d].%s", &tag, &part); {
-		case v.Field == "ownershipTag" && len(violations) > 1: // it follows from a --name that is too long
+		case (v.Field == "ownershipTag" || v.Field == "workflowId") && len(violations) > 1:
+			// It follows from a --name that is too long.
 		case v.Field == "timeoutSeconds":
 			b.WriteString("\n  --timeout must be from 1s to 24h")
 		case n == 2:
@@ -139,15 +191,8 @@ func (t *tagsValue) Set(text string) error {
 	return nil
 }
 
-func (t *tagsValue) String() string {
-	var all []string
-	for _, tag := range *t {
-		all = append(all, tag.Key+"="+tag.Value)
-	}
-	return strings.Join(all, ", ")
-}
-
-func (t *tagsValue) Type() string { return "tag" }
+func (t *tagsValue) String() string { return tagsText(*t) }
+func (t *tagsValue) Type() string   { return "tag" }
 
 // boolValue is the value of a flag that sets a field only where it is given.
 type boolValue struct {

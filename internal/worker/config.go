@@ -17,10 +17,12 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
-// The variables that the worker reads, apart from Temporal's own and those of codec and codecserver.
+// The variables that the worker reads, apart from Temporal's own and those of codec,
+// codecserver and tracing.
 const (
 	envBaseURL      = "MONGODB_ATLAS_BASE_URL"
 	envAllowHTTP    = "MONGODB_ATLAS_ALLOW_HTTP"
@@ -59,6 +61,8 @@ type Config struct {
 	// HTTPAddress is WORKER_HTTP_ADDRESS, where /healthz, /readyz and /metrics are served, such as ":8080". Default "":
 	// they are not served.
 	HTTPAddress string
+	// Tracing says where traces go, by OpenTelemetry's OTEL_… variables. Default: nowhere.
+	Tracing tracing.Config
 	// LogLevel is LOG_LEVEL: debug, info, warn or error. Default info.
 	LogLevel zapcore.Level
 	// LogFormat is LOG_FORMAT: json or console. Default json.
@@ -102,6 +106,9 @@ func ReadConfig(e env.Env) (Config, error) {
 		wrong(envHTTPAddress, "must be host:port or :port, with a port from 0 to 65535, got %q", c.HTTPAddress)
 	}
 	if err := c.readCodec(e); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if c.Tracing, err = tracing.ReadConfig(e); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	// zap has levels above error, which would hide errors, and would end the program where one is logged.

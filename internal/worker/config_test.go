@@ -12,6 +12,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/worker/codecserver"
 )
 
@@ -75,6 +76,8 @@ func TestReadConfig(t *testing.T) {
 			func(c *Config) { c.BaseURL, c.AllowHTTP = "http://atlas-sim:8080", true }},
 
 		{"HTTP address", []string{token, "WORKER_HTTP_ADDRESS=:8080"}, func(c *Config) { c.HTTPAddress = ":8080" }},
+		{"traces", []string{token, "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"},
+			func(c *Config) { c.Tracing.Endpoint = "http://collector:4318/v1/traces" }},
 		{"codec",
 			[]string{token, "WORKER_HTTP_ADDRESS=:8080", "TEMPORAL_PAYLOAD_KEYS=" + payloadKey("one"),
 				"TEMPORAL_CODEC_ORIGINS=https://a.example.com, http://localhost:8233,", "TEMPORAL_CODEC_TOKEN=t"},
@@ -89,7 +92,10 @@ func TestReadConfig(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			off, err := tracing.ReadConfig(nil)
+			require.NoError(t, err)
 			want := Config{
+				Tracing:   off,
 				TaskQueue: "atlas-provisioning", BaseURL: "https://cloud.mongodb.com",
 				Auth: atlasclient.AccessToken("token"), LogLevel: zapcore.InfoLevel, LogFormat: "json",
 			}
@@ -250,6 +256,9 @@ func TestMistakes(t *testing.T) {
 			[]string{`TEMPORAL_TLS must be true or false, got "yes"`,
 				"TEMPORAL_TASK_QUEUE has white space or a line end around it: set the bare value",
 				"HTTPS_PROXY must be a URL such as http://proxy.example.com:3128"}},
+		{"traces", []string{token, "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"},
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://localhost:4318, without a user " +
+				"name, a query or a fragment"}},
 		{"log format", []string{token, "LOG_FORMAT=JSON"}, []string{`LOG_FORMAT must be json or console, got "JSON"`}},
 		{"profile", []string{token, "TEMPORAL_PROFILE=none"}, []string{
 			`TEMPORAL_PROFILE is "none", and TEMPORAL_CONFIG_FILE has no such profile`}},

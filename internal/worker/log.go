@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/log"
@@ -41,6 +42,9 @@ func logRequest(ctx context.Context, logger *zap.Logger, o atlasclient.Observati
 	fields := []zap.Field{
 		zap.String("endpoint", o.Method+" "+o.Endpoint), zap.Int("status", o.Status),
 		zap.Duration("duration", o.Duration),
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		fields = append(fields, zap.Stringer("trace_id", span.TraceID()), zap.Stringer("span_id", span.SpanID()))
 	}
 	if activity.IsActivity(ctx) {
 		info := activity.GetInfo(ctx)

@@ -1,9 +1,14 @@
 package worker
 
 import (
+	"cmp"
+	"fmt"
+	"os"
 	"time"
 
 	"go.temporal.io/sdk/worker"
+
+	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
 // stopTimeout is how long the activities have to end when the worker stops: waits end at once, and a create gets its
@@ -29,10 +34,24 @@ func Options() worker.Options {
 		// An idle worker keeps few polls open, and a busy one more.
 		WorkflowTaskPollerBehavior: pollers(),
 		ActivityTaskPollerBehavior: pollers(),
+		NexusTaskPollerBehavior:    pollers(),
 		// By default the SDK sends a heartbeat every 8 s, which is too close to the heartbeat timeout of 10 s on a busy
 		// machine.
 		MaxHeartbeatThrottleInterval: 4 * time.Second,
+		// A first activity that the server hands over together with the workflow task would pass by the task queue,
+		// and with it by the rate of its project, by the turns that projects take and by the priorities.
+		DisableEagerActivities: true,
 	}
+}
+
+// identity names this worker to Temporal, which shows it in the Web UI and to `starter status`: by the host, the build
+// and, since one host may run several, the process.
+func identity(v worker.WorkerDeploymentVersion) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("%s (build %s, pid %d)", host, cmp.Or(v.BuildID, version.Version), os.Getpid())
 }
 
 func pollers() worker.PollerBehavior {

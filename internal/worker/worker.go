@@ -38,7 +38,7 @@ const (
 	exitConfig = 2
 )
 
-const usage = `worker hosts the workflows and activities of atlas-provisioner.
+var usage = `worker hosts the workflows and activities of atlas-provisioner.
 
 Usage:
   worker                     run until SIGTERM or SIGINT, then stop within 10 seconds
@@ -47,27 +47,9 @@ Usage:
   worker --version
   worker --help
 
-It takes its configuration from the environment, which the README describes:
-  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_…   as Temporal's own tools
-  TEMPORAL_TASK_QUEUE        default atlas-provisioning
-  TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID
-                             the version of this worker; runs end on the build that
-                             they begin on; default: no versioning
-  MONGODB_ATLAS_BASE_URL     default https://cloud.mongodb.com
-  MONGODB_ATLAS_ALLOW_HTTP   true permits a plain-http base URL, for a simulator
-  WORKER_HTTP_ADDRESS        where /healthz, /readyz and /metrics are served; default: nowhere
-  TEMPORAL_PAYLOAD_KEYS      ID:BASE64,…: encrypt payloads with the first of these
-  TEMPORAL_PAYLOAD_KEYS_FILE the same from a file, a key a line
-  TEMPORAL_CODEC_ORIGINS     the Web UIs that may call /codec/ at WORKER_HTTP_ADDRESS
-  TEMPORAL_CODEC_TOKEN       what callers of /codec/ send; default: Temporal decides
-  LOG_LEVEL                  debug, info, warn or error; default info
-  LOG_FORMAT                 json or console; default json
+It takes its configuration from the environment (docs/configuration.md says more).
 
-and one kind of Atlas credential:
-  MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET            service account
-  MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY     API key
-  MONGODB_ATLAS_ACCESS_TOKEN                                         bearer token
-`
+` + env.Help(env.Worker)
 
 // Run is the whole program. It ends within 10 seconds after ctx does.
 func Run(ctx context.Context, args []string, environ []string, stdout, stderr io.Writer) int {
@@ -107,6 +89,11 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		logger.Warn("MONGODB_ATLAS_ALLOW_HTTP is set: the Atlas credential may cross the network in the clear. " +
 			"Use it with a simulator only")
 	}
+	traces, err := startTracing(config, logger)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(traces, logger)
 	limiter := ratelimit.New()
 	var shared *reads.Reads
 	measured, err := metrics.New(metrics.Sources{
@@ -116,9 +103,13 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	transport, err := atlasclient.NewTransport()
+	if err != nil {
+		return err
+	}
 	atlas, err := atlasclient.New(atlasclient.Options{
 		BaseURL: config.BaseURL, AllowHTTP: config.AllowHTTP, Auth: config.Auth, Timeout: config.RequestTimeout,
-		Limiter: limiter,
+		Transport: traces.Transport(transport, atlasclient.Endpoint), Limiter: limiter,
 		Observe: func(ctx context.Context, o atlasclient.Observation) {
 			logRequest(ctx, logger, o)
 			measured.Observe(o)
@@ -128,9 +119,13 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		return err
 	}
 	shared = reads.New(atlas)
+	config.Temporal.Identity = identity(config.Deployment)
 	config.Temporal.MetricsHandler = measured.Temporal()
 	config.Temporal.Logger = sdkLogger(logger)
 	config.Codec.Configure(&config.Temporal)
+	if config.Temporal.Interceptors, err = traces.Interceptors(nil); err != nil {
+		return err
+	}
 	attributes := &searchAttributes{logger: logger}
 	config.Temporal.ConnectionOptions.DialOptions = append(config.Temporal.ConnectionOptions.DialOptions,
 		grpc.WithChainUnaryInterceptor(attributes.intercept))
@@ -151,6 +146,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	w := worker.New(temporal, config.TaskQueue, options)
 	attributes.check(ctx, temporal, config.Temporal.Namespace)
 	register(w, activities.New(atlas, shared, config.Pace), attributes.Usable)
+	w.RegisterNexusService(nexusService(config.Temporal.DataConverter))
 
 	health := &health{temporal: temporal, metrics: measured.Handler()}
 	if config.CodecServer.Enabled() {

@@ -96,6 +96,13 @@ var fieldRules = map[string]func(*jsonschema.Schema, contract.Operation){
 
 func falseUnlessGiven(f *jsonschema.Schema, _ contract.Operation) { f.Default = false }
 
+// given takes objects that have a field, and not as null.
+func given(field string) *jsonschema.Schema {
+	properties := jsonschema.NewProperties()
+	properties.Set(field, &jsonschema.Schema{Not: &jsonschema.Schema{Type: "null"}})
+	return &jsonschema.Schema{Properties: properties, Required: []string{field}}
+}
+
 // mayStayAsItIs reports whether an operation leaves termination protection as it is where the input has none.
 func mayStayAsItIs(o contract.Operation) bool {
 	return o.WorkflowType == contract.UpdateFlexCluster || o.WorkflowType == contract.UpgradeToDedicated
@@ -107,6 +114,14 @@ func tagRule(f *jsonschema.Schema, _ contract.Operation) {
 
 // input gives the rules to the input of an operation. A field that may be left out may as well be null.
 func (s *schema) input(o contract.Operation) {
+	switch o.WorkflowType {
+	case contract.UpdateFlexCluster:
+		// Without one of these there is nothing to change.
+		s.root.AnyOf = []*jsonschema.Schema{given("tags"), given("terminationProtectionEnabled")}
+	case contract.UpgradeToDedicated:
+		place := s.root.Definitions["ProviderSettings"]
+		place.Required = append(place.Required, "instanceSizeName")
+	}
 	s.inputFields(s.root, "", o)
 	for name, definition := range s.root.Definitions {
 		s.inputFields(definition, name+".", o)
@@ -139,8 +154,8 @@ func (s *schema) cluster() {
 
 func (s *schema) status() {
 	s.field("phase").Enum = []any{
-		contract.PhaseValidating, contract.PhaseCreating, contract.PhaseUpdating,
-		contract.PhaseUpgrading, contract.PhaseDeleting, contract.PhaseWaiting, contract.PhaseDone, contract.PhaseFailed,
+		contract.PhaseValidating, contract.PhaseCreating, contract.PhaseUpdating, contract.PhaseUpgrading,
+		contract.PhaseDeleting, contract.PhaseWaiting, contract.PhaseDone, contract.PhaseFailed,
 	}
 }
 

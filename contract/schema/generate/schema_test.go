@@ -79,6 +79,30 @@ func inputs(t *testing.T) []input {
 	return all
 }
 
+// good is an input that nothing is wrong with.
+func (i input) good() map[string]string {
+	in := map[string]string{"groupId": `"` + group + `"`, "name": `"orders"`, "providerSettings": where}
+	switch i.operation.WorkflowType {
+	case contract.UpgradeToDedicated:
+		in["providerSettings"] = place("instanceSizeName", `"M10"`)
+	case contract.UpdateFlexCluster:
+		in["tags"] = `[]`
+	}
+	maps.DeleteFunc(in, func(field, _ string) bool { return !i.has(field) })
+	return in
+}
+
+// has reports whether the input has a field.
+func (i input) has(field string) bool {
+	kind := reflect.TypeOf(i.operation.Input)
+	for n := range kind.NumField() {
+		if name, _, _ := strings.Cut(kind.Field(n).Tag.Get("json"), ","); name == field {
+			return true
+		}
+	}
+	return false
+}
+
 func (i input) decode(data []byte) error {
 	_, err := i.operation.Parse(data, "id")
 	return err
@@ -124,7 +148,12 @@ var values = map[string][]string{
 		place("providerName", `null`), place("providerName", `"TENANT"`),
 		place("diskSizeGB", `0`), place("diskSizeGB", `0.0`), place("diskSizeGB", `5`), place("diskSizeGB", `null`),
 		place("diskSizeGB", `"5"`),
-		place("instanceSizeName", `"M0"`),
+		place("instanceSizeName", `"M0"`), place("instanceSizeName", `"M10"`), place("instanceSizeName", `"M40_NVME"`),
+		place("instanceSizeName", `"m10"`), place("instanceSizeName", `"M10\n"`), place("instanceSizeName", `""`),
+		place("instanceSizeName", `null`), place("instanceSizeName", `10`),
+		`{"backingProviderName":"AWS","regionName":"US_EAST_1","instanceSizeName":"M10","providerName":"AWS"}`,
+		`{"backingProviderName":"AWS","regionName":"US_EAST_1","instanceSizeName":"R40","diskSizeGB":10}`,
+		`{"backingProviderName":"GCP","regionName":"US_EAST_1","instanceSizeName":"M20","providerName":""}`,
 	},
 	"tags": {
 		`[]`, `null`, `{}`, `"team"`, `[null]`, `["team"]`, `[{}]`,
@@ -148,6 +177,13 @@ var values = map[string][]string{
 		`{"serverlessContinuousBackupEnabled":true}`, `{"serverlessContinuousBackupEnabled":null}`,
 		`{"serverlessContinuousBackupEnabled":"true"}`, `{"continuous":true}`,
 	},
+	"id": {
+		`"` + group + `"`, `"` + group + `0"`, `"ABCDEF0123456789ABCDEF01"`, `"` + group + `\n"`, `""`, `null`, `7`,
+	},
+	"removeTerminationProtection": {`true`, `false`, `null`, `"true"`, `0`},
+	"adopt":                       {`true`, `false`, `null`, `"true"`, `{}`},
+	"ifDifferent":                 {`"FAIL"`, `"UPDATE"`, `""`, `null`, `"update"`, `"REPLACE"`, `true`},
+
 	"timeout": {`"30m"`},
 	"":        {`1`},
 }
@@ -180,22 +216,18 @@ func object(fields map[string]string) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-func good() map[string]string {
-	return map[string]string{"groupId": `"` + group + `"`, "name": `"orders"`, "providerSettings": where}
-}
-
 // The schemas and the workflows agree on every value of every field, on its absence, and on what is no object.
 func TestSchemaAndWorkflowAgree(t *testing.T) {
 	t.Parallel()
 	for _, i := range inputs(t) {
-		require.True(t, i.requireAgreement(t, []byte(object(good()))))
+		require.True(t, i.requireAgreement(t, []byte(object(i.good()))), i.operation.WorkflowType)
 		for field, all := range values {
 			for _, value := range all {
-				in := good()
+				in := i.good()
 				in[field] = value
 				i.requireAgreement(t, []byte(object(in)))
 			}
-			in := good()
+			in := i.good()
 			delete(in, field)
 			i.requireAgreement(t, []byte(object(in)))
 		}
@@ -213,11 +245,11 @@ func TestSchemaAndWorkflowAgreeOnMixtures(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		accepted, n := 0, 10_000
 		for range n {
-			in := good()
+			in := i.good()
 			for _, field := range slices.Sorted(maps.Keys(values)) {
 				often := 4
-				if field == "" || field == "timeout" { // unknown: or that would be all that is wrong
-					often = 40
+				if !i.has(field) { // unknown: or that would be all that is wrong
+					often = 200
 				}
 				switch {
 				case r.IntN(often) == 0:
@@ -261,7 +293,10 @@ func TestSchemaAndWorkflowDiffer(t *testing.T) {
 		{"a field's name in another case", "TIMEOUTSECONDS", `60`, false, true},
 	} {
 		for _, i := range inputs(t) {
-			in := good()
+			if !i.has(test.field) && test.field != strings.ToUpper(test.field) {
+				continue
+			}
+			in := i.good()
 			in[test.field] = test.value
 			require.Equal(t, test.bySchema, validate(i.schema, []byte(object(in))) == nil, test.name)
 			require.Equal(t, test.byWorkflow, i.decode([]byte(object(in))) == nil, test.name)
@@ -269,23 +304,35 @@ func TestSchemaAndWorkflowDiffer(t *testing.T) {
 	}
 
 	// The ownership tag takes the place of one of the 50.
-	in := good()
-	in["tags"] = manyTags(50)
 	for _, i := range inputs(t) {
+		if !i.has("tags") {
+			continue
+		}
+		in := i.good()
+		in["tags"] = manyTags(50)
 		data := []byte(object(in))
 		require.NoError(t, validate(i.schema, data))
-		if i.operation.WorkflowType == contract.ProvisionFlexCluster {
-			require.ErrorContains(t, i.decode(data), "tags must be 49 at most beside the ownership tag")
-		} else {
+		if i.operation.WorkflowType == contract.UpgradeToServerless { // it adds no ownership tag
 			require.NoError(t, i.decode(data))
+		} else {
+			require.ErrorContains(t, i.decode(data), "tags must be 49 at most beside the ownership tag")
 		}
 	}
 
 	// The workflow's id is no part of the input.
-	data := []byte(object(good()))
-	require.NoError(t, validate(inputs(t)[0].schema, data))
-	_, err := contract.Parse[contract.ProvisionFlexClusterInput](data, strings.Repeat("x", 256))
-	require.ErrorContains(t, err, "ownershipTag cannot hold a workflow id of more than 255 characters")
+	for _, i := range inputs(t) {
+		data := []byte(object(i.good()))
+		require.NoError(t, validate(i.schema, data))
+		_, err := i.operation.Parse(data, strings.Repeat("x", 256))
+		switch i.operation.WorkflowType {
+		case contract.ProvisionFlexCluster, contract.UpgradeToFlex:
+			require.ErrorContains(t, err, "ownershipTag cannot hold a workflow id of more than 255 characters")
+		case contract.UpdateFlexCluster, contract.UpgradeToDedicated:
+			require.ErrorContains(t, err, "workflowId must have 255 characters at most")
+		default:
+			require.NoError(t, err)
+		}
+	}
 }
 
 // The inputs, results and failures of recorded runs keep to the schemas.
@@ -377,6 +424,11 @@ func TestResultsKeepToTheSchemas(t *testing.T) {
 		grown := append([]byte(`{"new":1,`), bytes.TrimPrefix(data, []byte("{"))...)
 		require.NoError(t, validate(compile(t, name), grown), name)
 	}
+	gone, err := json.Marshal(contract.Cluster{
+		StateName: contract.StateDeleted, Outcome: contract.Unchanged, Tags: []contract.Tag{}, Warnings: []string{},
+	})
+	require.NoError(t, err)
+	require.NoError(t, validate(compile(t, "Cluster"), gone), "of a cluster that was gone already, no kind is known")
 	require.Error(t, validate(compile(t, "Status"), []byte(`{"phase":"ASLEEP","since":"2026-11-23T00:00:00Z"}`)))
 	require.Error(t, validate(compile(t, "Status"), []byte(`{"phase":"DONE","since":"yesterday"}`)))
 }

@@ -31,7 +31,7 @@ type scenario struct {
 }
 
 // scenarios are all, in the order of the report.
-var scenarios = []scenario{throughput, fleet20, requests, delay, upgrade, history, waits}
+var scenarios = []scenario{throughput, fleet20, requests, changes, delay, upgrade, history, waits}
 
 func names() (out []string) {
 	for _, s := range scenarios {

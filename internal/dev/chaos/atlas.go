@@ -100,6 +100,11 @@ func atlasSettings(o options) stack.Settings {
 	for i := range o.upgrades {
 		shared = append(shared, atlassim.SharedCluster{GroupID: groupID(i), Name: upgradeName(i)})
 	}
+	for i := range o.lives {
+		if lives[i%len(lives)].begins == sharedLife {
+			shared = append(shared, atlassim.SharedCluster{GroupID: groupID(i), Name: lifeName(i)})
+		}
+	}
 	return stack.Settings{
 		"publicKey": publicKey, "privateKey": privateKey, "nonceTTL": "5s", "nonceUses": 50, "refuseReplays": true,
 		"clientId": clientID, "clientSecret": clientSecret,
@@ -109,6 +114,8 @@ func atlasSettings(o options) stack.Settings {
 		"noStringsYet": true, "standardAfter": "1s", "updatingAgainAfter": "3s", "updatingAgainFor": "2s",
 		"trimTags":   true,
 		"upgradeFor": "20s", "staleIdleFor": "2s", "staleIdleReads": 2,
+		"updateFor": "1s", "updateDedicatedFor": "2s",
+		"deleteFor": "6s", "deleteDedicatedFor": "8s", "deletingAfter": "1s", "ignoredDeletes": o.lives / 6,
 		"shared": shared, "faults": faults(o),
 	}
 }

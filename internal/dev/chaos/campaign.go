@@ -74,6 +74,13 @@ func (c *campaign) takeNames(ctx context.Context) error {
 			return err
 		}
 	}
+	for i := range c.options.lives {
+		if lives[i%len(lives)].begins == theirLife {
+			if err := c.makeTheirs(ctx, groupID(i), lifeName(i)); err != nil {
+				return err
+			}
+		}
+	}
 	for i := range crowd {
 		if err := c.makeTheirs(ctx, groupID(0), fmt.Sprintf("crowd-%d", i)); err != nil {
 			return err
@@ -123,11 +130,14 @@ func (c *campaign) runJobs(ctx context.Context, jobs []*job) error {
 	starters := make(chan struct{}, 8) // so many run at once
 	for _, j := range jobs {
 		wg.Go(func() {
-			starters <- struct{}{}
-			j.err = c.startJob(ctx, j)
-			<-starters
-			if j.err == nil {
-				j.cluster, j.err = c.awaitJob(ctx, j)
+			for _, s := range j.steps {
+				starters <- struct{}{}
+				j.err = c.startStep(ctx, j, s)
+				<-starters
+				if j.err != nil {
+					return
+				}
+				s.cluster, s.err = c.awaitJob(ctx, j)
 			}
 		})
 	}

@@ -25,6 +25,10 @@ const (
 	provisionJob jobKind = "provision"
 	upgradeJob   jobKind = "upgrade"
 	takenJob     jobKind = "provision of a taken name"
+	// The lives of clusters: of one that is not there yet, of an M0, and of somebody else's.
+	newLife    jobKind = "life"
+	sharedLife jobKind = "life of an M0"
+	theirLife  jobKind = "life of somebody else's cluster"
 )
 
 // jobRun is one run of a job's workflow id.
@@ -34,53 +38,52 @@ type jobRun struct {
 	afterReset bool
 }
 
-// job is one request, and what became of it.
+// job is what is asked for of one cluster, request after request, and what became of it.
 type job struct {
 	kind          jobKind
 	groupID, name string
-	args          []string // the starter's
+	steps         []*step
 
 	// mu is held while a run of the job is started, ended or acted upon. An operator does nothing to a job that it
 	// cannot lock, or that has ended.
 	mu         sync.Mutex
 	output     string // what the starter printed, to both streams
 	workflowID string
-	runs       []jobRun // in the order in which they were made; the newest counts
-	ended      bool
-	verbs      int // how often an operator did something to it
-	// startedAgain counts the runs that an operator terminated or cancelled, or that Atlas refused while it was asked.
-	startedAgain int
-	// recordLost counts how often an operator took away what a run had on record of the requests that it had sent.
-	recordLost int
-
-	cluster contract.Cluster
-	err     error
+	step       *step // the one that is under way
+	ended      bool  // the step has
+	verbs      int   // how often an operator did something to it
+	err        error // of the campaign itself
 }
 
 func (j *job) key() string { return j.groupID + "/" + j.name }
 
-func (j *job) newest() jobRun { return j.runs[len(j.runs)-1] }
-
 // isUnderWay reports whether a run of the job is known that has not ended.
-func (j *job) isUnderWay() bool { return len(j.runs) > 0 && !j.ended }
+func (j *job) isUnderWay() bool { return j.step != nil && len(j.step.runs) > 0 && !j.ended }
 
-func newJob(kind jobKind, command, groupID, name string) *job {
-	return &job{kind: kind, groupID: groupID, name: name, args: []string{
-		command, "--project-id", groupID, "--name", name, "--provider", "AWS", "--region", "US_EAST_1",
-		"--tag", "team=chaos", "-o", "json",
-	}}
+// args are the starter's for the step that is under way.
+func (j *job) args() []string {
+	return append([]string{j.step.command(), "--project-id", j.groupID, "--name", j.name, "-o", "json"},
+		j.step.args...)
+}
+
+func newJob(kind jobKind, groupID, name string, steps ...*step) *job {
+	return &job{kind: kind, groupID: groupID, name: name, steps: steps}
 }
 
 func newJobs(o options) []*job {
 	var jobs []*job
 	for i := range o.provisions {
-		jobs = append(jobs, newJob(provisionJob, "provision-flex", groupID(i), provisionName(i)))
+		jobs = append(jobs, newJob(provisionJob, groupID(i), provisionName(i), provision()))
 	}
 	for i := range o.upgrades {
-		jobs = append(jobs, newJob(upgradeJob, "upgrade-to-serverless", groupID(i), upgradeName(i)))
+		jobs = append(jobs, newJob(upgradeJob, groupID(i), upgradeName(i), upgradeToServerless()))
 	}
 	for i := range o.taken {
-		jobs = append(jobs, newJob(takenJob, "provision-flex", groupID(i), takenName(i)))
+		jobs = append(jobs, newJob(takenJob, groupID(i), takenName(i), refused(provision())))
+	}
+	for i := range o.lives {
+		l := lives[i%len(lives)]
+		jobs = append(jobs, newJob(l.begins, groupID(i), lifeName(i), l.steps()...))
 	}
 	return jobs
 }
@@ -90,7 +93,7 @@ func (c *campaign) startJobLocked(ctx context.Context, j *job) error {
 	const temporalUnreachable = 3 // exit code
 	for {
 		var stdout, stderr bytes.Buffer
-		cmd := c.stack.Command(c.stack.Program("starter"), j.args...)
+		cmd := c.stack.Command(c.stack.Program("starter"), j.args()...)
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		err := process.Run(ctx, cmd)
 		j.output += stdout.String() + stderr.String()
@@ -102,7 +105,7 @@ func (c *campaign) startJobLocked(ctx context.Context, j *job) error {
 				return fmt.Errorf("the starter printed %q: %w", stdout.String(), err)
 			}
 			j.workflowID = answer.WorkflowID
-			j.runs = append(j.runs, jobRun{id: answer.RunID})
+			j.step.runs = append(j.step.runs, jobRun{id: answer.RunID})
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -114,10 +117,11 @@ func (c *campaign) startJobLocked(ctx context.Context, j *job) error {
 	}
 }
 
-// startJob starts the first run of a job.
-func (c *campaign) startJob(ctx context.Context, j *job) error {
+// startStep starts the first run of a step.
+func (c *campaign) startStep(ctx context.Context, j *job, s *step) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.step, j.ended = s, false
 	return c.startJobLocked(ctx, j)
 }
 
@@ -130,7 +134,7 @@ func (c *campaign) awaitJob(ctx context.Context, j *job) (contract.Cluster, erro
 	p := provisioner.New(temporal, provisioner.Options{})
 	for {
 		j.mu.Lock()
-		run := j.newest()
+		run := j.step.newest()
 		j.mu.Unlock()
 		cluster, err := p.Result(ctx, j.workflowID, run.id)
 		var failure *provisioner.Failure
@@ -158,8 +162,8 @@ func (c *campaign) endOfRun(ctx context.Context, j *job, run jobRun, failure *pr
 	case err != nil:
 		return true, err
 	case newest != run.id:
-		if newest != j.newest().id { // the answer to the reset was lost
-			j.runs = append(j.runs, jobRun{id: newest, afterReset: true})
+		if newest != j.step.newest().id { // the answer to the reset was lost
+			j.step.runs = append(j.step.runs, jobRun{id: newest, afterReset: true})
 		}
 		return false, nil
 	case failure == nil:
@@ -176,7 +180,7 @@ func (c *campaign) endOfRun(ctx context.Context, j *job, run jobRun, failure *pr
 		j.ended = true
 		return true, nil
 	}
-	j.startedAgain++
+	j.step.startedAgain++
 	return false, c.startJobLocked(ctx, j)
 }
 
@@ -207,13 +211,14 @@ func isRefusal(failure *provisioner.Failure) bool {
 // failedWhileAsking reports whether the newest run of a job ended before it waited. A refusal is final then: an
 // operator starts the run again, as its message says. A wait is to get over it by itself.
 func (c *campaign) failedWhileAsking(ctx context.Context, j *job) (bool, error) {
-	events, err := c.history(ctx, j.workflowID, j.newest().id)
+	events, err := c.history(ctx, j.workflowID, j.step.newest().id)
 	if err != nil {
 		return false, err
 	}
 	for _, e := range events {
 		scheduled := e.GetActivityTaskScheduledEventAttributes() // nil for other events
-		if scheduled.GetActivityType().GetName() == contract.WaitUntilIdleActivity {
+		switch scheduled.GetActivityType().GetName() {
+		case contract.WaitUntilIdleActivity, contract.WaitUntilAsAskedActivity, contract.DeleteClusterActivity:
 			return false, nil
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Chaos is the campaign behind `make chaos` and `make chaos-postgres`. It runs hundreds of provisions and upgrades
+// Chaos is the campaign behind `make chaos` and `make chaos-postgres`. It runs hundreds of requests of every kind
 // through the real programs and on a real Temporal server, while Atlas fails, workers are killed, the server and its
 // database are killed and restarted, and an operator resets, pauses, terminates and cancels runs. At the end it
 // compares the simulator's own ledger with what was asked for. A loss of any kind is a failure.
@@ -31,6 +31,7 @@ type options struct {
 	provisions  int
 	upgrades    int
 	taken       int // provisions of a name that somebody else has already
+	lives       int // clusters that are changed, upgraded, deleted and made again
 	workers     int
 	faults      float64 // the part of Atlas's answers that are faults
 	serverKills int     // of the Temporal server
@@ -71,6 +72,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.provisions, "provisions", 200, "how many Flex clusters are provisioned")
 	flags.IntVar(&o.upgrades, "upgrades", 50, "how many shared-tier clusters are upgraded")
 	flags.IntVar(&o.taken, "taken", 20, "how many provisions ask for a name that somebody else has")
+	flags.IntVar(&o.lives, "lives", 24, "how many clusters are changed, upgraded, deleted and made again")
 	flags.IntVar(&o.workers, "workers", 3, "how many workers run")
 	flags.Float64Var(&o.faults, "faults", 0.22, "the part of the answers to requests for clusters that are faults; "+
 		"0.22 makes a fifth of all answers, those to token requests included")
@@ -81,7 +83,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.postgres.PostgreSQL, "postgres", "", "the folder of PostgreSQL's programs: "+
 		"run on a Temporal server on PostgreSQL, and kill PostgreSQL once as well")
 	flags.StringVar(&o.postgres.Server, "server", "bin/temporal-server", "the folder of the Temporal server")
-	flags.StringVar(&o.postgres.Scripts, "scripts", "deploy/compose",
-		"the folder of temporal-schema.sh and temporal-namespace.sh")
+	flags.StringVar(&o.postgres.Compose, "compose", "deploy/compose",
+		"the folder of docker-compose.yml's scripts and of the server's dynamic configuration")
 	return o, flags.Parse(args)
 }

@@ -92,7 +92,7 @@ func (o *operator) tryJob(ctx context.Context, temporal client.Client, j *job, v
 	}
 	j.verbs++
 	if v == resetRun || v == resetHeartbeats || v == terminateRun || v == cancelRun {
-		j.recordLost++ // also if the answer is lost
+		j.step.recordLost++ // also if the answer is lost
 	}
 	if err := o.do(ctx, temporal, j, v); err == nil {
 		o.done[v]++
@@ -105,7 +105,7 @@ const callTimeout = 5 * time.Second
 
 // do does something to the newest run of a job.
 func (o *operator) do(ctx context.Context, temporal client.Client, j *job, v verb) error {
-	run := &commonpb.WorkflowExecution{WorkflowId: j.workflowID, RunId: j.newest().id}
+	run := &commonpb.WorkflowExecution{WorkflowId: j.workflowID, RunId: j.step.newest().id}
 	campaign := ctx
 	ctx, cancel := context.WithTimeout(campaign, callTimeout)
 	defer cancel()
@@ -160,7 +160,7 @@ func (o *operator) resetRun(
 	}
 	answer, err := temporal.WorkflowService().ResetWorkflowExecution(ctx, request)
 	if err == nil {
-		j.runs = append(j.runs, jobRun{id: answer.GetRunId(), afterReset: true})
+		j.step.runs = append(j.step.runs, jobRun{id: answer.GetRunId(), afterReset: true})
 	}
 	return err
 }

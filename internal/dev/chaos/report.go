@@ -8,22 +8,24 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/stack"
 )
 
 // report is what a campaign found.
 type report struct {
-	options                      options
-	took                         time.Duration
-	kills, stops                 int // of workers
-	partKills                    map[stack.Part]int
-	verbs                        map[verb]int // what an operator did
-	startedAgain                 int          // runs, after a termination, a cancellation or a refusal
-	requests, faulted            int          // to Atlas; how many of them met a fault
-	created, upgraded, conflicts int
-	mostEvents                   int // in the history of one run
-	lostTasks                    int // workflow tasks that ended with a worker or server, in all runs
-	losses                       []string
+	options           options
+	took              time.Duration
+	kills, stops      int // of workers
+	partKills         map[stack.Part]int
+	verbs             map[verb]int            // what an operator did
+	startedAgain      int                     // runs, after a termination, a cancellation or a refusal
+	requests, faulted int                     // to Atlas; how many of them met a fault
+	asked, effects    map[atlassim.Effect]int // what took effect at Atlas
+	conflicts         int
+	mostEvents        int // in the history of one run
+	lostTasks         int // workflow tasks that ended with a worker or server, in all runs
+	losses            []string
 }
 
 func (r *report) lose(format string, args ...any) {
@@ -43,9 +45,12 @@ func (r *report) print(out io.Writer) {
 	}
 	row("seed", "%d", r.options.seed)
 	row("took", "%s", r.took.Round(time.Second))
-	row("provisions", "%d asked for, %d created", r.options.provisions, r.created)
-	row("upgrades", "%d asked for, %d upgraded", r.options.upgrades, r.upgraded)
-	row("somebody else's names", "%d asked for, %d refused", r.options.taken, r.conflicts)
+	for _, effect := range []atlassim.Effect{
+		atlassim.Created, atlassim.Updated, atlassim.Upgraded, atlassim.Deleted,
+	} {
+		row("clusters "+string(effect), "%d, asked for %d", r.effects[effect], r.asked[effect])
+	}
+	row("somebody else's clusters", "%d requests refused", r.conflicts)
 	row("requests to Atlas", "%d, of which %d were answered with a fault (%.0f%%)",
 		r.requests, r.faulted, 100*float64(r.faulted)/float64(max(r.requests, 1)))
 	row("workers", "%d, killed %d times, stopped %d times", r.options.workers, r.kills, r.stops)

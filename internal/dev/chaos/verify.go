@@ -29,22 +29,22 @@ const maxEvents = 20
 
 // verify compares what was asked for with the simulator's clusters and ledger, and with Temporal's histories.
 func (c *campaign) verify(ctx context.Context, jobs []*job, before map[string]atlassim.Cluster) (*report, error) {
-	r := &report{options: c.options, kills: c.kills, stops: c.stops, partKills: c.partKills, verbs: c.operator.done}
+	r := &report{options: c.options, kills: c.kills, stops: c.stops, partKills: c.partKills, verbs: c.operator.done,
+		effects: map[atlassim.Effect]int{}}
 	after, err := c.clusters(ctx)
 	if err != nil {
 		return nil, err
 	}
 	asked := map[string]bool{}
+	left := len(before) // how many clusters are to be there at the end
 	for _, j := range jobs {
 		asked[j.key()] = true
-		if j.kind == takenJob {
-			r.verifyTaken(j, before[j.key()], after[j.key()])
-		} else {
-			r.verifyDone(j, after[j.key()])
-		}
-		for _, run := range j.runs {
-			if err := c.verifyHistory(ctx, r, j, run); err != nil {
-				return nil, err
+		left += r.verifyJob(j, before[j.key()], after[j.key()])
+		for _, s := range j.steps {
+			for _, run := range s.runs {
+				if err := c.verifyHistory(ctx, r, j, run); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if holdsSecret(j.output) {
@@ -64,8 +64,8 @@ func (c *campaign) verify(ctx context.Context, jobs []*job, before map[string]at
 			r.verifyUntouched(key, before[key], cluster)
 		}
 	}
-	if len(after) != len(before)+c.options.provisions {
-		r.lose("there are %d clusters, and %d are to be there", len(after), len(before)+c.options.provisions)
+	if len(after) != left {
+		r.lose("there are %d clusters, and %d are to be there", len(after), left)
 	}
 	if err := c.verifyLedger(ctx, r, jobs); err != nil {
 		return nil, err
@@ -77,13 +77,50 @@ func (c *campaign) verify(ctx context.Context, jobs []*job, before map[string]at
 	return r, c.verifyLogs(r)
 }
 
-// verifyTaken checks that a name which somebody else has was refused, and their cluster left alone.
-func (r *report) verifyTaken(j *job, before, after atlassim.Cluster) {
-	var failure *provisioner.Failure
-	if !errors.As(j.err, &failure) || failure.Type != contract.ClusterConflict {
-		r.lose("%s: is somebody else's, but the run ended with %v", j.key(), j.err)
+// verifyJob checks each step of a job, and what is there at its end. It answers how many clusters more there are then.
+func (r *report) verifyJob(j *job, before, after atlassim.Cluster) int {
+	if j.err != nil {
+		r.lose("%s: %v", j.key(), j.err)
+		return 0
 	}
-	r.verifyUntouched(j.key(), before, after)
+	wasThere := before.ID != ""
+	isThere, id := wasThere, before.ID
+	touched := false
+	for _, s := range j.steps {
+		if s.isRefused {
+			r.verifyRefused(j, s)
+			continue
+		}
+		touched = true
+		r.verifyDone(j, s, id)
+		isThere = s.effect != atlassim.Deleted
+		if s.cluster.ID != "" {
+			id = s.cluster.ID
+		}
+	}
+	switch {
+	case !touched:
+		r.verifyUntouched(j.key(), before, after)
+	case isThere && (after.State != "IDLE" || after.ID != id):
+		r.lose("%s: the runs left cluster %s IDLE, Atlas has %q %s", j.key(), id, after.State, after.ID)
+	case !isThere && after.ID != "":
+		r.lose("%s: the runs deleted the cluster, Atlas has %s %s", j.key(), after.State, after.ID)
+	}
+	switch {
+	case isThere && !wasThere:
+		return 1
+	case wasThere && !isThere:
+		return -1
+	}
+	return 0
+}
+
+// verifyRefused checks that a request for somebody else's cluster was refused.
+func (r *report) verifyRefused(j *job, s *step) {
+	var failure *provisioner.Failure
+	if !errors.As(s.err, &failure) || failure.Type != contract.ClusterConflict {
+		r.lose("%s: is somebody else's, but %s ended with %v", j.key(), s.command(), s.err)
+	}
 	r.conflicts++
 }
 
@@ -95,39 +132,49 @@ func (r *report) verifyUntouched(key string, before, after atlassim.Cluster) {
 	}
 }
 
-// verifyDone checks that the run of a job completed with the cluster that Atlas has. The cluster is empty if Atlas has
-// none.
-func (r *report) verifyDone(j *job, cluster atlassim.Cluster) {
-	outcome := contract.Created
-	if j.kind == upgradeJob {
-		outcome = contract.Upgraded
+// verifyDone checks that a step completed as asked. before is the id of the cluster before the step.
+func (r *report) verifyDone(j *job, s *step, before string) {
+	state := contract.StateIdle
+	if s.effect == atlassim.Deleted {
+		state = contract.StateDeleted
 	}
-	switch {
-	case j.err != nil:
-		r.lose("%s: %v", j.key(), j.err)
-	case cluster.State != "IDLE":
-		r.lose("%s: the run completed but the cluster is %q", j.key(), cluster.State)
-	case j.cluster.ID != cluster.ID || j.cluster.StateName != "IDLE":
-		r.lose("%s: the run answered cluster %s %s, Atlas has %s",
-			j.key(), j.cluster.ID, j.cluster.StateName, cluster.ID)
-	case j.cluster.Outcome == contract.Unchanged && j.startedAgain > 0: // a run before the newest has made it
-	case j.cluster.Outcome != outcome:
-		r.lose("%s: the outcome is %s", j.key(), j.cluster.Outcome)
+	sameID := s.effect == atlassim.Updated || s.effect == atlassim.Deleted
+	switch c := s.cluster; {
+	case s.err != nil:
+		r.lose("%s: %s: %v", j.key(), s.command(), s.err)
+	case c.StateName != state:
+		r.lose("%s: %s completed but the cluster is %q", j.key(), s.command(), c.StateName)
+	case c.Outcome == contract.Unchanged && s.startedAgain+s.recordLost > 0: // a run before the newest has done it
+	case c.Outcome != s.outcome:
+		r.lose("%s: the outcome of %s is %s", j.key(), s.command(), c.Outcome)
+	case (c.ID == before) != sameID:
+		r.lose("%s: %s answered cluster %s, and before it there was %s", j.key(), s.command(), c.ID, before)
 	}
 }
 
 // verifyLedger counts what took effect at Atlas. An upgrade may be asked for twice only where an operator took away
-// what the run had on record. Atlas has refused it then.
+// what the run had on record. Atlas has refused it then. A cluster may be changed more often than it is asked for: a
+// change that was ignored, or whose answer was lost, is sent again.
 func (c *campaign) verifyLedger(ctx context.Context, r *report, jobs []*job) error {
 	ledger, err := c.stack.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	excused := map[string]int{} // by project
+	excused := map[string]int{}               // by project
+	asked := map[atlassim.Effect]int{}        // how often
+	askedOf := map[string][]atlassim.Effect{} // by cluster
 	for _, j := range jobs {
-		r.startedAgain += j.startedAgain
-		if j.kind == upgradeJob {
-			excused[j.groupID] += j.recordLost
+		for _, s := range j.steps {
+			r.startedAgain += s.startedAgain
+			asked[s.effect]++
+			askedOf[j.key()] = append(askedOf[j.key()], s.effect)
+			if s.effect == atlassim.Upgraded {
+				excused[j.groupID] += s.recordLost
+				askedOf[j.key()] = append(askedOf[j.key()], atlassim.Updated) // of tags that an upgrade lost
+			}
+			if slices.Contains(s.args, "--remove-termination-protection") {
+				askedOf[j.key()] = append(askedOf[j.key()], atlassim.Updated)
+			}
 		}
 	}
 	for _, e := range ledger {
@@ -138,26 +185,29 @@ func (c *campaign) verifyLedger(ctx context.Context, r *report, jobs []*job) err
 		if e.Fault != "" || e.Status == http.StatusUnauthorized { // a token that was revoked, or a nonce that has ended
 			r.faulted++
 		}
-		project := strings.Split(e.Path+strings.Repeat("/", 5), "/")[5] // /api/atlas/v2/groups/PROJECT/…
+		segments := strings.Split(e.Path+strings.Repeat("/", 7), "/") // /api/atlas/v2/groups/PROJECT/RESOURCE/NAME
+		project, key := segments[5], segments[5]+"/"+segments[7]
 		switch {
 		case e.SecondUpgrade && excused[project] > 0:
 			excused[project]--
 		case e.SecondUpgrade:
 			r.lose("%s: an upgrade was asked for twice", e.Path)
-		case e.Effect == atlassim.Created:
-			r.created++
-		case e.Effect == atlassim.Upgraded:
-			r.upgraded++
-		case e.Effect != atlassim.NoEffect:
+		case e.Effect == atlassim.NoEffect:
+		case (e.Effect == atlassim.Updated || e.Effect == atlassim.Deleted) && !slices.Contains(askedOf[key], e.Effect):
 			r.lose("%s %s: %s, which nobody asked for", e.Method, e.Path, e.Effect)
+		default:
+			r.effects[e.Effect]++
 		}
 	}
-	if r.created != c.options.provisions {
-		r.lose("%d clusters were created, %d asked for", r.created, c.options.provisions)
+	for _, effect := range []atlassim.Effect{atlassim.Created, atlassim.Upgraded, atlassim.Deleted} {
+		if r.effects[effect] != asked[effect] {
+			r.lose("%d clusters were %s, %d asked for", r.effects[effect], effect, asked[effect])
+		}
 	}
-	if r.upgraded != c.options.upgrades {
-		r.lose("%d clusters were upgraded, %d asked for", r.upgraded, c.options.upgrades)
+	if r.effects[atlassim.Updated] < asked[atlassim.Updated] {
+		r.lose("%d clusters were updated, %d asked for", r.effects[atlassim.Updated], asked[atlassim.Updated])
 	}
+	r.asked = asked
 	return nil
 }
 

@@ -5,6 +5,7 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,7 +20,7 @@ import (
 )
 
 // PostgreSQLServer is a Temporal server as docker-compose.yml runs it, on a PostgreSQL of its own: the version, the
-// set-up scripts and the configuration template are the same.
+// set-up scripts and the dynamic configuration are the same.
 type PostgreSQLServer struct {
 	stack    *Stack
 	folders  PostgreSQLFolders
@@ -33,13 +34,22 @@ type PostgreSQLServer struct {
 type PostgreSQLFolders struct {
 	// PostgreSQL holds initdb, postgres and pg_isready.
 	PostgreSQL string
-	// Server holds temporal-server, temporal-sql-tool and the configuration template docker.yaml.
+	// Server holds temporal-server and temporal-sql-tool.
 	Server string
-	// Scripts holds temporal-schema.sh and temporal-namespace.sh.
-	Scripts string
+	// Compose holds temporal-schema.sh, temporal-namespace.sh and temporal-dynamic-config.yaml.
+	Compose string
 }
 
 const postgresLog = "postgresql"
+
+// The connections of the Temporal server, as in docker-compose.yml.
+const (
+	services            = 4  // that the server runs: frontend, history, matching and worker
+	poolSize            = 20 // of each service
+	visibilityPoolSize  = 10 // of each service as well
+	sparePostgreSQL     = 30 // connections for the schema tool, PostgreSQL itself and a look by hand
+	postgresConnections = services*(poolSize+visibilityPoolSize) + sparePostgreSQL
+)
 
 // frontendPort is the variable of the port that clients use, in the server's configuration template.
 const frontendPort = "FRONTEND_GRPC_PORT"
@@ -79,6 +89,10 @@ func (p *PostgreSQLServer) setEnv(otherAddresses []string) error {
 	if err != nil {
 		return err
 	}
+	dynamicConfig, err := filepath.Abs(p.dynamicConfig())
+	if err != nil {
+		return err
+	}
 	database := port(p.address)
 	path := []string{server, filepath.Dir(cli), os.Getenv("PATH")}
 	p.env = []string{
@@ -92,9 +106,10 @@ func (p *PostgreSQLServer) setEnv(otherAddresses []string) error {
 		"TEMPORAL_CONFIG_FILE=" + os.DevNull, "RETENTION=7d",
 		// For temporal-server.
 		"LOG_LEVEL=warn", "DB=postgres12", "POSTGRES_SEEDS=127.0.0.1",
-		"DB_PORT=" + database, "VISIBILITY_DB_PORT=" + database,
-		"POSTGRES_USER=temporal", "POSTGRES_PWD=" + p.password,
-		"TEMPORAL_BROADCAST_ADDRESS=127.0.0.1", "DYNAMIC_CONFIG_FILE_PATH=" + p.stack.Path("dynamic.yaml"),
+		"DB_PORT=" + database, "POSTGRES_USER=temporal", "POSTGRES_PWD=" + p.password,
+		"SQL_MAX_CONNS=" + strconv.Itoa(poolSize), "SQL_VIS_MAX_CONNS=" + strconv.Itoa(visibilityPoolSize),
+		"TEMPORAL_BROADCAST_ADDRESS=127.0.0.1", "DYNAMIC_CONFIG_FILE_PATH=" + dynamicConfig,
+		"TEMPORAL_ALLOW_NO_AUTH=true",
 		frontendPort + "=" + port(p.stack.TemporalAddress),
 	}
 	for i, name := range otherPorts {
@@ -128,10 +143,13 @@ func credential(name string) (*syscall.Credential, error) {
 
 // Start makes a database, and starts PostgreSQL and the Temporal server.
 func (p *PostgreSQLServer) Start(ctx context.Context) error {
-	for _, name := range []string{"temporal-server", "temporal-sql-tool", "docker.yaml"} {
+	for _, name := range []string{"temporal-server", "temporal-sql-tool"} {
 		if _, err := os.Stat(filepath.Join(p.folders.Server, name)); err != nil {
 			return fmt.Errorf("%w; run make bin/temporal-server first", err)
 		}
+	}
+	if err := p.checkDynamicConfig(ctx); err != nil {
+		return err
 	}
 	if err := p.initdb(ctx); err != nil {
 		return err
@@ -142,25 +160,40 @@ func (p *PostgreSQLServer) Start(ctx context.Context) error {
 	if err := p.runScript(ctx, "temporal-schema"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.stack.Path("dynamic.yaml"), nil, 0o600); err != nil {
-		return err
-	}
 	if err := p.startServer(ctx); err != nil {
 		return err
 	}
 	return p.runScript(ctx, "temporal-namespace")
 }
 
+func (p *PostgreSQLServer) dynamicConfig() string {
+	return filepath.Join(p.folders.Compose, "temporal-dynamic-config.yaml")
+}
+
+// checkDynamicConfig finds what the server would only warn of, and then do without.
+func (p *PostgreSQLServer) checkDynamicConfig(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, p.server(), "validate-dynamic-config", p.dynamicConfig())
+	out, err := cmd.CombinedOutput()
+	if err == nil && strings.Contains(string(out), "warning:") {
+		err = errors.New("it has warnings")
+	}
+	if err != nil {
+		return fmt.Errorf("the server's dynamic configuration: %w:\n%s", err, out)
+	}
+	return nil
+}
+
+func (p *PostgreSQLServer) server() string { return filepath.Join(p.folders.Server, "temporal-server") }
+
 // runScript runs one of docker-compose.yml's set-up scripts.
 func (p *PostgreSQLServer) runScript(ctx context.Context, name string) error {
-	cmd := exec.Command("sh", filepath.Join(p.folders.Scripts, name+".sh"))
+	cmd := exec.Command("sh", filepath.Join(p.folders.Compose, name+".sh"))
 	cmd.Env = p.env
 	return p.stack.Run(ctx, name, cmd)
 }
 
 func (p *PostgreSQLServer) startServer(ctx context.Context) error {
-	cmd := exec.Command(filepath.Join(p.folders.Server, "temporal-server"), "--root", p.folders.Server, "--config", ".",
-		"--env", "docker", "--allow-no-auth", "start")
+	cmd := exec.Command(p.server(), "start")
 	cmd.Env = p.env
 	return p.stack.Start(ctx, temporalLog, cmd, p.stack.answers)
 }
@@ -200,8 +233,7 @@ func (p *PostgreSQLServer) startPostgreSQL(ctx context.Context) error {
 	launch := func() (*process.Process, error) {
 		return p.stack.Launch(postgresLog, p.command("postgres", "-D", p.data(),
 			"-c", "listen_addresses="+host, "-c", "port="+port, "-c", "unix_socket_directories=",
-			// Each of the Temporal server's four services has a pool of 20 connections, and one of 10 for visibility.
-			"-c", "max_connections=150"))
+			"-c", "max_connections="+strconv.Itoa(postgresConnections)))
 	}
 	running, err := launch()
 	if err != nil {

@@ -41,7 +41,7 @@ func TestPostgreSQLServerPorts(t *testing.T) {
 	require.Len(t, ports, 1+len(otherPorts))
 	require.Equal(t, port(s.TemporalAddress), variables["FRONTEND_GRPC_PORT"])
 	require.NotContains(t, ports, port(p.address))
-	for _, name := range []string{"SQL_PORT", "DB_PORT", "VISIBILITY_DB_PORT"} {
+	for _, name := range []string{"SQL_PORT", "DB_PORT"} {
 		require.Equal(t, port(p.address), variables[name], "%s is the port of PostgreSQL", name)
 	}
 }
@@ -97,6 +97,18 @@ func TestPostgreSQLServerIsNotBuilt(t *testing.T) {
 	p := fakePostgreSQL(t, "")
 	p.folders.Server = filepath.Join(p.folders.PostgreSQL, "nothing")
 	require.ErrorContains(t, p.Start(t.Context()), "no such file or directory; run make bin/temporal-server first")
+}
+
+// The server itself would only warn of a key that it does not know, and run without what the key stands for.
+func TestDynamicConfigHasWarnings(t *testing.T) {
+	p := fakePostgreSQL(t, "")
+	p.folders.Server, p.folders.Compose = p.folders.PostgreSQL, "compose"
+	for _, name := range []string{"temporal-server", "temporal-sql-tool"} {
+		script := "#!/bin/sh\necho \"$1 $2\"; echo \"  warning: unregistered key\"\n"
+		require.NoError(t, os.WriteFile(filepath.Join(p.folders.Server, name), []byte(script), 0o700))
+	}
+	require.EqualError(t, p.Start(t.Context()), "the server's dynamic configuration: it has warnings:\n"+
+		"validate-dynamic-config compose/temporal-dynamic-config.yaml\n  warning: unregistered key\n")
 }
 
 func TestPostgreSQLHasNoUser(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // once, at its end.
 type Output struct {
 	writer io.Writer
-	file   *os.File // nil where the output cannot be a terminal
+	file   *os.File // nil where the output cannot be painted on
 	color  bool
 	err    error
 }
@@ -64,6 +64,17 @@ func (o *Output) Size() (width, height int, ok bool) {
 	}
 	width, height, err := term.GetSize(int(o.file.Fd()))
 	return width, height, err == nil
+}
+
+// IsTerminal reports whether a person may be at the output, which cannot be painted on perhaps.
+func (o *Output) IsTerminal() bool { return isTerminal(o.writer) }
+
+// IsTerminal reports whether a person may be at an input.
+func IsTerminal(input io.Reader) bool { return isTerminal(input) }
+
+func isTerminal(end any) bool {
+	file, ok := end.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // colorful tells whether the output takes colour.

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,6 +62,7 @@ func TestServices(t *testing.T) {
 		}},
 		{service: "atlas-sim", profiles: []string{"sim"}},
 		{service: "prometheus", profiles: []string{"monitoring"}},
+		{service: "jaeger", profiles: []string{"monitoring"}},
 		{service: "grafana", profiles: []string{"monitoring"}, waitsFor: map[string]string{"prometheus": healthy}},
 	}
 	project := loadAsWritten(t)
@@ -144,12 +147,58 @@ func TestServerAndToolsAreOneVersion(t *testing.T) {
 	}
 }
 
-// tools/go.mod has the version of the server of make chaos-postgres and of the one in the Temporal CLI, on which every
-// other test runs.
+// tools/server/go.mod has the version of the server of make chaos-postgres.
 func TestServerIsTheTestedVersion(t *testing.T) {
 	_, server, _ := strings.Cut(loadAsWritten(t).Services["temporal"].Image, ":")
-	if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(read(t, "tools/go.mod"), want) {
-		t.Errorf("tools/go.mod has another Temporal server than docker-compose.yml: want %q", want)
+	if want := "\tgo.temporal.io/server v" + server + " "; !strings.Contains(read(t, "tools/server/go.mod"), want) {
+		t.Errorf("tools/server/go.mod has another Temporal server than docker-compose.yml: want %q", want)
+	}
+}
+
+// The document names both ends of the range of servers that tests run on: that of the Temporal CLI and that of
+// docker-compose.yml.
+func TestTestedServersAreDocumented(t *testing.T) {
+	versions := submatches(`go\.temporal\.io/server v(\S+)`, read(t, "tools/go.mod")+read(t, "tools/server/go.mod"))
+	want := fmt.Sprintf("Tested with Temporal server %s", strings.Join(versions, " and "))
+	if document := read(t, "docs/production.md"); !strings.Contains(document, want) {
+		t.Errorf("docs/production.md does not say %q", want)
+	}
+}
+
+// The server's image has no dynamic configuration of its own. make chaos-postgres runs with the same file, and finds
+// keys that the server does not know.
+func TestDynamicConfig(t *testing.T) {
+	server := loadAsWritten(t).Services["temporal"]
+	mounted := slices.ContainsFunc(server.Volumes, func(v types.ServiceVolumeConfig) bool {
+		return v.Target == *server.Environment["DYNAMIC_CONFIG_FILE_PATH"] &&
+			strings.HasSuffix(v.Source, "/deploy/compose/temporal-dynamic-config.yaml")
+	})
+	if !mounted {
+		t.Error("DYNAMIC_CONFIG_FILE_PATH is not where deploy/compose/temporal-dynamic-config.yaml is mounted")
+	}
+}
+
+// PostgreSQL accepts all connections that the pools of the server's four services may open, and some more.
+func TestConnections(t *testing.T) {
+	const (
+		services = 4
+		more     = 20 // for temporal-schema, backups and a look by hand
+	)
+	s := loadAsWritten(t).Services
+	pools := 0
+	for _, name := range []string{"SQL_MAX_CONNS", "SQL_VIS_MAX_CONNS"} {
+		size, err := strconv.Atoi(*s["temporal"].Environment[name])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		pools += size
+	}
+	accepted := submatches(`max_connections=(\d+)`, strings.Join(s["postgresql"].Command, " "))
+	if len(accepted) != 1 {
+		t.Fatalf("the command of postgresql sets max_connections %d times, want once", len(accepted))
+	}
+	if n, err := strconv.Atoi(accepted[0]); err != nil || n < services*pools+more {
+		t.Errorf("PostgreSQL accepts %d connections, want %d or more", n, services*pools+more)
 	}
 }
 
@@ -180,7 +229,7 @@ func TestMountedFilesExist(t *testing.T) {
 	}
 }
 
-// workerEnvironment is what the worker reads from its environment, as in README.md's table. The value is true where
+// workerEnvironment is what the worker reads from its environment, as in docs/configuration.md. The value is true where
 // docker-compose.yml sets the variable itself.
 var workerEnvironment = map[string]bool{
 	"TEMPORAL_ADDRESS":              true,
@@ -199,6 +248,13 @@ var workerEnvironment = map[string]bool{
 	"TEMPORAL_PAYLOAD_KEYS":         false,
 	"TEMPORAL_CODEC_ORIGINS":        false,
 	"TEMPORAL_CODEC_TOKEN":          false,
+	"OTEL_EXPORTER_OTLP_ENDPOINT":   false,
+	"OTEL_EXPORTER_OTLP_HEADERS":    false,
+	"OTEL_EXPORTER_OTLP_PROTOCOL":   false,
+	"OTEL_RESOURCE_ATTRIBUTES":      false,
+	"OTEL_SERVICE_NAME":             false,
+	"OTEL_TRACES_SAMPLER":           false,
+	"OTEL_TRACES_SAMPLER_ARG":       false,
 	"LOG_LEVEL":                     false,
 	"LOG_FORMAT":                    false,
 }
@@ -256,6 +312,50 @@ func TestSimulatorSettings(t *testing.T) {
 	delete(got, "MONGODB_ATLAS_ALLOW_HTTP")
 	if accepted := atlasSettings(sim); !maps.Equal(accepted, got) {
 		t.Errorf("atlas-sim accepts %v, but the worker presents %v", accepted, got)
+	}
+}
+
+// Traces go to Jaeger with monitoring.env, and nowhere without it.
+func TestTraceSettings(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	if value := load(t).Services["worker"].Environment[endpoint]; value != nil && *value != "" {
+		t.Errorf("without monitoring.env the worker sends its traces to %s", *value)
+	}
+	settings := filepath.Join(root, "deploy/compose/monitoring.env")
+	project := load(t, cli.WithEnvFiles(settings), cli.WithDotEnv, cli.WithProfiles([]string{"monitoring"}))
+	value := project.Services["worker"].Environment[endpoint]
+	if value == nil {
+		t.Fatalf("with monitoring.env %s does not reach the worker", endpoint)
+	}
+	u, err := url.Parse(*value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	collector, on := project.Services[u.Hostname()]
+	if !on || !slices.ContainsFunc(collector.Ports, func(p types.ServicePortConfig) bool {
+		return strconv.Itoa(int(p.Target)) == u.Port()
+	}) {
+		t.Errorf("no service of the profile takes traces at %s", u)
+	}
+}
+
+// Each data source of Grafana is a service of the profile.
+func TestDataSources(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "deploy/monitoring/grafana/provisioning/datasources/*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no data sources: %v", err)
+	}
+	services := loadAsWritten(t).Services
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range submatches(`(?m)^ +url: http://([\w-]+):\d+$`, string(content)) {
+			if service, ok := services[host]; !ok || !slices.Equal(service.Profiles, []string{"monitoring"}) {
+				t.Errorf("%s: %s is no service of the profile monitoring", file, host)
+			}
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func TestRelease(t *testing.T) {
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
-	if want := []string{"README.md", "atlas-sim", "starter", "worker"}; !slices.Equal(got, want) {
+	if want := []string{"LICENSE", "README.md", "atlas-sim", "starter", "worker"}; !slices.Equal(got, want) {
 		t.Fatalf("the archive holds %v, want %v", got, want)
 	}
 	commit, err := exec.CommandContext(t.Context(), "git", "rev-parse", "HEAD").Output()

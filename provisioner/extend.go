@@ -1,0 +1,39 @@
+package provisioner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
+)
+
+// Extend moves the time limit of a run by whole seconds, and answers when its time is up then. An empty runID is the
+// newest run.
+//
+// A worker must be up: without one, Extend waits until ctx ends, and then the limit may have been moved or not. It fails
+// with a [*Failure] of type INVALID_INPUT where the limit cannot be moved by so much. Any other error is Temporal's.
+func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.Duration) (time.Time, error) {
+	var extended contract.Extended
+	update, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflowID, RunID: runID,
+		UpdateName: contract.ExtendUpdate, Args: []any{contract.ExtendInput{Seconds: int(by / time.Second)}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = update.Get(ctx, &extended)
+	}
+	var refused *temporal.ApplicationError
+	if errors.As(err, &refused) && refused.Type() == contract.InvalidInput {
+		f := &Failure{State: Running, Type: refused.Type(), Message: refused.Message()}
+		if refused.HasDetails() {
+			// Details of another shape say nothing.
+			_ = refused.Details(&f.Details)
+		}
+		return time.Time{}, f
+	}
+	return extended.Deadline, err
+}
