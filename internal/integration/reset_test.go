@@ -166,7 +166,8 @@ func deleteCluster(t *testing.T, s *testenv.Stack) {
 // awaitLooks waits until the wait of a run has looked a few times. The activity before it can have looked as well.
 func awaitLooks(t *testing.T, s *testenv.Stack, run provisioner.Run) {
 	awaitPending(s, run, func(a *workflowpb.PendingActivityInfo) bool {
-		return a.GetActivityType().GetName() == contract.WaitUntilIdleActivity
+		name := a.GetActivityType().GetName()
+		return name == contract.WaitUntilIdleActivity || name == contract.WaitUntilAsAskedActivity
 	})
 	s.AwaitRequests(s.Requests("GET", "/"+testenv.ClusterName(t))+3, "GET", "/"+testenv.ClusterName(t))
 }
