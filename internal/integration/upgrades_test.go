@@ -437,7 +437,7 @@ func TestUpgradesCanceled(t *testing.T) {
 			t.Parallel()
 			arrived, proceed := make(chan struct{}, 10), make(chan struct{})
 			s := kind.setup(t, atlassim.Config{
-				UpgradeFor: slowUpgrade.UpgradeFor,
+				UpgradeFor: atlassim.Duration(2 * time.Second),
 				Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 					if stage == atlassim.Arrived && e.Method == "POST" && e.Authenticated {
 						arrived <- struct{}{}
@@ -453,6 +453,13 @@ func TestUpgradesCanceled(t *testing.T) {
 			record(s, kind.name+"-canceled-while-asking")
 			require.Equal(t, "CANCELED", testenv.Failure(t, err).Type)
 			require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded), "the request takes its course")
+			end := ""
+			for _, point := range finishedTasks(s, run) {
+				end = ending(s, reset(s, run, point))
+				require.Contains(t, []string{"CANCELED", "UPGRADED"}, end)
+			}
+			require.Equal(t, "UPGRADED", end, "the first point, before the cancellation")
+			require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
 		})
 		t.Run("somebody else's change", func(t *testing.T) {
 			t.Parallel()
