@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -204,10 +207,7 @@ func TestDeleted(t *testing.T) {
 		},
 		{
 			name: "somebody deletes it", sim: deleting(3 * time.Second), outcome: contract.Unchanged,
-			prepare: func(t *testing.T, s *testenv.Stack) {
-				makeOurs(t, s)
-				require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
-			},
+			prepare: makeDeleting,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -305,19 +305,6 @@ func TestSuccessorIsNotDeleted(t *testing.T) {
 // Each row of the contract's table of failures, for an update and for a delete: nothing is changed.
 func TestChangeFails(t *testing.T) {
 	t.Parallel()
-	withSeconds := func(request func(*testing.T) contract.Request, seconds int) func(*testing.T) contract.Request {
-		return func(t *testing.T) contract.Request {
-			switch in := request(t).(type) {
-			case contract.UpdateFlexClusterInput:
-				in.TimeoutSeconds = &seconds
-				return in
-			case contract.DeleteClusterInput:
-				in.TimeoutSeconds = &seconds
-				return in
-			}
-			return nil
-		}
-	}
 	const notOurs = `cluster "NAME": it is not this workflow's (workflow "another-workflow" made it). It was left ` +
 		`untouched: use the workflow id that made it`
 	const untagged = `cluster "NAME": it is not known to be this workflow's (it carries no tag ` +
@@ -348,10 +335,7 @@ func TestChangeFails(t *testing.T) {
 			message: `cluster "NAME": its termination protection is on. It was left untouched: set ` +
 				`removeTerminationProtection, or turn it off, then start the workflow again`, state: "IDLE"},
 		{history: "update-gone", sim: deleting(time.Hour), request: updateRequest, want: contract.ClusterGone,
-			prepare: func(t *testing.T, s *testenv.Stack) {
-				makeOurs(t, s)
-				require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
-			},
+			prepare: makeDeleting,
 			message: `cluster "NAME": it is being deleted: to make a new one, start the workflow ` +
 				`ProvisionFlexCluster`, state: "DELETING"},
 		{history: "update-not-found", request: updateRequest, want: "CLUSTER_NOT_FOUND",
@@ -371,7 +355,7 @@ func TestChangeFails(t *testing.T) {
 			message: `cluster "NAME": it is a shared-tier cluster (M0), and this workflow deletes Flex and dedicated ` +
 				`clusters. It was left untouched: delete it in Atlas, or upgrade it first`, state: "IDLE"},
 		{history: "update refused", prepare: makeOurs, request: updateRequest, want: "NO_PAYMENT_INFORMATION_FOUND",
-			fault: withMethod(payment, "PATCH"), message: refused},
+			fault: withMethod(payment, "PATCH"), message: refused, state: "IDLE"},
 		{history: "delete refused", prepare: makeOurs, request: deletionRequest, want: "NO_PAYMENT_INFORMATION_FOUND",
 			fault: withMethod(payment, "DELETE"), message: refused + ". " + leftIdle, state: "IDLE"},
 		{history: "delete refused by 403 is not asked again", prepare: makeOurs, request: deletionRequest,
@@ -379,30 +363,30 @@ func TestChangeFails(t *testing.T) {
 			message: `cluster "NAME": Atlas answered 403 FORBIDDEN_HERE: give the worker's key or service account ` +
 				`the role Project Owner in this project, then start the workflow again. ` + leftIdle, state: "IDLE"},
 		{history: "update-timeout", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Hour)}, prepare: makeOurs,
-			request: withSeconds(updateRequest, 5), want: contract.Timeout,
+			request: withTimeLimit(updateRequest, 5), want: contract.Timeout,
 			message: `cluster "NAME" was not IDLE and as asked within 5s (timeoutSeconds): the last state seen was ` +
 				`UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the same id to go on`,
 			state: "UPDATING"},
 		{history: "update of a cluster that is busy", sim: atlassim.Config{CreateFor: atlassim.Duration(time.Hour)},
-			prepare: makeOurs, request: withSeconds(updateRequest, 3), want: contract.Timeout,
+			prepare: makeOurs, request: withTimeLimit(updateRequest, 3), want: contract.Timeout,
 			message: `cluster "NAME": it is CREATING; it is changed once it is IDLE, for which no time was left within ` +
 				`3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under the ` +
 				`same id to go on`, state: "CREATING"},
 		{history: "delete-timeout", sim: deleting(time.Hour), prepare: makeOurs,
-			request: withSeconds(deletionRequest, 5), want: contract.Timeout,
+			request: withTimeLimit(deletionRequest, 5), want: contract.Timeout,
 			message: `cluster "NAME" was not gone within 5s (timeoutSeconds): the last state seen was DELETING. The ` +
 				`cluster is left as it is (DELETING): start the workflow again under the same id to go on`,
 			state: "DELETING"},
-		{history: "delete while Atlas fails", prepare: makeOurs, request: withSeconds(deletionRequest, 4),
+		{history: "delete while Atlas fails", prepare: makeOurs, request: withTimeLimit(deletionRequest, 4),
 			fault: withMethod(htmlFault(503), "DELETE"), want: contract.Timeout,
 			message: `cluster "NAME" was not gone within 4s (timeoutSeconds): the last state seen was IDLE; the last ` +
 				`answer was: cluster "NAME": Atlas answered 503 Service Unavailable: trying again. ` + leftIdle,
 			state: "IDLE"},
-		{history: "update while Atlas fails", prepare: makeOurs, request: withSeconds(updateRequest, 4),
+		{history: "update while Atlas fails", prepare: makeOurs, request: withTimeLimit(updateRequest, 4),
 			fault: withMethod(htmlFault(503), "PATCH"), want: "HTTP_503",
 			message: `cluster "NAME": Atlas answered 503 Service Unavailable: trying again, for which no time was ` +
-				`left within 4s (timeoutSeconds). Nothing is known to have been changed: start the workflow again ` +
-				`under the same id to make sure. If Atlas goes on answering so, check https://status.mongodb.com`},
+				`left within 4s (timeoutSeconds). ` + leftIdle + `. If Atlas goes on answering so, check ` +
+				`https://status.mongodb.com`, state: "IDLE"},
 	} {
 		t.Run(test.history, func(t *testing.T) {
 			t.Parallel()
@@ -511,8 +495,8 @@ func TestChangeCanceled(t *testing.T) {
 			request: updateRequest, activity: contract.WaitUntilAsAskedActivity, state: "UPDATING"},
 		{history: "update while it looks", request: updateRequest, activity: contract.UpdateFlexClusterActivity,
 			method: "GET", state: "IDLE"},
-		{history: "update while it asks", request: updateRequest, activity: contract.UpdateFlexClusterActivity,
-			method: "PATCH", state: "IDLE"},
+		{history: "update while it asks", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Hour)},
+			request: updateRequest, activity: contract.UpdateFlexClusterActivity, method: "PATCH", state: "UPDATING"},
 		{history: "delete-canceled", sim: deleting(time.Hour), request: deletionRequest,
 			activity: contract.DeleteClusterActivity, state: "DELETING"},
 		{history: "delete while it looks", request: deletionRequest, activity: contract.FindClusterActivity,
@@ -540,6 +524,9 @@ func TestChangeCanceled(t *testing.T) {
 				s.AwaitRequests(1, "DELETE", "/"+testenv.ClusterName(t))
 			}
 			require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+			if test.method != "" { // the activity is told, and then Atlas answers
+				awaitEvent(s, run, enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED)
+			}
 			close(proceed)
 			_, err := result(s, run)
 			require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
@@ -554,6 +541,16 @@ func TestChangeCanceled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// awaitEvent waits until the history of a run has an event of a type.
+func awaitEvent(s *testenv.Stack, run provisioner.Run, want enumspb.EventType) {
+	s.TB().Helper()
+	testenv.Eventually(s.TB(), func() bool {
+		return slices.ContainsFunc(s.History(run), func(e *historypb.HistoryEvent) bool {
+			return e.GetEventType() == want
+		})
+	})
 }
 
 // A run that ends while its last attempt is about to delete deletes nothing any more: the attempt asks Temporal first.
