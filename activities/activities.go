@@ -39,11 +39,14 @@ type RunInfo struct {
 	AskedBefore bool `json:"askedBefore,omitempty"`
 }
 
+// wasReset reports whether an operator has reset the run: runID is the id that it has now.
+func (r RunInfo) wasReset(runID string) bool { return r.FirstRunID != "" && r.FirstRunID != runID }
+
 // askedBefore reports whether the run has asked Atlas before this attempt, as far as this worker can tell. The number
 // of the attempt does not tell it alone, since an operator can reset it.
 func (a *Activities) askedBefore(at *attempt, run RunInfo) bool {
 	runID := at.info.WorkflowExecution.RunID
-	return at.info.Attempt > 1 || run.AskedBefore || run.FirstRunID != "" && run.FirstRunID != runID || a.asked.has(runID)
+	return at.info.Attempt > 1 || run.AskedBefore || run.wasReset(runID) || a.asked.has(runID)
 }
 
 // madeByThisRun reports whether a cluster was made by the run. Atlas's times are in whole seconds, so the age alone

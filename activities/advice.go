@@ -49,7 +49,8 @@ func advice(e *atlasclient.Error) string {
 		return "this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the " +
 			"worker and Atlas, and check MONGODB_ATLAS_BASE_URL" + again
 	}
-	if e.ErrorCode == atlasclient.CodeVersionGone && strings.HasSuffix(e.Path, "/tenantUpgradeToServerless") {
+	isServerless := strings.HasSuffix(e.Path, "/tenantUpgradeToServerless") || strings.Contains(e.Path, "/serverless/")
+	if e.ErrorCode == atlasclient.CodeVersionGone && isServerless {
 		return "Atlas has retired the upgrade to serverless: upgrade the cluster to Flex, with the workflow " +
 			contract.UpgradeToFlex + " (starter upgrade-to-flex)"
 	}

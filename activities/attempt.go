@@ -93,16 +93,54 @@ func (a *attempt) leave(details any) {
 // worker's stop or a cancellation ends it. Once it is sent nothing does, since its effect would then be unknown. before
 // is called right before it is sent.
 func (a *attempt) sending(before func()) (context.Context, context.CancelFunc) {
+	return a.sendingIf(func() bool {
+		before()
+		return true
+	})
+}
+
+// sendingSoon is sending, for a request that was decided on by what a look saw. The request is not sent where that was
+// too long ago, nor where the run has ended meanwhile, as a heartbeat right before tells. See [attempt.unsent].
+func (a *attempt) sendingSoon(looked time.Time, before func()) (context.Context, context.CancelFunc) {
+	return a.sendingIf(func() bool {
+		//mutate:soon-after-look
+		if time.Since(looked) > decisionHolds {
+			return false
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		//mutate:heartbeat-before-change
+		activity.RecordHeartbeat(a.ctx, a.details)
+		if a.ctx.Err() != nil {
+			return false
+		}
+		before()
+		return true
+	})
+}
+
+// sendingIf is sending, where before also decides whether the request is sent at all.
+func (a *attempt) sendingIf(before func() bool) (context.Context, context.CancelFunc) {
 	//mutate:create-takes-its-course
 	ctx, cancel := context.WithCancel(context.WithoutCancel(a.ctx))
 	unlink := context.AfterFunc(a.untilStop, cancel)
 	return atlasclient.BeforeSend(ctx, func() {
-		if !unlink() {
-			cancel() // untilStop has ended: nothing is sent
-			return
+		if !unlink() || !before() { // untilStop has ended, or the decision does not hold
+			cancel()
 		}
-		before()
 	}), cancel
+}
+
+// unsent is how an attempt ends whose request was not sent; every other error stays as it is.
+func (a *attempt) unsent(err error, cluster, state string) error {
+	switch {
+	case err == nil || !errors.Is(err, context.Canceled):
+		return err
+	case a.untilStop.Err() != nil:
+		return a.interrupted(cluster, state)
+	}
+	return notYet(cluster, "what was seen of it has become too old while the request waited for the request budget "+
+		"of the project; looking again", state, jittered(time.Second))
 }
 
 // interrupted is the error of an attempt that cannot finish, because the worker stops (another one goes on at once), an

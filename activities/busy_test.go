@@ -42,9 +42,8 @@ func TestBusyCluster(t *testing.T) {
 		},
 		{
 			name: "somebody changes the shared cluster", upgrade: true, attempt: 1, kind: contract.NotYet,
-			busy: func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
-			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
-				`after that`,
+			busy:    func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
+			message: `cluster "orders": it is UPDATING; the upgrade is asked for once it is IDLE`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func failure(cluster, state string, err error, delay time.Duration) error {
 	}
 	var answer *atlasclient.Error
 	switch {
-	case !errors.As(err, &answer):
+	case !errors.As(err, &answer): // no error, or one that says what it means already
 		return err
 	case retryable(answer):
 		return retryableFailure(cluster, state, answer, delay)
@@ -116,10 +116,10 @@ func protected(cluster, state string) error {
 		"or turn it off"+again, contract.ClusterProtected, contract.FailureDetails{StateName: state})
 }
 
-// gone is the failure for a cluster that is deleted while we wait.
+// gone is the failure for a cluster that was to be changed, and is deleted.
 func gone(cluster, message, state string) error {
-	return final(cluster, message+": start the workflow again to make a new one", contract.ClusterGone,
-		contract.FailureDetails{StateName: state})
+	return final(cluster, message+": to make a new one, start the workflow "+contract.ProvisionFlexCluster,
+		contract.ClusterGone, contract.FailureDetails{StateName: state})
 }
 
 // timedOut is the failure for a wait whose time is up.

@@ -28,19 +28,21 @@ type CreateInput struct {
 func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (cluster contract.Cluster, err error) {
 	attempt := newAttempt(ctx)
 	defer attempt.close()
-	runID := attempt.info.WorkflowExecution.RunID
-	request, workflowID := in.Request, attempt.info.WorkflowExecution.ID
-	progress := readChangeProgress(ctx, attempt)
+	runID, workflowID := attempt.info.WorkflowExecution.RunID, attempt.info.WorkflowExecution.ID
+	var progress changeProgress
+	if mayChange(in.Request) {
+		progress = attempt.readChangeProgress(in.Run)
+	}
 	defer func() {
 		a.asked.settle(runID, err)
-		if err != nil && (request.UpdatesIfDifferent() || request.Adopt) {
+		if err != nil && mayChange(in.Request) {
 			attempt.leave(progress)
 		}
 	}()
 	// The delay grows with the attempts, since each of them failed or was lost.
 	delay := backoff(int(attempt.info.Attempt), a.pace.SlowMax)
 
-	askedBefore := a.askedBefore(attempt, in.Run)
+	request, askedBefore := in.Request, a.askedBefore(attempt, in.Run)
 	sending, cancel := attempt.sending(func() { a.asked.add(runID) })
 	defer cancel()
 	made, response, err := a.atlas.CreateFlexCluster(sending, request.GroupID, flexClusterRequest(request, workflowID))
@@ -56,31 +58,41 @@ func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (clu
 		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
 
-	existing, err := a.observe(attempt.untilStop, flex, request.GroupID, request.Name)
+	existing, err := a.lookAtTaken(attempt, request, delay)
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	cluster, err = decideCreate(request, workflowID, existing.result(),
+		madeByThisRun(existing.observation, in.Run, attempt.clock.now(), askedBefore), progress.Sent)
+	if err == nil && cluster.Outcome == "" {
+		cluster, err = a.changeNow(attempt, request.Cluster(), existing, request.Asked(workflowID), &progress)
+	}
+	return cluster, failure(request.Name, existing.cluster.StateName, err, delay)
+}
+
+// mayChange reports whether a cluster that is there already may be changed.
+func mayChange(request contract.ProvisionFlexClusterInput) bool {
+	return request.UpdatesIfDifferent() || request.Adopt
+}
+
+// lookAtTaken reads the cluster that has the name. delay is that of the next attempt.
+func (a *Activities) lookAtTaken(
+	at *attempt, request contract.ProvisionFlexClusterInput, delay time.Duration,
+) (look, error) {
+	saw, err := a.lookAlone(at, flex, request.Cluster())
 	switch {
-	case attempt.untilStop.Err() != nil:
-		return contract.Cluster{}, attempt.interrupted(request.Name, "")
+	case at.untilStop.Err() != nil:
+		return saw, at.interrupted(request.Name, "")
 	case atlasclient.IsError(err, atlasclient.CodeNonFlexInFlexAPI):
-		return contract.Cluster{}, conflict(request.Name,
+		return saw, conflict(request.Name,
 			"the name is taken in this project by a cluster that is not a Flex cluster: choose another name", nil)
 	//mutate:lagging-read
 	case flex.isAbsent(err):
 		// A read can lag behind a create, and the cluster can have gone between the two answers.
-		return contract.Cluster{}, notYet(request.Name,
+		return saw, notYet(request.Name,
 			"Atlas says that the name is taken, but does not show the cluster", "", min(delay, 5*time.Second))
-	case err != nil:
-		return contract.Cluster{}, failure(request.Name, "", err, delay)
 	}
-	cluster, err = decideCreate(request, workflowID, existing.result(),
-		madeByThisRun(existing, in.Run, attempt.clock.now(), askedBefore), progress.Sent)
-	if err != nil || cluster.Outcome != "" {
-		return cluster, err
-	}
-	cluster, err = a.changeNow(attempt, existing, request.Asked(workflowID), &progress)
-	if err != nil {
-		return contract.Cluster{}, a.changeFailed(attempt, request.Name, existing, err, &progress)
-	}
-	return cluster, nil
+	return saw, failure(request.Name, "", err, delay)
 }
 
 func flexClusterRequest(request contract.ProvisionFlexClusterInput, workflowID string) atlasclient.FlexClusterRequest {
@@ -108,7 +120,7 @@ func decideCreate(
 	switch {
 	case madeByThisRun:
 		existing.Outcome = contract.Created
-	case sent && (request.UpdatesIfDifferent() || request.Adopt):
+	case sent && mayChange(request):
 		existing.Outcome = contract.Updated
 	}
 	switch {
@@ -133,6 +145,7 @@ func decideCreate(
 	//mutate:adopt-as-asked
 	case owner == untagged && request.Adopt && len(differences) == 0:
 		if !request.HasOwnershipTag() {
+			existing.Outcome = contract.Unchanged
 			return existing, nil
 		}
 		return toBeChanged(existing)

@@ -2,12 +2,10 @@ package activities
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
@@ -55,18 +53,90 @@ func TestDecideCreate(t *testing.T) {
 	t.Parallel()
 	const untouched = "It was left untouched: choose another name, or delete that cluster, then start the " +
 		"workflow again"
+	const adoptable = "It was left untouched: choose another name, delete that cluster, or set adopt to take it " +
+		"over, then start the workflow again"
+	const busy = `cluster "orders": it is CREATING; it is changed once it is IDLE`
 	for _, test := range []struct {
 		name          string
 		noTag         bool // the request does without the ownership tag
+		adopt         bool
+		ifDifferent   string
 		owner         string
+		protected     bool
+		sent          bool
 		region        string
 		state         string
 		madeByThisRun bool
 		outcome       contract.Outcome
+		changed       bool // Atlas is asked to change it
 		failureType   string
 		message       string
 		hasDifferent  bool
 	}{
+		{
+			name: "ours, but not as asked, and to be updated", owner: ourID, protected: true, state: "IDLE",
+			ifDifferent: contract.UpdateIfDifferent, changed: true,
+		},
+		{
+			name: "ours and of this run, but changed since, and to be updated", owner: ourID, protected: true,
+			state: "IDLE", madeByThisRun: true, ifDifferent: contract.UpdateIfDifferent, changed: true,
+		},
+		{
+			name: "ours, to be updated, and busy", owner: ourID, protected: true,
+			ifDifferent: contract.UpdateIfDifferent, failureType: contract.NotYet, message: busy,
+		},
+		{
+			name: "ours, updated by an attempt before", owner: ourID, ifDifferent: contract.UpdateIfDifferent,
+			sent: true, outcome: contract.Updated,
+		},
+		{
+			name: "ours, made by this run and updated by an attempt before", owner: ourID, sent: true,
+			madeByThisRun: true, ifDifferent: contract.UpdateIfDifferent, outcome: contract.Created,
+		},
+		{
+			name: "ours and as asked, to be updated if different", owner: ourID,
+			ifDifferent: contract.UpdateIfDifferent, outcome: contract.Unchanged,
+		},
+		{
+			name: "ours, but elsewhere: no update moves it", owner: ourID, region: "EU_WEST_1", protected: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent, failureType: contract.ClusterConflict,
+			message: `cluster "orders": this workflow made it, but it is not as asked: providerSettings.regionName ` +
+				`is "EU_WEST_1", requested "US_EAST_1"; terminationProtectionEnabled is "true", requested "false". ` +
+				`Change the cluster in Atlas or the request, then start the workflow again`,
+		},
+		{
+			name: "without a tag, and to be adopted", adopt: true, state: "IDLE", changed: true,
+		},
+		{
+			name: "without a tag, to be adopted, and busy", adopt: true, failureType: contract.NotYet, message: busy,
+		},
+		{
+			name: "adopted by an attempt before", owner: ourID, adopt: true, sent: true, outcome: contract.Updated,
+		},
+		{
+			name: "without a tag, and to be adopted by a request that does without, too", adopt: true, noTag: true,
+			sent: true, outcome: contract.Unchanged,
+		},
+		{
+			name: "without a tag, to be adopted and updated, but not as asked", adopt: true, protected: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent,
+			failureType: contract.ClusterConflict, hasDifferent: true,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make (it carries no tag atlas-provisioner-workflow) and that differs: ` +
+				`terminationProtectionEnabled is "true", requested "false". ` + untouched,
+		},
+		{
+			name: "another workflow's, whoever would adopt and update it", owner: "somebody", adopt: true,
+			state: "IDLE", ifDifferent: contract.UpdateIfDifferent, sent: true,
+			failureType: contract.ClusterConflict,
+			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
+				`make (workflow "somebody" made it). ` + untouched,
+		},
+		{
+			name: "being deleted, whoever would adopt it", state: contract.StateDeleting, adopt: true,
+			ifDifferent: contract.UpdateIfDifferent, failureType: contract.NotYet,
+			message: `cluster "orders": a cluster of that name is being deleted; the name is free within a minute`,
+		},
 		{name: "ours, of this run", owner: ourID, madeByThisRun: true, outcome: contract.Created},
 		{name: "ours, of an earlier run", owner: ourID, outcome: contract.Unchanged},
 		{
@@ -86,7 +156,7 @@ func TestDecideCreate(t *testing.T) {
 			name: "without a tag, however young and like ours", madeByThisRun: true,
 			failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make (it carries no tag atlas-provisioner-workflow). ` + untouched,
+				`make (it carries no tag atlas-provisioner-workflow). ` + adoptable,
 		},
 		{
 			name: "without a tag, and different", region: "EU_WEST_1",
@@ -99,7 +169,7 @@ func TestDecideCreate(t *testing.T) {
 		{
 			name: "no tag asked for, and older than the run", noTag: true, failureType: contract.ClusterConflict,
 			message: `cluster "orders": the name is taken in this project by a cluster that this workflow did not ` +
-				`make (it is older than this run, or not as asked). ` + untouched,
+				`make (it is older than this run, or not as asked). ` + adoptable,
 		},
 		{
 			name: "no tag asked for, and different", noTag: true, madeByThisRun: true, region: "EU_WEST_1",
@@ -127,8 +197,13 @@ func TestDecideCreate(t *testing.T) {
 				Name:             "orders",
 				ProviderSettings: place,
 				OwnershipTag:     &hasTag,
+				Adopt:            test.adopt,
+				IfDifferent:      test.ifDifferent,
 			}
-			existing := contract.Cluster{Name: "orders", StateName: "CREATING", ProviderSettings: place}
+			existing := contract.Cluster{
+				Name: "orders", StateName: "CREATING", ProviderSettings: place,
+				TerminationProtectionEnabled: test.protected,
+			}
 			if test.owner != "" {
 				existing.Tags = []contract.Tag{{Key: contract.OwnershipTag, Value: test.owner}}
 			}
@@ -138,104 +213,17 @@ func TestDecideCreate(t *testing.T) {
 			if test.state != "" {
 				existing.StateName = test.state
 			}
-			got, err := decideCreate(request, ourID, existing, test.madeByThisRun, false)
+			got, err := decideCreate(request, ourID, existing, test.madeByThisRun, test.sent)
 			requireFailure(t, err, test.failureType, test.message)
 			require.Equal(t, test.outcome, got.Outcome)
+			require.Equal(t, test.changed, err == nil && got.Outcome == "")
 			var f *temporal.ApplicationError
 			if test.failureType == contract.ClusterConflict {
 				var details contract.FailureDetails
 				require.ErrorAs(t, err, &f)
 				require.NoError(t, f.Details(&details))
-				require.Equal(t, test.hasDifferent, len(details.Differences) == 1)
+				require.Equal(t, test.hasDifferent, len(details.Differences) == 1, details)
 			}
-		})
-	}
-}
-
-// What an upgrade does about what it found.
-func TestDecideUpgrade(t *testing.T) {
-	t.Parallel()
-	found := func(k kind, state string) *observation {
-		return &observation{&atlasclient.Cluster{
-			Name: "orders", StateName: state, ProviderSettings: atlasclient.ProviderSettings(place),
-		}, &atlasclient.Response{}, k}
-	}
-	elsewhere := found(serverless, "IDLE")
-	elsewhere.cluster.ProviderSettings.RegionName = "EU_WEST_1"
-	for _, test := range []struct {
-		name        string
-		found       upgradeFound
-		send        bool
-		outcome     contract.Outcome
-		failureType string
-		message     string
-	}{
-		{name: "a shared-tier cluster", found: upgradeFound{source: found(shared, "IDLE")}, send: true},
-		{name: "nothing that Atlas shows: it refuses in better words", send: true},
-		{
-			name: "a cluster that somebody changes", found: upgradeFound{source: found(shared, "UPDATING")},
-			failureType: contract.NotYet,
-			message: `cluster "orders": Atlas is making another change to it (UPDATING); the upgrade is asked for ` +
-				`after that`,
-		},
-		{
-			name:    "the lost request took effect",
-			found:   upgradeFound{source: found(shared, "UPDATING"), mayHaveSent: true, watchedFor: time.Hour},
-			outcome: contract.Upgraded,
-		},
-		{
-			name:        "IDLE soon after the lost request: it may be IDLE as before",
-			found:       upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 29 * time.Second},
-			failureType: contract.NotYet,
-			message:     `cluster "orders": the answer to the upgrade was lost; looking for 29s whether it took effect`,
-		},
-		{
-			name:  "IDLE long after the lost request: it had no effect",
-			found: upgradeFound{source: found(shared, "IDLE"), mayHaveSent: true, watchedFor: 30 * time.Second},
-			send:  true,
-		},
-		{
-			name:        "IDLE soon after a refusal: an upgrade may be under way",
-			found:       upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 29 * time.Second},
-			failureType: contract.NotYet,
-			message: `cluster "orders": Atlas refused the upgrade; looking for 29s whether one is under way ` +
-				`already`,
-		},
-		{
-			name:  "IDLE long after a refusal: none is under way",
-			found: upgradeFound{source: found(shared, "IDLE"), refused: true, refusedFor: 30 * time.Second},
-			send:  true,
-		},
-		{
-			name: "an instance of an earlier run", found: upgradeFound{target: found(serverless, "IDLE")},
-			outcome: contract.Unchanged,
-		},
-		{
-			name:    "an instance of this run",
-			found:   upgradeFound{target: found(serverless, "IDLE"), madeByThisRun: true},
-			outcome: contract.Upgraded,
-		},
-		{
-			name: "an instance that is not as asked", found: upgradeFound{target: elsewhere},
-			failureType: contract.ClusterConflict,
-			message: `cluster "orders": it is serverless already, but not as asked: providerSettings.regionName ` +
-				`is "EU_WEST_1", requested "US_EAST_1". Change the instance in Atlas or the request, then start ` +
-				`the workflow again`,
-		},
-		{
-			name: "an instance that is being deleted", found: upgradeFound{target: found(serverless, "DELETING")},
-			failureType: contract.ClusterConflict,
-			message: `cluster "orders": a serverless instance of that name is being deleted: start the ` +
-				`workflow again in a minute`,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			request := contract.UpgradeToServerlessInput{GroupID: group, Name: "orders", ProviderSettings: place}
-			got := decideUpgrade((&Activities{}).serverlessUpgrade(request), test.found, DefaultPace)
-			requireFailure(t, got.err, test.failureType, test.message)
-			require.Equal(t, test.send, got.send)
-			require.Equal(t, test.outcome, got.cluster.Outcome)
 		})
 	}
 }

@@ -55,36 +55,45 @@ func (a *Activities) FindCluster(ctx context.Context, in FindInput) (FoundCluste
 	if activity.HasHeartbeatDetails(ctx) {
 		_ = activity.GetHeartbeatDetails(ctx, &progress)
 	}
-	request, now := in.Request, at.clock.now()
-	saw, err := a.findToDelete(at, request)
-	found, decided := FoundCluster{}, error(nil)
+	before := progress
+	found, err := a.find(at, in, &progress)
+	if err != nil && progress != before {
+		at.leave(progress)
+	}
+	return found, err
+}
+
+// find looks once, and decides.
+func (a *Activities) find(at *attempt, in FindInput, progress *findProgress) (FoundCluster, error) {
+	request := in.Request
+	saw, err := a.lookToDelete(at, request.Cluster())
+	progress.Errors = countErrors(progress.Errors, err)
 	switch {
 	case at.untilStop.Err() != nil:
-		decided = at.interrupted(request.Name, "")
+		return FoundCluster{}, at.interrupted(request.Name, "")
+	case atlasclient.IsError(err, atlasclient.CodeServerlessInClusterAPI):
+		return FoundCluster{}, untouched(contract.Cluster{Name: request.Name}, "it is a serverless instance, and "+
+			deletesOnly, "delete it in Atlas")
 	case atlasclient.IsError(err, notThere...):
+		progress.Errors = 0
+		now := at.clock.now()
 		if progress.NotFoundSince.IsZero() {
 			progress.NotFoundSince = now
 		}
-		found, decided = decideAbsent(request, now.Sub(progress.NotFoundSince), a.pace)
+		return decideAbsent(request, now.Sub(progress.NotFoundSince), a.pace)
 	case err != nil:
-		progress.Errors++
-		decided = failure(request.Name, "", err, backoff(progress.Errors, a.pace.SlowMax))
-	default:
-		progress = findProgress{}
-		wasReset := in.Run.FirstRunID != "" && in.Run.FirstRunID != at.info.WorkflowExecution.RunID
-		found, decided = decideDelete(request, at.info.WorkflowExecution.ID, saw, wasReset)
+		return FoundCluster{}, failure(request.Name, "", err, backoff(progress.Errors, a.pace.SlowMax))
 	}
-	if decided != nil {
-		at.leave(progress)
-	}
-	return found, decided
+	progress.NotFoundSince = time.Time{}
+	info := at.info.WorkflowExecution
+	return decideDelete(request, info.ID, saw.result(), in.Run.wasReset(info.RunID))
 }
 
-// findToDelete reads the cluster, of whatever kind it is. The Flex clusters of a project share the read.
-func (a *Activities) findToDelete(at *attempt, request contract.DeleteClusterInput) (observation, error) {
-	saw, err := a.lookToChange(at, request.GroupID, request.Name)
+// lookToDelete reads the cluster, of whatever kind it is. The Flex clusters of a project share the read.
+func (a *Activities) lookToDelete(at *attempt, ref contract.ClusterRef) (look, error) {
+	saw, err := a.lookToChange(at, ref)
 	if flex.isAbsent(err) {
-		return a.observeAny(at.untilStop, request.GroupID, request.Name)
+		saw.observation, err = a.observeNonFlex(at.untilStop, ref.GroupID, ref.Name)
 	}
 	return saw, err
 }
@@ -97,131 +106,131 @@ func decideAbsent(request contract.DeleteClusterInput, absentFor time.Duration, 
 		return FoundCluster{}, notYet(request.Name, "Atlas shows no such cluster; looking until that is certain", "",
 			2*pace.FastEvery)
 	}
+	return goneAlready(request), nil
+}
+
+// goneAlready is what is found where the cluster that is meant is no more. Nothing of it was seen.
+func goneAlready(request contract.DeleteClusterInput) FoundCluster {
 	return FoundCluster{Cluster: contract.Cluster{
 		ID: request.ID, GroupID: request.GroupID, Name: request.Name, StateName: contract.StateDeleted,
 		Tags: []contract.Tag{}, Warnings: []string{}, Outcome: contract.Unchanged,
-	}}, nil
+	}}
 }
+
+// deletesOnly says in words why a cluster of another kind is not deleted.
+const deletesOnly = "this workflow deletes Flex and dedicated clusters"
 
 // decideDelete says what becomes of a delete whose cluster was found. wasReset says that an earlier run, before a reset
 // by an operator, may have asked for the delete.
 func decideDelete(
-	request contract.DeleteClusterInput, workflowID string, saw observation, wasReset bool,
+	request contract.DeleteClusterInput, workflowID string, existing contract.Cluster, wasReset bool,
 ) (FoundCluster, error) {
-	found := FoundCluster{Cluster: saw.result()}
-	c := &found.Cluster
-	switch {
+	switch size := existing.ProviderSettings.InstanceSizeName; {
+	case existing.ID == "": // it could not be told from a successor
+		return FoundCluster{}, notYet(request.Name, "Atlas shows no id of it; looking again", existing.StateName,
+			changeAgainAfter)
 	//mutate:delete-successor
-	case request.ID != "" && c.ID != request.ID:
-		// The one that was meant is gone, and another has its name.
-		c.ID, c.StateName, c.Outcome = request.ID, contract.StateDeleted, contract.Unchanged
-		return found, nil
-	case c.StateName == contract.StateDeleting:
-		c.Outcome = contract.Unchanged
+	case request.ID != "" && existing.ID != request.ID: // the one that was meant is gone, and another has its name
+		return goneAlready(request), nil
+	case existing.StateName == contract.StateDeleting:
+		existing.Outcome = contract.Unchanged
 		if wasReset {
-			c.Outcome = contract.Deleted
+			existing.Outcome = contract.Deleted
 		}
-		return found, nil
-	case c.ProviderSettings.ProviderName == atlasclient.ProviderTenant:
-		return FoundCluster{}, conflict(request.Name, "it is a shared-tier cluster ("+
-			c.ProviderSettings.InstanceSizeName+"), and this workflow deletes Flex and dedicated clusters. It was left "+
-			"untouched: delete it in Atlas, or upgrade it first", nil)
+		return FoundCluster{Cluster: existing}, nil
+	case existing.ProviderSettings.ProviderName == atlasclient.ProviderTenant:
+		return FoundCluster{}, untouched(existing, "it is a shared-tier cluster ("+size+"), and "+deletesOnly,
+			"delete it in Atlas, or upgrade it first")
 	}
-	if err := checkMayChange(*c, workflowID, request.Adopt); err != nil {
+	if err := checkMayDelete(request, workflowID, existing, request.Adopt); err != nil {
 		return FoundCluster{}, err
 	}
-	//mutate:delete-protected
-	if c.TerminationProtectionEnabled && !request.RemoveTerminationProtection {
-		return FoundCluster{}, protected(request.Name, c.StateName)
+	existing.Outcome = contract.Deleted
+	return FoundCluster{Cluster: existing, Ours: true}, nil
+}
+
+// checkMayDelete fails with CLUSTER_CONFLICT where a cluster is not this workflow's, and with CLUSTER_PROTECTED where
+// its termination protection is on and may not be removed. adopt lets the run delete one without an ownership tag.
+func checkMayDelete(
+	request contract.DeleteClusterInput, workflowID string, existing contract.Cluster, adopt bool,
+) error {
+	if err := checkMayChangeNow(existing, workflowID, adopt); err != nil {
+		return err
 	}
-	found.Ours, c.Outcome = true, contract.Deleted
-	return found, nil
+	//mutate:delete-protected
+	if existing.TerminationProtectionEnabled && !request.RemoveTerminationProtection {
+		return protected(request.Name, existing.StateName)
+	}
+	return nil
 }
 
 // DeleteCluster asks Atlas to delete a cluster that was found, and waits until it is gone or another cluster has its
-// name. A delete that Atlas ignores is sent again. The result says nothing of the cluster, which is no more.
+// name. A delete that Atlas ignores is sent again. The result says nothing of the cluster, which is no more, but that
+// its outcome is DELETED where Atlas has taken the delete.
 //
 // It fails as WaitUntilIdle does, and with CLUSTER_CONFLICT or CLUSTER_PROTECTED as FindCluster does.
 func (a *Activities) DeleteCluster(ctx context.Context, in DeleteInput) (contract.Cluster, error) {
 	found := in.Found.Cluster
 	w := a.newWait(ctx, WaitInput{
-		GroupID: in.Request.GroupID, Name: in.Request.Name, ClusterType: found.ClusterType,
+		GroupID: in.Request.GroupID, Name: in.Request.Name, ID: found.ID, ClusterType: found.ClusterType,
 		StateName: found.StateName, Shown: true, Deadline: in.Deadline,
 	}, goalGone)
-	w.isAnother = func(saw observation) bool { return saw.cluster.ID != found.ID }
-	w.ask = func(saw observation) error { return w.askToDelete(in, saw) }
-	return w.attend(ctx)
+	w.ask = func(saw look) error { return w.askToDelete(in, saw) }
+	end, err := w.attend(ctx)
+	if err != nil {
+		return contract.Cluster{}, err
+	}
+	gone := contract.Cluster{Tags: []contract.Tag{}, Warnings: append([]string{}, end.Warnings...)}
+	if !w.progress.AskedAt.IsZero() {
+		gone.Outcome = contract.Deleted
+	}
+	return gone, nil
 }
 
 // askToDelete asks for the end of a cluster that was seen a moment ago.
-func (w *wait) askToDelete(in DeleteInput, saw observation) error {
-	if !w.progress.AskedAt.IsZero() {
-		// It was asked for before, and the last look may be a shared one.
-		fresh, err := w.activities.observe(w.attempt.untilStop, saw.kind, in.Request.GroupID, in.Request.Name)
-		if err != nil || fresh.cluster.ID != in.Found.Cluster.ID || fresh.cluster.StateName == contract.StateDeleting {
+func (w *wait) askToDelete(in DeleteInput, saw look) error {
+	if !w.progress.AskedAt.IsZero() { // the last look may be a shared one, and older
+		fresh, err := w.activities.lookAlone(w.attempt, saw.kind, in.Request.Cluster())
+		if err != nil || !w.isToAsk(fresh) {
 			return nil // the next look tells what became of it
 		}
 		saw = fresh
 	}
-	if err := w.checkMayDelete(in, saw.result()); err != nil {
+	// A cluster that was not ours was on its way out when it was found, and has come back. The tags of one that was
+	// ours can have vanished since.
+	workflowID, adopt := w.attempt.info.WorkflowExecution.ID, in.Request.Adopt || in.Found.Ours
+	if err := checkMayDelete(in.Request, workflowID, saw.result(), adopt); err != nil {
 		return err
 	}
 	if saw.cluster.TerminationProtectionEnabled {
 		unprotected := contract.Asked{TerminationProtectionEnabled: new(false)}
-		if _, err := w.activities.change(w.attempt, saw, unprotected, func() {}); err != nil {
-			return w.lookFailed(err)
+		if _, err := w.activities.change(w.attempt, in.Request.Cluster(), saw, unprotected, func() {}); err != nil {
+			return w.askFailed(err)
 		}
 	}
-	return w.sendDelete(in)
+	return w.sendDelete(in, saw)
 }
 
-func (w *wait) checkMayDelete(in DeleteInput, c contract.Cluster) error {
-	if !in.Found.Ours { // it was on its way out when it was found, and has come back
-		if err := checkMayChange(c, w.attempt.info.WorkflowExecution.ID, in.Request.Adopt); err != nil {
-			return err
-		}
-	}
-	if c.TerminationProtectionEnabled && !in.Request.RemoveTerminationProtection {
-		return protected(in.Request.Name, c.StateName)
-	}
-	return nil
-}
-
-func (w *wait) sendDelete(in DeleteInput) error {
-	var cancel context.CancelFunc
-	decided, tooLate := time.Now(), false
-	sending, cancel := w.attempt.sending(func() {
-		//mutate:delete-soon-after-look
-		if tooLate = time.Since(decided) > decisionHolds; tooLate {
-			cancel()
-		}
-	})
+func (w *wait) sendDelete(in DeleteInput, saw look) error {
+	request := in.Request
+	sending, cancel := w.attempt.sendingSoon(saw.at, func() {})
 	defer cancel()
-	_, err := w.target.delete(w.activities.atlas, sending, in.Request.GroupID, in.Request.Name)
+	_, err := saw.kind.delete(w.activities.atlas, sending, request.GroupID, request.Name)
 	switch {
 	//mutate:delete-in-progress
-	case err == nil, isBeingDeleted(err), w.isAbsent(err):
+	case err == nil, isBeingDeleted(err):
 		w.progress.AskedAt = w.attempt.clock.now()
 		return nil
-	case tooLate:
-		return notYet(in.Request.Name, "the delete waited for the request budget of its project; looking again first",
-			w.progress.StateName, 0)
-	case w.attempt.untilStop.Err() != nil && errors.Is(err, context.Canceled):
-		return w.attempt.interrupted(in.Request.Name, w.progress.StateName)
-	case isProtected(err) && !in.Request.RemoveTerminationProtection:
-		return protected(in.Request.Name, w.progress.StateName)
+	case isProtected(err) && !request.RemoveTerminationProtection:
+		return protected(request.Name, w.progress.StateName)
 	case isProtected(err): // somebody has turned it on since the look
-		return notYet(in.Request.Name, "its termination protection is on again; turning it off", w.progress.StateName,
+		return notYet(request.Name, "its termination protection is on again; turning it off", w.progress.StateName,
 			2*w.activities.pace.FastEvery)
 	}
-	return w.lookFailed(err)
+	return w.askFailed(w.attempt.unsent(err, request.Name, w.progress.StateName))
 }
 
-// decisionHolds is how long after a look a delete may still be sent. In that time no cluster is deleted and another
-// made under its name: a deletion takes 24 s or more (observed 2026-08-10).
-const decisionHolds = 2 * time.Second
-
-// isBeingDeleted reports whether Atlas refuses to delete a cluster that it deletes already.
+// isBeingDeleted reports whether Atlas refuses a request for a cluster because it deletes it already.
 func isBeingDeleted(err error) bool {
 	return atlasclient.IsError(err, atlasclient.CodeGeneralError) && mentions(err, "requested to be deleted")
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
@@ -122,6 +123,22 @@ func (a *Activities) observe(ctx context.Context, k kind, groupID, name string) 
 	return observation{cluster, response, k}, err
 }
 
+// isTenant reports whether the cluster is a shared-tier one, or on its way from there to Flex.
+func (o observation) isTenant() bool {
+	p := o.cluster.ProviderSettings.ProviderName
+	return p == atlasclient.ProviderTenant || p == contract.ClusterTypeFlex
+}
+
+// errBetweenKinds is for a moment of an upgrade in which Atlas shows the cluster as neither kind, though there is one.
+var errBetweenKinds = errors.New("Atlas shows it as neither kind at the moment, as it can during an upgrade")
+
+// isOfAnotherKind reports whether an answer says that there is a cluster of the name, of another kind than was asked
+// about.
+func isOfAnotherKind(err error) bool {
+	return atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI, atlasclient.CodeServerlessInClusterAPI,
+		atlasclient.CodeNonFlexInFlexAPI, atlasclient.CodeClusterInServerlessAPI)
+}
+
 // observeUntilItBecomes reads a cluster as one of the kind that it is to become, and otherwise as what it still is.
 func (a *Activities) observeUntilItBecomes(
 	ctx context.Context, target kind, groupID, name string,
@@ -130,14 +147,31 @@ func (a *Activities) observeUntilItBecomes(
 	if !target.isAbsent(err) || target.from == nil {
 		return saw, err
 	}
-	saw, err = a.observe(ctx, *target.from, groupID, name)
+	before, beforeErr := a.observe(ctx, *target.from, groupID, name)
 	switch {
-	case target.clusterType == serverless.clusterType && atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI):
+	case target.clusterType == serverless.clusterType &&
+		atlasclient.IsError(beforeErr, atlasclient.CodeFlexInClusterAPI):
 		return a.observe(ctx, flex, groupID, name) // what was serverless lives on as Flex
-	case target.from.isAbsent(err) && !atlasclient.IsError(err, atlasclient.CodeClusterNotFound):
-		return a.observe(ctx, target, groupID, name) // it switched between the two reads
+	case !target.from.isAbsent(beforeErr), !isOfAnotherKind(err) && !isOfAnotherKind(beforeErr):
+		return before, beforeErr
+	}
+	saw, err = a.observe(ctx, target, groupID, name) // it switched between the two reads
+	if target.isAbsent(err) {
+		return saw, errBetweenKinds
 	}
 	return saw, err
+}
+
+// observeWhileUpgrading reads a cluster that was seen last as what it is before its upgrade: as that first, which saves
+// a request while the upgrade runs.
+func (a *Activities) observeWhileUpgrading(
+	ctx context.Context, target kind, groupID, name string,
+) (observation, error) {
+	saw, err := a.observe(ctx, *target.from, groupID, name)
+	if err == nil && saw.cluster.StateName == contract.StateUpdating || err != nil && !target.from.isAbsent(err) {
+		return saw, err
+	}
+	return a.observeUntilItBecomes(ctx, target, groupID, name)
 }
 
 // observeAny reads a Flex, dedicated or shared-tier cluster.
@@ -146,9 +180,14 @@ func (a *Activities) observeAny(ctx context.Context, groupID, name string) (obse
 	if !flex.isAbsent(err) {
 		return saw, err
 	}
-	other, otherErr := a.observe(ctx, dedicated, groupID, name)
-	if atlasclient.IsError(otherErr, atlasclient.CodeFlexInClusterAPI) { // it was made between the two reads
+	return a.observeNonFlex(ctx, groupID, name)
+}
+
+// observeNonFlex reads a dedicated or shared-tier cluster, where a look a moment ago found that none is Flex.
+func (a *Activities) observeNonFlex(ctx context.Context, groupID, name string) (observation, error) {
+	saw, err := a.observe(ctx, dedicated, groupID, name)
+	if atlasclient.IsError(err, atlasclient.CodeFlexInClusterAPI) { // it was made between the two reads
 		return a.observe(ctx, flex, groupID, name)
 	}
-	return other, otherErr
+	return saw, err
 }

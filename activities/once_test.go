@@ -67,18 +67,20 @@ func TestUpgradeIsOnRecordBeforeItGoes(t *testing.T) {
 	}
 	left, err := attempt(1, nil)
 	requireFailureType(t, err, contract.NotYet)
-	require.Equal(t, upgradeProgress{IntentBy: 1}, left)
+	require.EqualValues(t, 1, left.IntentBy)
 	require.Zero(t, sim.Count(atlassim.Upgraded))
 
 	left, err = attempt(3, upgradeProgress{IntentBy: 1}) // attempt 2 was lost: it may have sent the request
 	requireFailureType(t, err, contract.NotYet)
-	require.NotZero(t, left.WatchedSince)
+	require.True(t, left.MayHaveSent)
 	require.Zero(t, left.IntentBy)
 	require.Zero(t, sim.Count(atlassim.Upgraded))
 
-	left, err = attempt(4, upgradeProgress{WatchedSince: time.Now().Add(-DefaultPace.SettleFor)}) // it had no effect
+	left.Since = left.Since.Add(-DefaultPace.SettleFor) // and it had no effect
+	left, err = attempt(4, left)
 	requireFailureType(t, err, contract.NotYet)
-	require.Equal(t, upgradeProgress{IntentBy: 4}, left)
+	require.EqualValues(t, 4, left.IntentBy)
+	require.False(t, left.MayHaveSent)
 	require.Zero(t, sim.Count(atlassim.Upgraded))
 
 	_, err = attempt(5, upgradeProgress{IntentBy: 4})

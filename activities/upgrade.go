@@ -23,7 +23,7 @@ type upgradeRequest struct {
 	// becomes names the target in a sentence, such as "serverless".
 	becomes string
 	// decideTarget decides on a cluster of the target kind that there is already.
-	decideTarget func(found upgradeFound) (contract.Cluster, error)
+	decideTarget func(found upgradeFound, pace Pace) (contract.Cluster, error)
 	// checkSource fails where the cluster is not to be upgraded; nil leaves that to Atlas.
 	checkSource func(source contract.Cluster) error
 	// send asks Atlas for the upgrade of a cluster as it was found; nil where Atlas refuses to show it.
@@ -39,12 +39,15 @@ type upgradeProgress struct {
 	IntentBy int32 `json:"intentBy,omitempty"`
 	// Source is the cluster as it was before the request. While an upgrade runs, its tags vanish.
 	Source *contract.Cluster `json:"source,omitempty"`
-	// WatchedSince is since when the cluster is watched for the effect of a request that may have been sent; zero for
-	// none.
-	WatchedSince time.Time `json:"watchedSince,omitzero"`
-	// RefusedSince is since when the cluster is watched because Atlas refused the request in general words, as it does
-	// where an upgrade is under way already; zero for none.
-	RefusedSince time.Time `json:"refusedSince,omitzero"`
+	// MayHaveSent says that a request may have been sent whose effect is unknown.
+	MayHaveSent bool `json:"mayHaveSent,omitempty"`
+	// Refused says that Atlas refused the request, maybe since an upgrade is under way that it does not show yet, such
+	// as that of an earlier run.
+	Refused bool `json:"refused,omitempty"`
+	// Saw is what the last look saw: a kind of cluster and its state, or "" for none. Since is since when the looks see
+	// that, or since when the cluster is watched for the effect of a request, whichever is later.
+	Saw   string    `json:"saw,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 	// Errors counts the attempts in a row that failed.
 	Errors int `json:"errors,omitempty"`
 }
@@ -85,8 +88,8 @@ func (a *Activities) upgrade(
 	// The attempt that might send was lost, or an operator has reset the heartbeats, or they are those of an earlier
 	// activity.
 	mayHaveSent := !u.maySend && (u.progress.IntentBy != 0 || a.asked.has(runID) || u.isFirstOfAnother())
-	if mayHaveSent && u.progress.WatchedSince.IsZero() {
-		u.progress.WatchedSince = u.attempt.clock.now()
+	if mayHaveSent && !u.progress.MayHaveSent {
+		u.progress.MayHaveSent, u.progress.Since = true, u.attempt.clock.now()
 	}
 	u.progress.IntentBy = 0
 
@@ -117,16 +120,15 @@ func (u *upgrade) run() (contract.Cluster, error) {
 	if err != nil {
 		return contract.Cluster{}, err
 	}
-	decision := decideUpgrade(u.request, found, u.activities.pace)
-	switch {
-	case !decision.send:
+	looked, decision := time.Now(), decideUpgrade(u.request, found, u.activities.pace)
+	if !decision.send {
 		return u.asItWas(decision.cluster), decision.err
-	case u.maySend:
-		return u.send(found)
 	}
-	u.progress = upgradeProgress{
-		IntentBy: u.attempt.info.Attempt, Source: found.shownSource(), RefusedSince: u.progress.RefusedSince,
+	u.progress.Source = found.shownSource()
+	if u.maySend {
+		return u.send(found, looked)
 	}
+	u.progress.IntentBy, u.progress.MayHaveSent = u.attempt.info.Attempt, false
 	return contract.Cluster{}, notYet(u.request.cluster.Name,
 		"the upgrade is asked for next; that is put on record first", "", 0)
 }
@@ -148,14 +150,15 @@ type upgradeFound struct {
 	madeByThisRun bool
 	// source is the cluster of the name, where there is no target; nil where Atlas refuses to show it.
 	source *observation
-	// mayHaveSent says that an earlier attempt may have sent a request whose effect is unknown. The cluster is watched
-	// for it since watchedFor.
+	// before is the source as it was when an earlier attempt was about to ask for the upgrade; nil where that is not
+	// known.
+	before *contract.Cluster
+	// mayHaveSent says that an earlier attempt may have sent a request whose effect is unknown.
 	mayHaveSent bool
-	watchedFor  time.Duration
-	// refused says that Atlas refused the request, maybe since an upgrade is under way that it does not show yet, such
-	// as that of an earlier run. The cluster is watched for it since refusedFor.
-	refused    bool
-	refusedFor time.Duration
+	// refused says that Atlas refused the request, maybe since an upgrade is under way that it does not show yet.
+	refused bool
+	// watchedFor is for how long the looks have seen the same since the request.
+	watchedFor time.Duration
 }
 
 // shownSource is the cluster to upgrade; nil where Atlas refuses to show it.
@@ -168,36 +171,42 @@ func (f upgradeFound) shownSource() *contract.Cluster {
 
 // look reads the cluster as one of the target kind, and where there is none as what is to become one.
 func (u *upgrade) look() (upgradeFound, error) {
-	now := u.attempt.clock.now()
 	found := upgradeFound{
-		mayHaveSent: !u.progress.WatchedSince.IsZero(), watchedFor: now.Sub(u.progress.WatchedSince),
-		refused: !u.progress.RefusedSince.IsZero(), refusedFor: now.Sub(u.progress.RefusedSince),
+		mayHaveSent: u.progress.MayHaveSent, refused: u.progress.Refused, before: u.progress.Source,
 	}
-	ctx, ref, kind := u.attempt.ctx, u.request.cluster, u.request.target
-	target, err := u.activities.observe(ctx, kind, ref.GroupID, ref.Name)
-	if kind.isAbsent(err) {
-		var source observation
-		source, err = u.activities.observe(ctx, *kind.from, ref.GroupID, ref.Name)
-		notFound := atlasclient.IsError(err, atlasclient.CodeClusterNotFound)
-		var answered *atlasclient.Error
-		switch {
-		case err == nil:
-			found.source = &source
-			return found, nil
-		case kind.from.isAbsent(err) && !notFound: // it switched between the two reads
-			target, err = u.activities.observe(ctx, kind, ref.GroupID, ref.Name)
-		case u.request.checkSource == nil && errors.As(err, &answered) && !retryable(answered):
-			return found, nil // Atlas refuses the upgrade itself in better words
-		case notFound && found.mayHaveSent: // it is between the two kinds
-			return found, notYet(ref.Name, "Atlas does not show it at the moment", "", 2*u.activities.pace.FastEvery)
-		}
-	}
-	if err != nil {
+	ref, pace := u.request.cluster, u.activities.pace
+	saw, err := u.activities.observeUntilItBecomes(u.attempt.ctx, u.request.target, ref.GroupID, ref.Name)
+	var answered *atlasclient.Error
+	switch {
+	case errors.Is(err, errBetweenKinds):
+		return found, notYet(ref.Name, err.Error(), "", 2*pace.FastEvery)
+	case atlasclient.IsError(err, atlasclient.CodeClusterNotFound) && found.mayHaveSent &&
+		u.sameFor("") < pace.NotFoundFor:
+		return found, notYet(ref.Name, "Atlas does not show it at the moment", "", 2*pace.FastEvery)
+	case u.request.checkSource == nil && saw.kind.clusterType != u.request.target.clusterType &&
+		errors.As(err, &answered) && !retryable(answered):
+		return found, nil // Atlas refuses the upgrade itself in better words
+	case err != nil:
 		return found, err
 	}
-	found.target = &target
-	found.madeByThisRun = madeByThisRun(target, u.runInfo, u.attempt.clock.now(), u.askedBefore)
+	found.watchedFor = u.sameFor(saw.kind.clusterType + " " + saw.cluster.StateName)
+	switch saw.kind.clusterType {
+	case u.request.target.clusterType:
+		found.target = &saw
+		found.madeByThisRun = madeByThisRun(saw, u.runInfo, u.attempt.clock.now(), u.askedBefore)
+	case u.request.target.from.clusterType:
+		found.source = &saw
+	}
 	return found, nil
+}
+
+// sameFor takes note of what a look saw, and answers for how long the looks have seen that.
+func (u *upgrade) sameFor(saw string) time.Duration {
+	now := u.attempt.clock.now()
+	if u.progress.Saw != saw || u.progress.Since.IsZero() {
+		u.progress.Saw, u.progress.Since = saw, now
+	}
+	return now.Sub(u.progress.Since)
 }
 
 // upgradeDecision says what is to be done: ask Atlas for the upgrade, go on with the cluster, or fail.
@@ -209,48 +218,52 @@ type upgradeDecision struct {
 
 // decideUpgrade decides by what was found and what is asked.
 func decideUpgrade(request upgradeRequest, found upgradeFound, pace Pace) upgradeDecision {
-	name := request.cluster.Name
 	switch {
 	case found.target != nil:
-		cluster, err := request.decideTarget(found)
+		cluster, err := request.decideTarget(found, pace)
 		return upgradeDecision{cluster: cluster, err: err}
 	case found.source == nil:
 		return upgradeDecision{send: true}
 	}
-	state := found.source.cluster.StateName
-	if state == contract.StateUpdating && found.mayHaveSent {
-		cluster := resultOf(found.source.cluster, request.target.clusterType, found.source.response)
-		cluster.Outcome = contract.Upgraded
-		return upgradeDecision{cluster: cluster}
-	}
+	name, state, watchedFor := request.cluster.Name, found.source.cluster.StateName, found.watchedFor.Round(time.Second)
+	settled := found.watchedFor >= pace.SettleFor
 	if request.checkSource != nil {
 		if err := request.checkSource(found.source.result()); err != nil {
 			return upgradeDecision{err: err}
 		}
 	}
+	wait := func(delay time.Duration, format string, args ...any) upgradeDecision {
+		return upgradeDecision{err: notYet(name, fmt.Sprintf(format, args...), state, delay)}
+	}
 	switch {
-	case state == contract.StateUpdating:
-		return upgradeDecision{err: notYet(name,
-			"Atlas is making another change to it (UPDATING); the upgrade is asked for after that", state,
-			pace.SlowMin)}
+	//mutate:upgrade-lasts-longer
+	case state == contract.StateUpdating && found.mayHaveSent && found.before != nil && settled:
+		// No other change of such a cluster takes so long.
+		cluster := resultOf(found.source.cluster, request.target.clusterType, found.source.response)
+		cluster.Outcome = contract.Upgraded
+		return upgradeDecision{cluster: cluster}
+	case state == contract.StateUpdating && found.mayHaveSent && found.before != nil:
+		return wait(2*pace.FastEvery, "the answer to the upgrade was lost, and the cluster is UPDATING for %s; looking "+
+			"whether that is the upgrade", watchedFor)
+	case state != contract.StateIdle:
+		return wait(pace.SlowMin, "it is %s; the upgrade is asked for once it is IDLE", state)
 	//mutate:upgrade-watches-first
-	case found.mayHaveSent && found.watchedFor < pace.SettleFor:
-		return upgradeDecision{err: notYet(name, fmt.Sprintf(
-			"the answer to the upgrade was lost; looking for %s whether it took effect",
-			found.watchedFor.Round(time.Second)), state, 2*pace.FastEvery)}
+	case found.mayHaveSent && !settled:
+		return wait(2*pace.FastEvery, "the answer to the upgrade was lost; looking for %s whether it took effect",
+			watchedFor)
 	//mutate:upgrade-refused
-	case found.refused && found.refusedFor < pace.SettleFor:
-		return upgradeDecision{err: notYet(name, fmt.Sprintf(
-			"Atlas refused the upgrade; looking for %s whether one is under way already",
-			found.refusedFor.Round(time.Second)), state, 2*pace.FastEvery)}
+	case found.refused && !settled:
+		return wait(2*pace.FastEvery, "Atlas refused the upgrade; looking for %s whether one is under way already",
+			watchedFor)
 	}
 	return upgradeDecision{send: true}
 }
 
-// send asks for the upgrade.
-func (u *upgrade) send(found upgradeFound) (contract.Cluster, error) {
-	name, runID, sent := u.request.cluster.Name, u.attempt.info.WorkflowExecution.RunID, false
-	sending, cancel := u.attempt.sending(func() {
+// send asks for the upgrade of a cluster that was looked at then.
+func (u *upgrade) send(found upgradeFound, looked time.Time) (contract.Cluster, error) {
+	name, runID := u.request.cluster.Name, u.attempt.info.WorkflowExecution.RunID
+	sent := false
+	sending, cancel := u.attempt.sendingSoon(looked, func() {
 		sent = true
 		u.activities.asked.add(runID)
 	})
@@ -261,17 +274,19 @@ func (u *upgrade) send(found upgradeFound) (contract.Cluster, error) {
 		upgrading := resultOf(cluster, u.request.target.clusterType, response)
 		upgrading.Outcome = contract.Upgraded
 		return u.asItWas(upgrading), nil
-	case !sent && u.attempt.untilStop.Err() != nil:
-		return contract.Cluster{}, u.attempt.interrupted(name, "")
-	case sent && hadNoEffect(err):
+	case !sent:
+		return contract.Cluster{}, u.attempt.unsent(err, name, "")
+	case hadNoEffect(err):
 		u.activities.asked.remove(runID)
-		if atlasclient.IsError(err, atlasclient.CodeGeneralError) && u.progress.RefusedSince.IsZero() {
-			u.progress.RefusedSince = u.attempt.clock.now()
+		isUnderWay := atlasclient.IsError(err, atlasclient.CodeGeneralError) ||
+			isOfAnotherKind(err) && found.source != nil // it was of the kind to upgrade a moment ago
+		if isUnderWay && !u.progress.Refused {
+			u.progress.Refused, u.progress.Since = true, u.attempt.clock.now()
 			return contract.Cluster{}, notYet(name, "Atlas refused the upgrade, maybe since one is under way: "+
 				err.Error(), "", 2*u.activities.pace.FastEvery)
 		}
-	case sent:
-		u.progress.WatchedSince = u.attempt.clock.now()
+	default:
+		u.progress.MayHaveSent, u.progress.Since = true, u.attempt.clock.now()
 	}
 	return contract.Cluster{}, err
 }
@@ -287,34 +302,42 @@ type upgradedAlready struct {
 	asked      contract.Asked
 	workflowID string
 	becomes    string
-	// adopt lets the run take over a cluster that carries no ownership tag.
-	adopt bool
+	// adopt lets the run take over a cluster that carries no ownership tag. takeOver says how a person has that done.
+	adopt    bool
+	takeOver string
 }
 
 // decide goes on with the cluster if it is this run's, or this workflow's and as asked. What a run's own upgrade lacks,
-// such as tags that vanished, it asks for later.
-func (u upgradedAlready) decide(found upgradeFound) (contract.Cluster, error) {
+// such as tags that it has lost, is asked for later.
+func (u upgradedAlready) decide(found upgradeFound, pace Pace) (contract.Cluster, error) {
 	target := found.target.result()
-	differences := u.asked.Differences(target)
-	switch owner := ownershipOf(target, u.workflowID); {
+	owner, withoutTag := ownershipOf(target, u.workflowID), u.asked
+	withoutTag.Owner = ""
+	differences := withoutTag.Differences(target)
+	// Without the tag, or with leave to take over what has none, the age tells.
+	mayLackTag := owner == untagged && (u.asked.Owner == "" || u.adopt)
+	ofThisRun := owner == ours && (found.madeByThisRun || found.mayHaveSent) ||
+		mayLackTag && found.madeByThisRun && found.mayHaveSent
+	switch {
 	case owner == unreadable:
 		return contract.Cluster{}, gone(target.Name, "it is being deleted", target.StateName)
 	case owner == anothers:
 		return contract.Cluster{}, checkMayChange(target, u.workflowID, u.adopt)
 	//mutate:upgrade-of-this-run
-	case (found.mayHaveSent || owner == ours && found.madeByThisRun) && !slices.ContainsFunc(differences, isPlace):
+	case ofThisRun && !slices.ContainsFunc(differences, isPlace):
 		target.Outcome = contract.Upgraded
 		return target, nil
-	case owner == untagged && target.StateName != contract.StateIdle:
-		// Tags vanish while an upgrade runs, such as that of an earlier run.
+	//mutate:upgrade-tags-come-back
+	case owner == untagged && (target.StateName != contract.StateIdle ||
+		found.mayHaveSent && found.watchedFor < pace.SettleFor):
 		return contract.Cluster{}, notYet(target.Name, "it is "+u.becomes+" already and "+target.StateName+
-			"; whose it is shows once it is IDLE", target.StateName, changeAgainAfter)
-	case owner == untagged && u.asked.Owner != "" && !u.adopt:
-		return contract.Cluster{}, checkMayChange(target, u.workflowID, false)
-	}
-	withoutTag := u.asked
-	withoutTag.Owner = ""
-	if differences := withoutTag.Differences(target); len(differences) > 0 {
+			", and shows no tag "+contract.OwnershipTag+"; tags vanish during an upgrade and come back",
+			target.StateName, changeAgainAfter)
+	//mutate:upgrade-untagged
+	case owner == untagged && !mayLackTag:
+		return contract.Cluster{}, untouched(target, "it is "+u.becomes+" already, and not known to be this workflow's ("+
+			untagged.whose(target)+")", "to take it over, "+u.takeOver+again)
+	case len(differences) > 0:
 		return contract.Cluster{}, conflict(target.Name, "it is "+u.becomes+" already, but not as asked: "+
 			contract.ListDifferences(differences)+". Change the cluster in Atlas or the request"+again, differences)
 	}

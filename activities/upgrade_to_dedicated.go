@@ -28,22 +28,22 @@ func (a *Activities) UpgradeClusterToDedicated(
 
 func (a *Activities) dedicatedUpgrade(request contract.UpgradeToDedicatedInput, workflowID string) upgradeRequest {
 	asked := request.Asked(workflowID)
-	already := upgradedAlready{asked: asked, workflowID: workflowID, becomes: "dedicated", adopt: request.Adopt}
+	already := upgradedAlready{
+		asked: asked, workflowID: workflowID, becomes: "dedicated", adopt: request.Adopt, takeOver: "set adopt",
+	}
 	return upgradeRequest{
 		cluster: request.Cluster(), target: dedicated, becomes: already.becomes,
-		decideTarget: func(found upgradeFound) (contract.Cluster, error) {
-			if p := found.target.cluster.ProviderSettings; p.ProviderName == atlasclient.ProviderTenant {
-				return contract.Cluster{}, conflict(request.Name, "it is a shared-tier cluster ("+p.InstanceSizeName+
-					"), and only a Flex cluster can be upgraded to dedicated. It was left untouched: upgrade it to Flex "+
-					"first"+again, nil)
+		decideTarget: func(found upgradeFound, pace Pace) (contract.Cluster, error) {
+			if found.target.isTenant() {
+				return contract.Cluster{}, refuseTenant(found.target.result())
 			}
-			return already.decide(found)
+			return already.decide(found, pace)
 		},
 		checkSource: func(source contract.Cluster) error {
 			if source.StateName == contract.StateDeleting {
 				return gone(source.Name, "it is being deleted", source.StateName)
 			}
-			return checkMayChange(source, workflowID, request.Adopt)
+			return checkMayChangeNow(source, workflowID, request.Adopt)
 		},
 		send: func(
 			ctx context.Context, source *contract.Cluster,
@@ -51,4 +51,17 @@ func (a *Activities) dedicatedUpgrade(request contract.UpgradeToDedicatedInput, 
 			return a.atlas.UpgradeToDedicated(ctx, request.GroupID, upgradeBody(*source, asked))
 		},
 	}
+}
+
+// refuseTenant is for a shared-tier cluster that is not Flex, though it may be on its way there.
+func refuseTenant(c contract.Cluster) error {
+	switch c.StateName {
+	case contract.StateDeleting:
+		return gone(c.Name, "it is being deleted", c.StateName)
+	case contract.StateIdle:
+		return untouched(c, "it is a shared-tier cluster ("+c.ProviderSettings.InstanceSizeName+"), and only a Flex "+
+			"cluster can be upgraded to dedicated", "upgrade it to Flex first"+again)
+	}
+	return notYet(c.Name, "it is no Flex cluster, but "+c.StateName+", maybe to become one; it is looked at again",
+		c.StateName, changeAgainAfter)
 }

@@ -26,7 +26,10 @@ func (a *Activities) UpgradeClusterToFlex(ctx context.Context, in UpgradeToFlexI
 
 func (a *Activities) flexUpgrade(request contract.UpgradeToFlexInput, workflowID string) upgradeRequest {
 	asked := request.Asked(workflowID)
-	already := upgradedAlready{asked: asked, workflowID: workflowID, becomes: "Flex"}
+	already := upgradedAlready{
+		asked: asked, workflowID: workflowID, becomes: "Flex",
+		takeOver: "use the workflow " + contract.UpdateFlexCluster + " with adopt",
+	}
 	return upgradeRequest{
 		cluster: request.Cluster(), target: upgradedFlex, becomes: already.becomes, decideTarget: already.decide,
 		checkSource: func(source contract.Cluster) error { return checkFreeCluster(source, workflowID) },
@@ -38,15 +41,19 @@ func (a *Activities) flexUpgrade(request contract.UpgradeToFlexInput, workflowID
 	}
 }
 
+// freeSize is the instance size of a free cluster.
+const freeSize = "M0"
+
 // checkFreeCluster checks that a cluster is an M0 that this workflow may upgrade. One without an ownership tag becomes
 // this workflow's by the upgrade.
 func checkFreeCluster(source contract.Cluster, workflowID string) error {
 	switch p := source.ProviderSettings; {
 	case source.StateName == contract.StateDeleting:
 		return gone(source.Name, "it is being deleted", source.StateName)
-	case p.ProviderName != atlasclient.ProviderTenant:
-		return conflict(source.Name, "it is a dedicated cluster ("+p.InstanceSizeName+"), and only an M0 can be "+
-			"upgraded to Flex. It was left untouched: correct the name"+again, nil)
+	case p.ProviderName == contract.ClusterTypeFlex: // it is on its way to Flex
+	case p.ProviderName != atlasclient.ProviderTenant || p.InstanceSizeName != freeSize:
+		return untouched(source, "its size is "+p.InstanceSizeName+", and only an M0 can be upgraded to Flex",
+			"correct the name"+again)
 	}
 	return checkMayChange(source, workflowID, true)
 }

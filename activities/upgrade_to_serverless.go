@@ -28,7 +28,9 @@ func (a *Activities) UpgradeClusterToServerless(
 func (a *Activities) serverlessUpgrade(request contract.UpgradeToServerlessInput) upgradeRequest {
 	return upgradeRequest{
 		cluster: request.Cluster(), target: serverless, becomes: "serverless",
-		decideTarget: func(found upgradeFound) (contract.Cluster, error) { return decideInstance(request, found) },
+		decideTarget: func(found upgradeFound, _ Pace) (contract.Cluster, error) {
+			return decideInstance(request, found)
+		},
 		send: func(
 			ctx context.Context, _ *contract.Cluster,
 		) (*atlasclient.Cluster, *atlasclient.Response, error) {

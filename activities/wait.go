@@ -18,6 +18,9 @@ import (
 type WaitInput struct {
 	GroupID string `json:"groupId"`
 	Name    string `json:"name"`
+	// ID is the id of the cluster; "" where it changes, as an upgrade does, or is not known. Another cluster that has
+	// the name is not the one that is waited for.
+	ID string `json:"id,omitempty"`
 	// ClusterType is the kind that the cluster is to become: FLEX, DEDICATED or SERVERLESS.
 	ClusterType string `json:"clusterType"`
 	// Upgraded says that the cluster becomes so by an upgrade from another kind.
@@ -30,6 +33,11 @@ type WaitInput struct {
 	Deadline time.Time `json:"deadline"`
 	// Asked is what WaitUntilAsAsked waits for.
 	Asked contract.Asked `json:"asked,omitzero"`
+	// AskedAt is when Atlas had been asked for an upgrade, by Temporal's clock.
+	AskedAt time.Time `json:"askedAt,omitzero"`
+	// Before is what an upgraded cluster had before, where nothing is asked. It is asked for if the upgrade loses all
+	// tags. As long as there are tags, what differs has been changed by somebody since, and is left so.
+	Before contract.Asked `json:"before,omitzero"`
 }
 
 // WaitUntilIdle waits until the cluster is of the kind asked for and IDLE, with its connection strings.
@@ -48,6 +56,7 @@ func (a *Activities) WaitUntilIdle(ctx context.Context, in WaitInput) (contract.
 
 // WaitUntilAsAsked waits as WaitUntilIdle does, until the cluster also has what was asked for. A cluster that stays
 // IDLE without it is asked for it again: the change may have been ignored, undone by somebody, or lost in an upgrade.
+// It fails with CLUSTER_CONFLICT, too, when somebody else's cluster has taken the place of the one it waits for.
 func (a *Activities) WaitUntilAsAsked(ctx context.Context, in WaitInput) (contract.Cluster, error) {
 	w := a.newWait(ctx, in, goalAsAsked)
 	// Atlas was asked right before the wait.
@@ -66,9 +75,7 @@ type wait struct {
 	shared     *reads.Wait // the waits that it shares its reads with
 	progress   contract.WaitProgress
 	// ask asks Atlas for what the cluster lacks; nil where the wait only looks.
-	ask func(saw observation) error
-	// isAnother reports whether the cluster of the name is another one than is waited for; nil for never.
-	isAnother func(saw observation) bool
+	ask func(saw look) error
 }
 
 // newWait begins an attempt, which must attend to the wait.
@@ -121,9 +128,12 @@ func (w *wait) run() (contract.Cluster, error) {
 		if ctx.Err() != nil {
 			return stopped()
 		}
-		cluster, over, err := w.evaluate(saw, err)
+		cluster, over, err := w.evaluate(saw.observation, err)
 		if err == nil && !over && w.isToAsk(saw) {
 			err = w.ask(saw)
+		}
+		if err == nil {
+			w.progress.Errors = 0
 		}
 		w.shared.Saw(w.progress.StateName)
 		w.attempt.note(w.progress)
@@ -133,10 +143,10 @@ func (w *wait) run() (contract.Cluster, error) {
 		delay, last := w.delay()
 		switch {
 		case last:
-			return w.expire(saw)
+			return w.expire(saw.observation)
 		case !w.fast():
 			return contract.Cluster{}, notYet(w.in.Name,
-				fmt.Sprintf("%s; next look in %s", w.describe(saw), delay.Round(time.Second)), w.progress.StateName, delay)
+				fmt.Sprintf("%s; next look in %s", w.describe(saw.observation), delay.Round(time.Second)), w.progress.StateName, delay)
 		case !w.shared.Sleep(ctx, delay):
 			return stopped()
 		}
@@ -144,35 +154,60 @@ func (w *wait) run() (contract.Cluster, error) {
 }
 
 // look asks Atlas about the cluster, as what it is to become and otherwise as what it still is.
-func (w *wait) look(ctx context.Context) (observation, error) {
-	if w.target.listed == reads.Flex {
-		every := w.every()
-		maxAge := min(every, w.shared.Interval(every))
-		if w.goal == goalGone && w.progress.AskedAt.IsZero() { // a delete is decided on it
-			maxAge = freshRead
-		}
-		cluster, response, err := w.shared.Look(ctx, maxAge)
-		return observation{cluster, response, flex}, err
+func (w *wait) look(ctx context.Context) (look, error) {
+	saw, err := w.observe(ctx)
+	return look{saw, time.Now()}, err
+}
+
+func (w *wait) observe(ctx context.Context) (observation, error) {
+	switch {
+	//mutate:one-request-a-look
+	case w.progress.OldKind:
+		return w.activities.observeWhileUpgrading(ctx, w.target, w.in.GroupID, w.in.Name)
+	case w.target.listed != reads.Flex:
+		return w.activities.observeUntilItBecomes(ctx, w.target, w.in.GroupID, w.in.Name)
 	}
-	return w.activities.observeUntilItBecomes(ctx, w.target, w.in.GroupID, w.in.Name)
+	every := w.every()
+	maxAge := min(every, w.shared.Interval(every))
+	if w.goal == goalGone && w.progress.AskedAt.IsZero() { // a delete is decided on it
+		maxAge = freshRead
+	}
+	cluster, response, err := w.shared.Look(ctx, maxAge)
+	//mutate:list-may-lag
+	if errors.Is(err, reads.ErrAbsent) && w.progress.StateName != contract.StateDeleting {
+		// A list can lag behind a create: it proves the end of a cluster only where that was seen to begin.
+		return w.activities.observe(ctx, flex, w.in.GroupID, w.in.Name)
+	}
+	return observation{cluster, response, flex}, err
 }
 
 // evaluate makes of a look the end of the wait or the progress of it.
 func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, over bool, failed error) {
 	p, now := &w.progress, w.attempt.clock.now()
-	if w.isAbsent(err) {
+	switch {
+	case errors.Is(err, errBetweenKinds):
+		return contract.Cluster{}, false, nil
+	case w.isAbsent(err):
 		return w.evaluateAbsence(now)
-	}
-	if err != nil {
+	case err != nil:
 		return contract.Cluster{}, false, w.lookFailed(err)
 	}
-	p.Errors, p.Refusals, p.NotFoundSince = 0, 0, time.Time{}
+	if w.isAnother(saw) {
+		if w.goal == goalGone {
+			return contract.Cluster{}, true, nil
+		}
+		return contract.Cluster{}, false, gone(w.in.Name, "another cluster has its name", "")
+	}
+	p.Refusals, p.NotFoundSince = 0, time.Time{}
 	if p.StateName != saw.cluster.StateName || p.Since.IsZero() {
 		p.StateName, p.Since = saw.cluster.StateName, now
 	}
 	cluster = saw.result()
-	if w.isAnother != nil && w.isAnother(saw) {
-		return cluster, true, nil
+	p.OldKind = w.in.Upgraded && !w.target.becomes(cluster.ClusterType)
+	if w.in.Upgraded && w.goal == goalAsAsked {
+		if err := w.checkStillOurs(saw); err != nil {
+			return contract.Cluster{}, false, err
+		}
 	}
 	switch evaluation := w.goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
 	case lost:
@@ -197,23 +232,72 @@ func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, o
 	return contract.Cluster{}, false, nil
 }
 
+// isAnother reports whether the cluster that has the name is another one than is waited for.
+func (w *wait) isAnother(saw observation) bool {
+	//mutate:wait-for-successor
+	return w.in.ID != "" && saw.cluster.ID != "" && saw.cluster.ID != w.in.ID
+}
+
 // isToAsk reports whether Atlas is to be asked: the cluster lacks what the wait is for, and has lacked it for so long
 // that no earlier request can still be on its way.
-func (w *wait) isToAsk(saw observation) bool {
-	if w.ask == nil || saw.cluster == nil || w.goal.evaluate(saw.result(), w.target, w.in.Asked) != unmet {
+func (w *wait) isToAsk(saw look) bool {
+	if w.ask == nil || saw.cluster == nil || saw.cluster.ID == "" || w.isAnother(saw.observation) ||
+		w.goal.evaluate(saw.result(), w.target, w.in.Asked) != unmet {
 		return false
 	}
 	p, now, settleFor := w.progress, w.attempt.clock.now(), w.activities.pace.SettleFor
 	return p.AskedAt.IsZero() || now.Sub(p.AskedAt) >= settleFor && now.Sub(p.IdleSince) >= settleFor
 }
 
-// askForChange asks for what the cluster lacks.
-func (w *wait) askForChange(saw observation) error {
-	_, err := w.activities.change(w.attempt, saw, w.in.Asked, func() { w.progress.AskedAt = w.attempt.clock.now() })
-	if err != nil {
-		return w.lookFailed(err)
+// checkStillOurs fails where somebody else's cluster has taken the place of the one that Atlas was asked to change. An
+// upgrade gives a cluster a new id and lets its tags vanish, so that there the age tells of a cluster without the
+// ownership tag: one that was made after Atlas was asked is another.
+func (w *wait) checkStillOurs(saw observation) error {
+	const inaccuracy = 2 * time.Second // Atlas tells its times to the second
+	cluster, workflowID, now := saw.result(), w.attempt.info.WorkflowExecution.ID, w.attempt.clock.now()
+	isNew := saw.youngerThan(now.Sub(w.in.AskedAt)-inaccuracy, now)
+	//mutate:upgrade-successor
+	if w.in.Upgraded && isNew && ownershipOf(cluster, workflowID) == untagged {
+		return untouched(cluster, "a cluster that was made since has taken its place ("+untagged.whose(cluster)+")",
+			"look in Atlas who made it")
 	}
-	return nil
+	return checkMayChange(cluster, workflowID, true)
+}
+
+// askForChange asks for what the cluster lacks. A shared look can be a minute old, so that it looks again first.
+func (w *wait) askForChange(look) error {
+	ref := contract.ClusterRef{GroupID: w.in.GroupID, Name: w.in.Name}
+	saw, err := w.activities.lookAlone(w.attempt, w.target, ref)
+	if err != nil || !w.isToAsk(saw) {
+		return nil // the next look tells what became of it
+	}
+	//mutate:ask-again-anothers
+	if err := w.checkStillOurs(saw.observation); err != nil {
+		return err
+	}
+	asked := w.in.Asked
+	//mutate:upgrade-loses-tags
+	if w.in.Upgraded && len(saw.cluster.Tags) == 0 {
+		asked = w.in.Before
+	}
+	_, err = w.activities.change(w.attempt, ref, saw, asked, func() {
+		w.progress.AskedAt = w.attempt.clock.now()
+	})
+	return w.askFailed(err)
+}
+
+// askFailed is the failure of a request for what the cluster lacks. One that Atlas refuses is final, as it is not for a
+// look; where the cluster is gone or going, the next look tells.
+func (w *wait) askFailed(err error) error {
+	if err == nil || isBeingDeleted(err) || w.target.isAbsent(err) {
+		return nil
+	}
+	var answer *atlasclient.Error
+	if errors.As(err, &answer) {
+		w.progress.Errors++
+	}
+	delay := w.beforeDeadline(backoff(w.progress.Errors, w.activities.pace.SlowMax))
+	return failure(w.in.Name, w.progress.StateName, err, delay)
 }
 
 // isAbsent reports whether an answer says that there is no such cluster, of any kind that the wait looks for.
@@ -229,14 +313,14 @@ func (w *wait) isAbsent(err error) bool {
 // for however long; so only a cluster that Atlas has shown before is taken to be gone.
 func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bool, failed error) {
 	p := &w.progress
-	p.Errors, p.Refusals = 0, 0
+	p.Refusals = 0
 	if p.NotFoundSince.IsZero() {
 		p.NotFoundSince = now
 	}
 	absentFor := now.Sub(p.NotFoundSince)
 	switch {
-	//mutate:gone-once-deleted
-	case w.goal == goalGone && (!p.AskedAt.IsZero() || p.StateName == contract.StateDeleting):
+	//mutate:gone-once-deleting
+	case w.goal == goalGone && p.StateName == contract.StateDeleting:
 		return contract.Cluster{}, true, nil
 	case p.Since.IsZero() && !w.in.Shown || absentFor < w.activities.pace.NotFoundFor:
 		return contract.Cluster{}, false, nil

@@ -166,8 +166,8 @@ func TestAbsence(t *testing.T) {
 		require.ErrorAs(t, err, &f)
 		require.Equal(t, contract.ClusterGone, f.Type())
 		require.Equal(t,
-			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): start the workflow `+
-				`again to make a new one`, f.Message())
+			`cluster "orders": Atlas has known no such cluster for 30s (last state CREATING): to make a new `+
+				`one, start the workflow ProvisionFlexCluster`, f.Message())
 		var details contract.FailureDetails
 		require.NoError(t, f.Details(&details))
 		require.Empty(t, details.StateName, "a cluster that is gone has no state")
@@ -499,7 +499,7 @@ func TestUpgradeBackoffCountsFailuresOnly(t *testing.T) {
 	sim, a, env := setup(t, atlassim.Config{}, Pace{})
 	sim.AddFault(atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503})
 	for failures, want := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 40: time.Minute} {
-		env.SetHeartbeatDetails(upgradeProgress{WatchedSince: time.Now(), Errors: failures})
+		env.SetHeartbeatDetails(upgradeProgress{MayHaveSent: true, Errors: failures})
 		_, err := env.ExecuteActivity(a.UpgradeClusterToServerless, UpgradeToServerlessInput{
 			Request: contract.UpgradeToServerlessInput{GroupID: group, Name: "legacy"},
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,16 +87,16 @@ type electableSpecs struct {
 	NodeCount    int    `json:"nodeCount,omitempty"`
 }
 
-// providerSettings are those of the region with the highest priority.
+// providerSettings are those of the region with the highest priority, or of the first of such.
 func (a *clusterAnswer) providerSettings() ProviderSettings {
-	var preferred regionConfig
+	var regions []regionConfig
 	for _, spec := range a.ReplicationSpecs {
-		for _, region := range spec.RegionConfigs {
-			if region.Priority > preferred.Priority {
-				preferred = region
-			}
-		}
+		regions = append(regions, spec.RegionConfigs...)
 	}
+	if len(regions) == 0 {
+		return ProviderSettings{}
+	}
+	preferred := slices.MaxFunc(regions, func(a, b regionConfig) int { return a.Priority - b.Priority })
 	return ProviderSettings{
 		ProviderName:        preferred.ProviderName,
 		BackingProviderName: cmp.Or(preferred.BackingProviderName, preferred.ProviderName),
@@ -113,6 +114,16 @@ type neededFields struct {
 		BackingProviderName string `json:"backingProviderName"`
 		RegionName          string `json:"regionName"`
 	} `json:"providerSettings"`
+	ReplicationSpecs []struct {
+		RegionConfigs []struct {
+			ProviderName        string `json:"providerName"`
+			BackingProviderName string `json:"backingProviderName"`
+			RegionName          string `json:"regionName"`
+			ElectableSpecs      struct {
+				InstanceSize string `json:"instanceSize"`
+			} `json:"electableSpecs"`
+		} `json:"regionConfigs"`
+	} `json:"replicationSpecs"`
 	Tags                         []Tag `json:"tags"`
 	TerminationProtectionEnabled bool  `json:"terminationProtectionEnabled"`
 }

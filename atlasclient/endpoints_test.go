@@ -126,7 +126,7 @@ func endpoints() []endpoint {
 			"providerSettings":{"providerName":"SERVERLESS","backingProviderName":"GCP","regionName":"CENTRAL_US"},`
 	)
 
-	return []endpoint{
+	return append(upgradeEndpoints(), []endpoint{
 		{"create", create(all),
 			step{want: "POST " + flex, status: 201, answer: flexAnswer,
 				body: `{"name":"orders","providerSettings":{"backingProviderName":"AWS","regionName":"US_EAST_1"},
@@ -163,7 +163,7 @@ func endpoints() []endpoint {
 			step{want: "POST " + root + "/clusters/tenantUpgradeToServerless", answer: serverlessAnswer,
 				body: toServerless + `"terminationProtectionEnabled":false}`},
 			"application/vnd.atlas.2023-01-01+json", serverlessInstance},
-	}
+	}...)
 }
 
 func TestEndpoints(t *testing.T) {
@@ -248,6 +248,8 @@ func TestPathSegments(t *testing.T) {
 				step{want: "GET " + at + "/serverless/" + wire, answer: body},
 				step{want: "POST " + at + "/flexClusters", answer: body},
 				step{want: "POST " + at + "/clusters/tenantUpgradeToServerless", answer: body},
+				step{want: "POST " + at + "/clusters/tenantUpgrade", answer: body},
+				step{want: "POST " + at + "/flexClusters:tenantUpgrade", answer: body},
 			)
 			_, _, err := c.GetFlexCluster(t.Context(), segment, segment)
 			require.Equal(t, at+"/flexClusters/"+wire, asError(t, err).Path)
@@ -260,6 +262,10 @@ func TestPathSegments(t *testing.T) {
 			_, _, err = c.CreateFlexCluster(t.Context(), segment, atlasclient.FlexClusterRequest{})
 			require.Error(t, err)
 			_, _, err = c.UpgradeToServerless(t.Context(), segment, atlasclient.ServerlessUpgradeRequest{})
+			require.Error(t, err)
+			_, _, err = c.UpgradeToFlex(t.Context(), segment, atlasclient.UpgradeRequest{})
+			require.Error(t, err)
+			_, _, err = c.UpgradeToDedicated(t.Context(), segment, atlasclient.UpgradeRequest{})
 			require.Error(t, err)
 		})
 	}

@@ -36,6 +36,8 @@ type WaitProgress struct {
 	Since time.Time `json:"since,omitzero"`
 	// NotFoundSince is since when Atlas has answered that there is no such cluster; zero while there is one.
 	NotFoundSince time.Time `json:"notFoundSince,omitzero"`
+	// OldKind says that an upgraded cluster was seen last as what it was before.
+	OldKind bool `json:"oldKind,omitempty"`
 	// IdleSince is since when the cluster is IDLE but lacks a connection string; zero otherwise.
 	IdleSince time.Time `json:"idleSince,omitzero"`
 	// AskedAt is when Atlas was asked last, by a wait that asks for what it waits for; zero for never.

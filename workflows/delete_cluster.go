@@ -51,5 +51,8 @@ func (r *run) findAndDelete(request contract.DeleteClusterInput) (*contract.Clus
 		return nil, err
 	}
 	cluster.StateName, cluster.Warnings = contract.StateDeleted, union(cluster.Warnings, end.Warnings)
+	if end.Outcome == contract.Deleted { // also where somebody's delete, under way when it was found, came to nothing
+		cluster.Outcome = contract.Deleted
+	}
 	return &cluster, nil
 }

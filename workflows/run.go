@@ -129,26 +129,32 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(r.plan.summary), &asked); err != nil {
 		return nil, err
 	}
-	waitActivity := any(activityMethods.WaitUntilIdle)
+	waitActivity, before := any(activityMethods.WaitUntilIdle), contract.Asked{}
 	if r.plan.asked != nil && (!r.plan.creates || asked.Outcome == contract.Updated) {
 		waitActivity, r.goal = activityMethods.WaitUntilAsAsked, contract.StateIdle+" and as asked"
+		if r.plan.upgrades {
+			before = r.plan.asked.Completed(asked) // an upgrade can lose what nobody asked to change
+		}
 	} else {
 		r.plan.asked = &contract.Asked{}
 	}
 	if r.isDone(asked) {
 		return &asked, nil
 	}
-	if asked.Outcome == contract.Upgraded {
-		r.plan.asked = new(r.plan.asked.Completed(asked)) // an upgrade can lose what nobody asked to change
-	}
+	askedAt := workflow.Now(r.ctx)
 	r.accepted, r.status.StateName = true, asked.StateName
 	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.goal+
 		": newer answers, since when, and the next look stand under Pending Activities.")
+	id := asked.ID
+	if r.plan.upgrades { // an upgrade changes it
+		id = ""
+	}
 	wait := func() any {
 		return activities.WaitInput{
-			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ClusterType: r.operation.ClusterType,
-			Upgraded: r.plan.upgrades, StateName: r.status.StateName, Deadline: r.deadline, Asked: *r.plan.asked,
+			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ID: id, ClusterType: r.operation.ClusterType,
+			Upgraded: r.plan.upgrades, StateName: r.status.StateName, Deadline: r.deadline,
 			Shown: !r.plan.creates || asked.Outcome != contract.Created || r.extended,
+			Asked: *r.plan.asked, AskedAt: askedAt, Before: before,
 		}
 	}
 	if err := r.executeActivity(waitActivity, wait, r.waitOptions(), &idle); err != nil {
@@ -172,8 +178,11 @@ func (r *run) isDone(asked contract.Cluster) bool {
 // describeAccepted says what Atlas made of the request, and what it answered when.
 func (r *run) describeAccepted(asked contract.Cluster) string {
 	text := r.plan.accepted
-	if asked.Outcome == contract.Unchanged {
+	switch asked.Outcome {
+	case contract.Unchanged:
 		text = "Cluster " + quote(r.cluster.Name) + " is already as asked"
+	case contract.Updated:
+		text = "Atlas is updating Flex cluster " + quote(r.cluster.Name)
 	}
 	return text + ". The last answer was " + asked.StateName + ", at " +
 		workflow.Now(r.ctx).UTC().Format("15:04:05 UTC on 2006-01-02")

@@ -35,8 +35,11 @@ func (s *Server) progressLocked(c *cluster) int {
 	return int(s.cfg.Now().Sub(c.upgrade.from) * wholeOfUpgrade / total)
 }
 
-// staleLocked says that GET still shows the cluster as it was before its upgrade.
+// staleLocked says that GET still shows the cluster as it was before its upgrade. The API of the new kind never does.
 func (s *Server) staleLocked(c *cluster) bool {
+	if c.kind == c.upgrade.to {
+		return false
+	}
 	return c.upgrade.staleNow || s.cfg.Now().Before(s.cfg.StaleIdleFor.after(c.upgrade.from))
 }
 

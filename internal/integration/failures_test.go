@@ -255,10 +255,10 @@ func TestClusterGone(t *testing.T) {
 		deleteFor time.Duration
 		want      string
 	}{
-		{"being deleted", time.Hour, `^cluster "NAME": it is being deleted: start the workflow again to make a new ` +
-			`one$`},
+		{"being deleted", time.Hour, `^cluster "NAME": it is being deleted: to make a new one, start the ` +
+			`workflow ProvisionFlexCluster$`},
 		{"deleted", time.Nanosecond, `^cluster "NAME": Atlas has known no such cluster for \d+s ` +
-			`\(last state CREATING\): start the workflow again to make a new one$`},
+			`\(last state CREATING\): to make a new one, start the workflow ProvisionFlexCluster$`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

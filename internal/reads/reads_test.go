@@ -194,6 +194,109 @@ func TestSingleReadsFollowAList(t *testing.T) {
 	})
 }
 
+// A wait for the end of a cluster is answered by a list that lacks it, if the list is complete, ended well and began
+// after the wait's last look. Any other list is followed by a request of its own.
+func TestUntilGone(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		clusters []string
+		answer   func() (int, string) // nil: with the clusters
+		absent   bool
+		requests [2]int // pages of lists, and single reads
+	}{
+		{name: "a list that lacks it", clusters: []string{"b"}, absent: true, requests: [2]int{1, 0}},
+		{name: "an empty list", absent: true, requests: [2]int{1, 0}},
+		{name: "a list that has it", clusters: []string{"a", "b"}, requests: [2]int{1, 0}},
+		{name: "a list that fails", answer: func() (int, string) { return 503, "{}" }, requests: [2]int{1, 1}},
+		{name: "a list that makes no sense", answer: func() (int, string) { return 200, "{}" }, requests: [2]int{1, 1}},
+		{
+			name: "a list of several pages: what moves up between two of them is in neither",
+			answer: func() func() (int, string) {
+				pages := [][]string{numbered(atlasclient.MaxPageSize), {"last"}}
+				return func() (int, string) {
+					body := page(pages[0]...)
+					pages = pages[1:]
+					return 200, body
+				}
+			}(),
+			requests: [2]int{2, 1},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				atlas, r := setup(t, test.clusters...)
+				atlas.answer = test.answer
+				w := enter(r, "a", "b")[0]
+				w.UntilGone()
+				_, _, err := w.Look(t.Context(), time.Second)
+				if test.absent {
+					require.ErrorIs(t, err, ErrAbsent)
+				} else {
+					require.NoError(t, err)
+				}
+				require.Equal(t, test.requests, atlas.requests())
+			})
+		})
+	}
+}
+
+// A list that was under way when the wait began does not say that its cluster is gone: it may be newer than the list.
+func TestUntilGoneNeedsANewerList(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		atlas, r := setup(t, "b", "c")
+		waits := enter(r, "b", "c")
+		go look(t, waits[0], time.Second) // begins a list
+		time.Sleep(atlas.takes / 2)
+		w := enter(r, "a")[0]
+		w.UntilGone()
+		_, _, err := w.Look(t.Context(), time.Minute)
+		require.ErrorIs(t, err, ErrAbsent)
+		require.Equal(t, [2]int{2, 0}, atlas.requests())
+		_, _, err = w.Look(t.Context(), time.Minute)
+		require.ErrorIs(t, err, ErrAbsent)
+		require.Equal(t, [2]int{1, 0}, atlas.requests(), "what it has seen once is no news")
+	})
+}
+
+// A wait for the end of a cluster that is alone in its project reads the cluster itself.
+func TestUntilGoneAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		atlas, r := setup(t)
+		w := enter(r, "a")[0]
+		w.UntilGone()
+		look(t, w, time.Second)
+		require.Equal(t, [2]int{0, 1}, atlas.requests())
+	})
+}
+
+// Anybody's list wakes a wait for the end of a cluster, since one that lacks it is the end.
+func TestListThatLacksTheClusterWakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		atlas, r := setup(t, "b", "c")
+		waits := enter(r, "a", "b", "c")
+		waits[0].UntilGone()
+		slept := make(chan time.Duration)
+		go func() {
+			begun := time.Now()
+			waits[0].Sleep(t.Context(), time.Hour)
+			_, _, err := waits[0].Look(t.Context(), time.Second)
+			if err != ErrAbsent {
+				begun = time.Time{}
+			}
+			slept <- time.Since(begun)
+		}()
+		time.Sleep(5 * time.Second)
+		look(t, waits[1], time.Second)
+		require.Equal(t, 5*time.Second+atlas.takes, <-slept)
+		require.Equal(t, [2]int{1, 0}, atlas.requests())
+	})
+}
+
 // A gateway that drops the query answers the same full page again and again. Then each wait reads by itself, no more
 // often than if it were alone, and the list is tried again after a while.
 func TestListThatMakesNoSense(t *testing.T) {

@@ -167,7 +167,7 @@ func (w *Wait) Look(ctx context.Context, maxAge time.Duration) (*atlasclient.Clu
 			return c, l.resp, nil
 		}
 		//mutate:list-proves-absence
-		if w.untilGone && l.isComplete() {
+		if w.untilGone && l.err == nil && l.isComplete() {
 			return nil, nil, ErrAbsent
 		}
 		break
