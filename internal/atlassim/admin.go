@@ -90,6 +90,16 @@ func (s *Server) Delete(groupID, name string) error {
 	})
 }
 
+// Update is somebody else changing the tags of a cluster and its termination protection. nil leaves them as they are.
+func (s *Server) Update(groupID, name string, tags []Tag, protected *bool) error {
+	return s.changeCluster(groupID, name, func(c *cluster) {
+		if tags != nil {
+			c.settings.tags = s.storedTags(tags)
+		}
+		setBool(&c.settings.protected, protected)
+	})
+}
+
 // SetState pins the state a cluster reports, such as "REPAIRING", until it is set to "" again. What happens
 // underneath, the end of a deletion or of an upgrade, still happens in its time.
 func (s *Server) SetState(groupID, name, state string) error {
