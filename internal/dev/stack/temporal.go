@@ -76,10 +76,10 @@ func (s *Stack) createNexusEndpoint(ctx context.Context) error {
 		},
 	})
 	var exists *serviceerror.AlreadyExists
-	if errors.As(err, &exists) {
+	if err == nil || errors.As(err, &exists) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("the Nexus endpoint was not made: %w", err)
 }
 
 // Restart kills the dev server and starts it again.
