@@ -12,10 +12,10 @@ import {
 } from '@temporalio/client';
 import type { Cluster } from './types/Cluster.js';
 import type { FailureDetails } from './types/FailureDetails.js';
+import type { Joined } from './types/Joined.js';
 import type { ProvisionFlexClusterInput } from './types/ProvisionFlexClusterInput.js';
 import type { WaitProgress } from './types/WaitProgress.js';
 
-type Joined = { workflowId: string; runId: string; workflowType: string };
 type Provision = (input: ProvisionFlexClusterInput) => Promise<Cluster>;
 type Cloud = ProvisionFlexClusterInput['providerSettings']['backingProviderName'];
 
