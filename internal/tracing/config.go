@@ -76,13 +76,12 @@ func (r *reader) exporter(suffix string) (name, value string) {
 	return name, value
 }
 
-// oneOf returns the value of a variable, which must be one of a few.
-func (r *reader) oneOf(name, value, defaultValue string, others ...string) string {
-	values := append([]string{defaultValue}, others...)
+// oneOf returns the value of a variable, which must be one of a few. The first is the default.
+func (r *reader) oneOf(name, value string, values ...string) string {
 	if value != "" && !slices.Contains(values, value) {
 		r.wrong(name, "must be %s, got %q", orList(values), value)
 	}
-	return cmp.Or(value, defaultValue)
+	return cmp.Or(value, values[0])
 }
 
 func orList(values []string) string {
