@@ -76,6 +76,12 @@ func ExampleClient_Start() {
 	if again, err := p.Start(ctx, in); err == nil {
 		fmt.Println("joined:", again.Joined, again.RunID == run.RunID)
 	}
+	other := in
+	other.ProviderSettings.RegionName = "EUROPE_WEST_1"
+	var refused *provisioner.Failure
+	if _, err := p.Start(ctx, other); errors.As(err, &refused) { // the run is left alone
+		fmt.Println(refused.Type, refused.Details.Differences)
+	}
 	status, err := p.Status(ctx, run.WorkflowID, run.RunID)
 	if err != nil {
 		log.Fatal(err)
@@ -92,6 +98,7 @@ func ExampleClient_Start() {
 	// Output:
 	// atlas-cluster-32b6e34b3d91647abb20e7b8-slow
 	// joined: true true
+	// REQUEST_CONFLICT [providerSettings.regionName is "CENTRAL_US", requested "EUROPE_WEST_1"]
 	// RUNNING
 	// CANCELED: the run was cancelled; the cluster is left as it is
 }

@@ -176,8 +176,14 @@ func details(r contract.Request) string {
 	cluster := r.Cluster()
 	lines := []string{"- Project: `" + cluster.GroupID + "`", "- Cluster: `" + cluster.Name + "`"}
 	fields := r.Fields()
+	if id := fields["id"]; id != "" {
+		lines = append(lines, "- Id: `"+id+"`")
+	}
 	if cloud := fields["providerSettings.backingProviderName"]; cloud != "" {
 		lines = append(lines, "- Where: "+shorten(cloud+" "+fields["providerSettings.regionName"]))
+	}
+	if size := fields["providerSettings.instanceSizeName"]; size != "" {
+		lines = append(lines, "- Size: "+shorten(size))
 	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
 }

@@ -137,6 +137,46 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// The verbs that change a cluster are started and joined too, and the Web UI tells each request in words.
+func TestStartOfChanges(t *testing.T) {
+	t.Parallel()
+	c, ctx := setup(t)
+	const id = "6a1b2c3d4e5f6a1b2c3d4e5f"
+	place := flex("x").ProviderSettings
+	sized := place
+	sized.InstanceSizeName = "M10"
+	for _, test := range []struct {
+		request          contract.Request
+		summary, details string // details beside the project and the cluster
+	}{
+		{contract.UpdateFlexClusterInput{GroupID: group, Name: "changes-update", Tags: []contract.Tag{}},
+			"Update Flex cluster changes-update", "- Time limit: 30m0s"},
+		{contract.DeleteClusterInput{GroupID: group, Name: "changes-delete", ID: id},
+			"Delete cluster changes-delete", "- Id: `" + id + "`\n- Time limit: 1h0m0s"},
+		{contract.UpgradeToFlexInput{GroupID: group, Name: "changes-flex", ProviderSettings: place},
+			"Upgrade cluster changes-flex to Flex", "- Where: AWS US_EAST_1\n- Time limit: 1h30m0s"},
+		{contract.UpgradeToDedicatedInput{GroupID: group, Name: "changes-dedicated", ProviderSettings: sized},
+			"Upgrade cluster changes-dedicated to dedicated M10",
+			"- Where: AWS US_EAST_1\n- Size: M10\n- Time limit: 1h30m0s"},
+	} {
+		name := test.request.Cluster().Name
+		run, err := c.Start(ctx, test.request)
+		require.NoError(t, err)
+		require.Equal(t, provisioner.Run{WorkflowID: "atlas-cluster-" + group + "-" + name, RunID: run.RunID}, run)
+		again, err := c.Start(ctx, test.request)
+		require.NoError(t, err)
+		require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: run.RunID, Joined: true}, again)
+		described, err := testenv.Shared().Client().DescribeWorkflow(ctx, run.WorkflowID, run.RunID)
+		require.NoError(t, err)
+		summary, err := described.GetStaticSummary()
+		require.NoError(t, err)
+		require.Equal(t, test.summary, summary)
+		details, err := described.GetStaticDetails()
+		require.NoError(t, err)
+		require.Equal(t, "- Project: `"+group+"`\n- Cluster: `"+name+"`\n"+test.details, details)
+	}
+}
+
 // What runs under the workflow id but is not the same request is a conflict, also when somebody started it by hand.
 func TestConflict(t *testing.T) {
 	t.Parallel()
@@ -309,6 +349,9 @@ func TestRetryable(t *testing.T) {
 		{provisioner.Failed, "VERSION_GONE", contract.FailureDetails{Status: 410, ErrorCode: "VERSION_GONE"}, false},
 		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{}, false},
 		{provisioner.Failed, "CLUSTER_CONFLICT", contract.FailureDetails{Status: 500}, false},
+		{provisioner.Failed, "CLUSTER_PROTECTED", contract.FailureDetails{Status: 503}, false},
+		{provisioner.Failed, "CLUSTER_NOT_FOUND", contract.FailureDetails{Status: 404,
+			ErrorCode: "CLUSTER_NOT_FOUND"}, false},
 		{provisioner.Failed, "CLUSTER_GONE", contract.FailureDetails{StateName: "CREATING"}, false},
 		{provisioner.Failed, "INVALID_INPUT", contract.FailureDetails{}, false},
 		{"", "INVALID_INPUT", contract.FailureDetails{}, false},

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Creates the namespace and the search attributes that the workflows set. Every
-# step is safe to repeat. The temporal CLI takes the server and the namespace
-# from TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; RETENTION is how long a closed
-# workflow stays readable.
+# Creates the namespace, the search attributes that the workflows set, and the
+# Nexus endpoint that leads to the workers of TEMPORAL_TASK_QUEUE. Every step is
+# safe to repeat. The temporal CLI takes the server and the namespace from
+# TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; RETENTION is how long a closed workflow
+# stays readable.
 set -eu
 
 # retry N COMMAND…: runs the command until it succeeds, at most N times.
@@ -33,5 +34,11 @@ retry 30 temporal operator search-attribute create \
   --name AtlasProjectId --type Keyword \
   --name AtlasClusterName --type Keyword \
   --name AtlasClusterState --type Keyword
+
+if ! temporal operator nexus endpoint get --name atlas-provisioner >/dev/null 2>&1; then
+  temporal operator nexus endpoint create --name atlas-provisioner \
+    --target-namespace "$TEMPORAL_NAMESPACE" \
+    --target-task-queue "${TEMPORAL_TASK_QUEUE:-atlas-provisioning}"
+fi
 
 echo "Namespace $TEMPORAL_NAMESPACE is ready."

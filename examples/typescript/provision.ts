@@ -1,5 +1,5 @@
-// Provisions a Flex cluster from TypeScript: starts the workflow, follows it, and reads its result or its failure. It
-// needs a Temporal server and no Atlas credentials.
+// Provisions a Flex cluster from TypeScript: starts the workflow or joins it, follows it, and reads its result or its
+// failure. It needs a Temporal server and a worker, and no Atlas credentials.
 //
 //   npm ci && npm start -- 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
 //
@@ -7,32 +7,33 @@
 
 import { setTimeout } from 'node:timers/promises';
 import {
-  ApplicationFailure, Client, Connection, defaultPayloadConverter, WorkflowFailedError, type WorkflowHandle,
+  ApplicationFailure, Client, Connection, defaultPayloadConverter, WithStartWorkflowOperation, WorkflowFailedError,
+  WorkflowUpdateFailedError, type WorkflowHandle,
 } from '@temporalio/client';
 import type { Cluster } from './types/Cluster.js';
 import type { FailureDetails } from './types/FailureDetails.js';
+import type { Joined } from './types/Joined.js';
 import type { ProvisionFlexClusterInput } from './types/ProvisionFlexClusterInput.js';
 import type { WaitProgress } from './types/WaitProgress.js';
 
 type Provision = (input: ProvisionFlexClusterInput) => Promise<Cluster>;
 type Cloud = ProvisionFlexClusterInput['providerSettings']['backingProviderName'];
 
-// Conflict says that another workflow runs for the cluster, which was left alone.
-class Conflict extends Error {}
-
-// start begins the workflow, or joins the run of that id. There is one id for a cluster, so that a second start joins
-// what runs, and nothing else happens to the cluster meanwhile: keep it as it is here.
+// start begins the workflow, or joins the run of the same request. There is one id for a cluster, so that nothing else
+// happens to it meanwhile: keep it as it is here. The update `join` is sent with the start. It fails with
+// REQUEST_CONFLICT where another request runs, which is left alone.
 async function start(client: Client, input: ProvisionFlexClusterInput): Promise<WorkflowHandle<Provision>> {
-  const handle = await client.workflow.start<Provision>('ProvisionFlexCluster', {
+  const startWorkflowOperation = new WithStartWorkflowOperation<Provision>('ProvisionFlexCluster', {
     taskQueue: 'atlas-provisioning',
     workflowId: `atlas-cluster-${input.groupId}-${input.name}`,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `Provision Flex cluster ${input.name}`,
     args: [input],
   });
-  const { type } = await handle.describe();
-  if (type !== 'ProvisionFlexCluster') throw new Conflict(`${type} runs under ${handle.workflowId}: wait for its end`);
-  return handle;
+  const joined: Joined = await client.workflow.executeUpdateWithStart('join', {
+    startWorkflowOperation, args: [input, 'ProvisionFlexCluster'],
+  });
+  return client.workflow.getHandle<Provision>(joined.workflowId, joined.runId);
 }
 
 // follow prints each change of the cluster's state until the run ends.
@@ -57,6 +58,7 @@ function advise(failure: ApplicationFailure): void {
       for (const v of details?.violations ?? []) console.error(`  correct ${v.field}: it ${v.problem}`);
       break;
     case 'CLUSTER_CONFLICT':
+    case 'REQUEST_CONFLICT':
       for (const d of details?.differences ?? [])
         console.error(`  ${d.field}: requested ${d.requested}, there is ${d.existing}`);
       break;
@@ -92,10 +94,11 @@ async function main(groupId = '', name = '', cloud = '', regionName = ''): Promi
 try {
   process.exitCode = await main(...process.argv.slice(2));
 } catch (err) {
-  if (err instanceof Conflict) {
-    console.error(`REQUEST_CONFLICT: ${err.message}`);
-    process.exit(2);
+  if (err instanceof WorkflowUpdateFailedError && err.cause instanceof ApplicationFailure) {
+    advise(err.cause);
+    process.exitCode = 2;
+  } else {
+    console.error(`Temporal did not answer as expected: ${err}`); // where it is: TEMPORAL_ADDRESS
+    process.exitCode = 3;
   }
-  console.error(`Temporal did not answer as expected: ${err}`); // where it is: TEMPORAL_ADDRESS
-  process.exitCode = 3;
 }

@@ -116,7 +116,7 @@ func serveHTTP(address string) error {
 	return nil
 }
 
-// fakeOperator is a Temporal server's list of search attributes.
+// fakeOperator is a Temporal server's list of search attributes, and takes a Nexus endpoint.
 type fakeOperator struct {
 	operatorservice.UnimplementedOperatorServiceServer
 }
@@ -132,6 +132,12 @@ func (fakeOperator) ListSearchAttributes(
 		}
 	}
 	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: attributes}, nil
+}
+
+func (fakeOperator) CreateNexusEndpoint(
+	context.Context, *operatorservice.CreateNexusEndpointRequest,
+) (*operatorservice.CreateNexusEndpointResponse, error) {
+	return &operatorservice.CreateNexusEndpointResponse{}, nil
 }
 
 // hub is the test's end of the fake programs' connections.

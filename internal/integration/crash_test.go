@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -191,10 +193,23 @@ func kill(p *process.Process) {
 	<-p.Done
 }
 
-// buildWorker builds the worker with the race detector, like the tests.
+// buildWorker builds the worker with the race detector, like the tests, once for all of them.
 func buildWorker(t *testing.T) string {
-	bin := filepath.Join(t.TempDir(), "worker")
-	out, err := exec.Command("go", "build", "-race", "-o", bin, "../../cmd/worker").CombinedOutput()
-	require.NoError(t, err, string(out))
+	t.Helper()
+	bin, err := builtWorker()
+	require.NoError(t, err)
 	return bin
 }
+
+var builtWorker = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "atlas-provisioner-worker-")
+	if err != nil {
+		return "", err
+	}
+	testenv.Package.Cleanup(func() { _ = os.RemoveAll(folder) })
+	bin := filepath.Join(folder, "worker")
+	if out, err := exec.Command("go", "build", "-race", "-o", bin, "../../cmd/worker").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return bin, nil
+})

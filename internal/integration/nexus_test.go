@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -33,7 +34,9 @@ const callersNamespace = "callers"
 
 // makeCallersNamespace makes the namespace on the first call.
 var makeCallersNamespace = sync.OnceValue(func() error {
-	_, err := testenv.Shared().Client().WorkflowService().RegisterNamespace(testenv.Context(testenv.Package),
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
+	defer cancel()
+	_, err := testenv.Shared().Client().WorkflowService().RegisterNamespace(ctx,
 		&workflowservice.RegisterNamespaceRequest{
 			Namespace: callersNamespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 		})
@@ -108,7 +111,7 @@ func (c *caller) end(run client.WorkflowRun) (contract.Cluster, error) {
 	return cluster, err
 }
 
-// history returns the first event of a type of a workflow of the caller.
+// event returns the links of the first event of a type in the history of a workflow of the caller.
 func (c *caller) event(run client.WorkflowRun, kind enumspb.EventType) (links []*commonpb.Link, found bool) {
 	c.s.TB().Helper()
 	events := c.temporal.GetWorkflowHistory(c.s.Context(), run.GetID(), run.GetRunID(), false,

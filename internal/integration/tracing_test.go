@@ -66,7 +66,7 @@ func TestTrace(t *testing.T) {
 	t.Parallel()
 	s := testenv.New(t, atlassim.Config{CreateFor: atlassim.Duration(time.Millisecond)})
 	collector := testenv.StartCollector(t)
-	w := testworker.StartWithEnv(s, collector.Env())
+	w := testworker.StartWithEnv(s, collector.Env(), testworker.WithPaceOfProduction())
 	fault := statusFault(503, "UNEXPECTED_ERROR")
 	fault.Method, fault.Times = http.MethodPost, 1
 	s.Sim.AddFault(fault)

@@ -310,8 +310,10 @@ func TestExtendedTimeout(t *testing.T) {
 	in.TimeoutSeconds = new(4)
 	run := start(s, in)
 	awaitCreating(s, s.Client, run)
+	begun := time.Now()
 	require.NoError(t, sendUpdate(s, run, "extend", nil, object{"seconds": 3}))
 	_, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+	require.Greater(t, time.Since(begun), 4*time.Second)
 	f := testenv.Failure(t, err)
 	require.Equal(t, "TIMEOUT", f.Type)
 	require.Equal(t, fmt.Sprintf("cluster %q was not IDLE within 7s (timeoutSeconds, extended by 3s): the last state "+
@@ -397,4 +399,24 @@ func resetWithUpdates(s *testenv.Stack, run provisioner.Run, event int64) provis
 		})
 	require.NoError(s.TB(), err)
 	return provisioner.Run{WorkflowID: run.WorkflowID, RunID: answer.GetRunId()}
+}
+
+// An update that is encrypted with a key that the worker lacks is refused, and holds up no run.
+func TestUpdateWithAnotherKey(t *testing.T) {
+	t.Parallel()
+	s := testenv.New(t, neverIdle())
+	testworker.Start(s, withCodec(codecWithKeys(t, "one")))
+	c := clientWithCodec(s, codecWithKeys(t, "one"))
+	run, err := c.Start(s.Context(), flex(t))
+	require.NoError(t, err)
+	awaitCreating(s, c, run)
+	_, err = clientWithCodec(s, codecWithKeys(t, "two")).Extend(s.Context(), run.WorkflowID, run.RunID, time.Minute)
+	require.ErrorContains(t, err, `a payload is encrypted with the key "two", which is not configured`)
+	_, err = c.Extend(s.Context(), run.WorkflowID, run.RunID, time.Minute)
+	require.NoError(t, err)
+	makeIdle(s)
+	cluster, err := c.Result(s.Context(), run.WorkflowID, run.RunID)
+	require.NoError(t, err)
+	require.Equal(t, contract.Created, cluster.Outcome)
+	require.Zero(t, countByKey(t, storedMessages(s, run)...)[""], "the update and its answer are encrypted, too")
 }

@@ -126,7 +126,7 @@ func TestCompleteWithoutTemporal(t *testing.T) {
 
 func TestCompleteFlags(t *testing.T) {
 	t.Parallel()
-	const states = "IDLE\nCREATING\nUPDATING\nDELETING\nREPAIRING\n:4\n" // the shell picks what fits
+	const states = "IDLE\nCREATING\nUPDATING\nDELETING\nREPAIRING\nDELETED\n:4\n" // the shell picks what fits
 	for _, test := range []struct {
 		args []string
 		want string

@@ -44,7 +44,7 @@ func (f *filter) add(cmd *cobra.Command, known knownClusters) {
 	cmd.Flags().StringVar(&f.state, "state", "", "only clusters whose last known state is `STATE`, such as CREATING")
 	known.completeProjects(cmd)
 	complete(cmd, "state", contract.StateIdle, contract.StateCreating, contract.StateUpdating, contract.StateDeleting,
-		contract.StateRepairing)
+		contract.StateRepairing, contract.StateDeleted)
 }
 
 // quotes end a text in a query.

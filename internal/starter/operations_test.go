@@ -56,7 +56,9 @@ func TestOperations(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	for _, operation := range contract.Operations() {
-		require.Equal(t, operation.WorkflowType, verbs[operation.WorkflowType]().request().Operation().WorkflowType)
+		v := verbs[operation.WorkflowType]()
+		require.Equal(t, operation.WorkflowType, v.request().Operation().WorkflowType)
+		require.NotEmpty(t, v.describe(operation.Input), "what --dry-run says it would do")
 		out := run(nowhere, operation.Command)
 		require.Equal(t, 2, out.code)
 		require.True(t, strings.HasPrefix(out.stderr, "starter: required flag(s) "), out.stderr)

@@ -99,6 +99,14 @@ func (s *stack) startWorker() (stop func()) {
 	return testworker.StartWithEnv(s.on, s.env, testworker.WithPaceOfProduction()).Stop
 }
 
+// setupQuick is setup with a worker that sees in a second what takes minutes, such as that a cluster is missing.
+func setupQuick(t *testing.T) *stack {
+	t.Helper()
+	s := setupWithoutWorker(t, atlassim.Config{})
+	testworker.StartWithEnv(s.on, s.env)
+	return s
+}
+
 // run runs the program to its end, with ids, times and addresses replaced.
 func (s *stack) run(args ...string) output { return s.runWith("", args...) }
 

@@ -81,16 +81,17 @@ func TestTraceNotSent(t *testing.T) {
 	args := []string{"list", "--project-id", s.project, "-o", "json"}
 	want := s.run(args...)
 	require.Equal(t, output{0, want.stdout, ""}, want)
-	for name, test := range map[string]struct{ endpoint, line string }{
-		"refused": {refuses.URL, `: traces export: failed to send to http://[^ ]+/v1/traces: 403 Forbidden ` +
+	const patient = "OTEL_BSP_EXPORT_TIMEOUT=60000"
+	for name, test := range map[string]struct{ endpoint, limit, line string }{
+		"refused": {refuses.URL, patient, `: traces export: failed to send to http://[^ ]+/v1/traces: 403 Forbidden ` +
 			`\(body: no such tenant,\\n\\x1b\[2Jsorry\)\n`},
-		"no answer": {hangs.URL, `: there was no answer within 900ms\n`},
-		"not there": {"http://127.0.0.1:1", `: traces export: .*connection refused\n`},
+		"no answer": {hangs.URL, "", `: there was no answer within 900ms\n`},
+		"not there": {"http://127.0.0.1:1", patient, `: traces export: .*connection refused\n`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			begun := time.Now()
-			out := run(append(slices.Clone(s.env), "OTEL_EXPORTER_OTLP_ENDPOINT="+test.endpoint), args...)
+			out := run(append(slices.Clone(s.env), "OTEL_EXPORTER_OTLP_ENDPOINT="+test.endpoint, test.limit), args...)
 			require.Less(t, time.Since(begun), dialTimeout)
 			require.Equal(t, 0, out.code)
 			require.Equal(t, want.stdout, s.clean(out.stdout))

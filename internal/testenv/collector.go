@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -49,8 +50,14 @@ func StartCollector(t TB) *Collector {
 	return c
 }
 
-// Env is the environment of a program that sends its traces to the collector.
-func (c *Collector) Env() []string { return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL} }
+// Env is the environment of a program that sends its traces to the collector, and at its end has the patience of the
+// tests to do so.
+func (c *Collector) Env() []string {
+	return []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL,
+		fmt.Sprintf("OTEL_BSP_EXPORT_TIMEOUT=%d", Patience.Milliseconds()),
+	}
+}
 
 func (c *Collector) export(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)

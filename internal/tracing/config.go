@@ -43,6 +43,9 @@ type Config struct {
 	Gzip bool
 	// Timeout bounds each request. Default 10 s.
 	Timeout time.Duration
+	// FlushLimit bounds the export at the end of the program. It is OTEL_BSP_EXPORT_TIMEOUT, which bounds the others,
+	// too. Default 900 ms: with the time that a worker takes to stop it stays below 10 s.
+	FlushLimit time.Duration
 	// TLS has the certificates of OTEL_EXPORTER_OTLP_CERTIFICATE and its like. Default nil: the system's.
 	TLS *tls.Config
 	// Sampler says which traces are kept. Default: as the caller says, and all that have no caller.
@@ -76,13 +79,12 @@ func (r *reader) exporter(suffix string) (name, value string) {
 	return name, value
 }
 
-// oneOf returns the value of a variable, which must be one of a few.
-func (r *reader) oneOf(name, value, defaultValue string, others ...string) string {
-	values := append([]string{defaultValue}, others...)
+// oneOf returns the value of a variable, which must be one of a few. The first is the default.
+func (r *reader) oneOf(name, value string, values ...string) string {
 	if value != "" && !slices.Contains(values, value) {
 		r.wrong(name, "must be %s, got %q", orList(values), value)
 	}
-	return cmp.Or(value, defaultValue)
+	return cmp.Or(value, values[0])
 }
 
 func orList(values []string) string {
@@ -115,6 +117,8 @@ func ReadConfig(e env.Env) (Config, error) {
 	c.Gzip = r.oneOf(name, value, "none", "gzip") == "gzip"
 	name, value = r.exporter("TIMEOUT")
 	c.Timeout = time.Duration(r.number(name, value, 1, 10_000)) * time.Millisecond
+	const flush = "OTEL_BSP_EXPORT_TIMEOUT"
+	c.FlushLimit = time.Duration(r.number(flush, r.env.Get(flush, ""), 1, 900)) * time.Millisecond
 	c.TLS = r.tls(c.Endpoint)
 	c.Sampler = r.sampler()
 	c.Attributes = r.attributes()
@@ -275,8 +279,9 @@ func (r *reader) parent() trace.SpanContext {
 
 // checkOthers checks the variables that OpenTelemetry's SDK reads itself, and those that have one meaning here.
 func (r *reader) checkOthers() {
-	for _, name := range []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE",
-		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE"} {
+	for _, name := range []string{
+		"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+	} {
 		r.number(name, r.env.Get(name, ""), 1, 1)
 	}
 	for _, name := range []string{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT",

@@ -43,9 +43,10 @@ func TestReadConfig(t *testing.T) {
 			func(c *tracing.Config) { c.Endpoint, c.Protocol = "http://localhost:4317", "grpc" }},
 		{"no exporter", []string{endpoint, "OTEL_TRACES_EXPORTER=none"}, func(*tracing.Config) {}},
 		{"disabled", []string{endpoint, "OTEL_SDK_DISABLED=TRUE"}, func(*tracing.Config) {}},
-		{"requests", []string{"OTEL_EXPORTER_OTLP_HEADERS=api-key=a%20b, x=1=2", "OTEL_EXPORTER_OTLP_COMPRESSION=gzip",
-			"OTEL_EXPORTER_OTLP_TIMEOUT=1500"},
+		{"requests", []string{"OTEL_EXPORTER_OTLP_HEADERS=api-key=a%20b, x=1=2",
+			"OTEL_EXPORTER_OTLP_COMPRESSION=gzip", "OTEL_EXPORTER_OTLP_TIMEOUT=1500", "OTEL_BSP_EXPORT_TIMEOUT=2000"},
 			func(c *tracing.Config) {
+				c.FlushLimit = 2 * time.Second
 				c.Headers = map[string]string{"api-key": "a b", "x": "1=2"}
 				c.Gzip, c.Timeout = true, 1500*time.Millisecond
 			}},
@@ -64,7 +65,10 @@ func TestReadConfig(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			want := tracing.Config{Protocol: "http/protobuf", Timeout: 10 * time.Second, Sampler: always}
+			want := tracing.Config{
+				Protocol: "http/protobuf", Timeout: 10 * time.Second, FlushLimit: 900 * time.Millisecond,
+				Sampler: always,
+			}
 			test.want(&want)
 			got, err := tracing.ReadConfig(test.env)
 			require.NoError(t, err)

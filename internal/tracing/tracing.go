@@ -17,16 +17,12 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
 )
 
-// flushLimit bounds the last export. With the time that a worker takes to stop it stays below 10 s.
-const flushLimit = 900 * time.Millisecond
-
 // scope names the spans that this package starts itself.
 const scope = "github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 
 // Tracing sends the spans of one program. Where the configuration has no endpoint, its methods do nothing.
 type Tracing struct {
-	endpoint string
-	parent   trace.SpanContext
+	config   Config
 	exporter *reportingExporter
 	provider *sdktrace.TracerProvider // nil: nothing is sent
 }
@@ -48,32 +44,30 @@ func New(c Config, service string, report func(error)) (*Tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the program cannot be described in traces: %w", err)
 	}
-	t := &Tracing{
-		endpoint: c.Endpoint, parent: c.Parent, exporter: &reportingExporter{next: exporter, report: report},
-	}
+	t := &Tracing{config: c, exporter: &reportingExporter{next: exporter, report: report}}
 	t.provider = sdktrace.NewTracerProvider(
 		sdktrace.WithSpanProcessor(onlyLive{sdktrace.NewBatchSpanProcessor(t.exporter)}),
 		sdktrace.WithIDGenerator(ids{}), sdktrace.WithSampler(c.Sampler), sdktrace.WithResource(program))
 	return t, nil
 }
 
-// Close sends what is left, for less than a second. The error says why spans are lost.
+// Close sends what is left, which takes no longer than the configuration allows. The error says why spans are lost.
 func (t *Tracing) Close() error {
 	if t.provider == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), t.config.FlushLimit)
 	defer cancel()
 	err := t.provider.Shutdown(ctx)
 	switch failure := t.exporter.lastFailure(); {
 	case errors.Is(err, context.DeadlineExceeded):
 		_ = t.exporter.Shutdown(ctx) // aborts the export, since ctx has ended
-		err = fmt.Errorf("there was no answer within %s", flushLimit)
+		err = fmt.Errorf("there was no answer within %s", t.config.FlushLimit)
 	case err == nil:
 		err = failure
 	}
 	if err != nil {
-		return fmt.Errorf("the trace was not sent to %s: %w", t.endpoint, err)
+		return fmt.Errorf("the trace was not sent to %s: %w", t.config.Endpoint, err)
 	}
 	return nil
 }
@@ -83,7 +77,7 @@ func (t *Tracing) StartCommand(name string, begun time.Time) trace.Span {
 	if t.provider == nil {
 		return nil
 	}
-	ctx := trace.ContextWithRemoteSpanContext(context.Background(), t.parent)
+	ctx := trace.ContextWithRemoteSpanContext(context.Background(), t.config.Parent)
 	_, span := t.provider.Tracer(scope).Start(ctx, name, trace.WithTimestamp(begun))
 	return span
 }

@@ -18,13 +18,14 @@ func TestCollectorDown(t *testing.T) {
 	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(hangs.Close)
 	t.Cleanup(func() { close(release) })
-	for name, test := range map[string]struct{ endpoint, line, why string }{
-		"not there": {"http://127.0.0.1:1", "Traces cannot be sent, and the work goes on without them", "refused"},
-		"no answer": {hangs.URL, "The last spans are lost", "no answer within"},
+	for name, test := range map[string]struct{ endpoint, limit, line, why string }{
+		"not there": {"http://127.0.0.1:1", "OTEL_BSP_EXPORT_TIMEOUT=60000",
+			"Traces cannot be sent, and the work goes on without them", "refused"},
+		"no answer": {hangs.URL, "", "The last spans are lost", "no answer within"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := setup(t, atlassim.Config{}, "OTEL_EXPORTER_OTLP_ENDPOINT="+test.endpoint)
+			s := setup(t, atlassim.Config{}, "OTEL_EXPORTER_OTLP_ENDPOINT="+test.endpoint, test.limit)
 			p := s.run()
 			cluster, err := s.client.Result(s.ctx(), s.start().WorkflowID, "")
 			require.NoError(t, err)

@@ -54,7 +54,7 @@ type document struct {
 	addRules func(*schema)
 }
 
-// documents are the input of each operation, and what all operations give.
+// documents are the input of each operation, what all operations give, and the updates that all of them take.
 func documents() []document {
 	noRules := func(*schema) {}
 	all := []document{
@@ -62,6 +62,9 @@ func documents() []document {
 		{contract.FailureDetails{}, noRules},
 		{contract.Status{}, (*schema).status},
 		{contract.WaitProgress{}, noRules},
+		{contract.Joined{}, noRules},
+		{contract.ExtendInput{}, (*schema).extension},
+		{contract.Extended{}, noRules},
 	}
 	for _, o := range contract.Operations() {
 		all = append(all, document{o.Input, func(s *schema) { s.input(o) }})

@@ -159,6 +159,11 @@ func (s *schema) status() {
 	}
 }
 
+func (s *schema) extension() {
+	seconds := s.field("seconds")
+	seconds.Minimum, seconds.Maximum = "1", json.Number(strconv.Itoa(int(contract.MaxTimeLimit.Seconds())))
+}
+
 // field finds a field of the root, or "Type.field".
 func (s *schema) field(path string) *jsonschema.Schema {
 	in, name := s.root, path

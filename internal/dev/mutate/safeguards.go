@@ -297,4 +297,22 @@ var safeguards = []safeguard{
 			time.AfterFunc(time.Hour, func() { clear(kept) })`),
 		pkg: "internal/integration", test: "TestNothingLeaks",
 	},
+	{
+		name: "join-compares",
+		what: "the update join refuses another request",
+		edit: value("nil"),
+		pkg:  "internal/integration", test: "TestStartByJoin",
+	},
+	{
+		name: "extend-goes-on",
+		what: "a run whose time limit was moved goes on when the time of its activity is up",
+		edit: value("$ || true"),
+		pkg:  "internal/integration", test: "TestExtendedTimeout",
+	},
+	{
+		name: "nexus-compares",
+		what: "a caller through Nexus joins no run of another request",
+		edit: value("$ && false"),
+		pkg:  "internal/integration", test: "TestNexusJoin",
+	},
 }

@@ -4,10 +4,13 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
+	nexuspb "go.temporal.io/api/nexus/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -24,7 +27,8 @@ const (
 
 // Temporal is a Temporal server with its database, whose data outlives every restart.
 type Temporal interface {
-	// Start starts it with the namespace "default" and the contract's search attributes, and returns when it answers.
+	// Start starts it with the namespace "default", the contract's search attributes and the endpoint of the worker's
+	// Nexus service, and returns when it answers.
 	Start(ctx context.Context) error
 	// Restart kills a part of it with SIGKILL, and starts that part again.
 	Restart(ctx context.Context, part Part) error
@@ -51,7 +55,31 @@ func (d DevServer) Start(ctx context.Context) error {
 		args = append(args, "--search-attribute", name+"=Keyword")
 	}
 	cmd := d.Stack.Command(d.Stack.TemporalCLI, append(args, d.Args...)...)
-	return d.Stack.Start(ctx, temporalLog, cmd, d.Stack.hasSearchAttributes)
+	if err := d.Stack.Start(ctx, temporalLog, cmd, d.Stack.hasSearchAttributes); err != nil {
+		return err
+	}
+	return d.Stack.createNexusEndpoint(ctx)
+}
+
+// createNexusEndpoint lets workflows of other namespaces call the worker's Nexus service.
+func (s *Stack) createNexusEndpoint(ctx context.Context) error {
+	c, err := s.Client()
+	if err != nil {
+		return err
+	}
+	_, err = c.OperatorService().CreateNexusEndpoint(ctx, &operatorservice.CreateNexusEndpointRequest{
+		Spec: &nexuspb.EndpointSpec{
+			Name: contract.NexusService,
+			Target: &nexuspb.EndpointTarget{Variant: &nexuspb.EndpointTarget_Worker_{
+				Worker: &nexuspb.EndpointTarget_Worker{Namespace: client.DefaultNamespace, TaskQueue: contract.TaskQueue},
+			}},
+		},
+	})
+	var exists *serviceerror.AlreadyExists
+	if err == nil || errors.As(err, &exists) {
+		return nil
+	}
+	return fmt.Errorf("the Nexus endpoint was not made: %w", err)
 }
 
 // Restart kills the dev server and starts it again.
