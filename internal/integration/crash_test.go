@@ -26,8 +26,8 @@ type killMoment struct {
 	stage  atlassim.Stage
 }
 
-// A worker is killed at each moment of a provision and of an upgrade, and another one is started. Each time the
-// workflow completes and there is one cluster.
+// A worker is killed at each moment of a run, and another one is started. Each time the workflow completes, and what it
+// asks for is done once.
 func TestKillWorker(t *testing.T) {
 	t.Parallel()
 	bin := buildWorker(t)
@@ -45,6 +45,13 @@ func TestKillWorker(t *testing.T) {
 	at("upgrade/upgrade", "POST", upgradePath, 1)
 	at("upgrade/first look", "GET", "/serverless/NAME", 2)
 	at("upgrade/second look", "GET", "/serverless/NAME", 3)
+	at("update/look before", "GET", "/flexClusters/NAME", 1)
+	at("update/change", "PATCH", "/flexClusters/NAME", 1)
+	at("update/look after", "GET", "/flexClusters/NAME", 2)
+	at("delete/look before", "GET", "/flexClusters/NAME", 1)
+	at("delete/second look before", "GET", "/flexClusters/NAME", 2)
+	at("delete/delete", "DELETE", "/flexClusters/NAME", 1)
+	at("delete/look after", "GET", "/flexClusters/NAME", 3)
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +61,8 @@ func TestKillWorker(t *testing.T) {
 }
 
 func testKillAt(t *testing.T, bin string, m killMoment) {
-	name, upgrade := testenv.ClusterName(t), strings.HasPrefix(m.name, "upgrade")
+	name := testenv.ClusterName(t)
+	verb, _, _ := strings.Cut(m.name, "/")
 	var (
 		s      *testenv.Stack
 		mu     sync.Mutex // guards worker and seen
@@ -63,9 +71,9 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	)
 	killed := make(chan struct{})
 	config := atlassim.Config{
-		CreateFor: atlassim.Duration(
-			2 * time.Second,
-		), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
+		CreateFor: atlassim.Duration(2 * time.Second), UpdateFor: atlassim.Duration(2 * time.Second),
+		DeleteFor: atlassim.Duration(15 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second),
+		StaleIdleFor: atlassim.Duration(time.Second),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 			if stage != m.stage || !e.Authenticated || e.Method != m.method ||
 				!strings.HasSuffix(e.Path, withName(m.path, name)) {
@@ -80,10 +88,16 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 			}
 		},
 	}
-	if upgrade {
+	request := map[string]contract.Request{
+		"provision": flex(t), "upgrade": serverless(t), "update": update(t), "delete": deletion(t),
+	}[verb]
+	if verb == "upgrade" {
 		config = withShared(t, config)
 	}
 	s = testenv.New(t, config)
+	if verb == "update" || verb == "delete" {
+		makeOurs(t, s)
+	}
 	mu.Lock()
 	worker = startProcess(s, bin)
 	mu.Unlock()
@@ -93,26 +107,39 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 		kill(worker)
 	})
 
-	var request contract.Request = flex(t)
-	if upgrade {
-		request = serverless(t)
-	}
 	run := start(s, request)
 	cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	<-killed
+	requireDoneOnce(s, verb, cluster)
+	// A worker that is killed during a workflow task adds three events: the task's time-out, and the next task.
+	require.LessOrEqual(t, len(s.History(run)), 20+3)
+}
+
+// requireDoneOnce requires that a run has done what it was asked for, and once.
+func requireDoneOnce(s *testenv.Stack, verb string, cluster contract.Cluster) {
+	t := s.TB()
+	t.Helper()
+	if verb == "delete" {
+		require.Equal(t, contract.Deleted, cluster.Outcome)
+		require.Equal(t, 1, s.Sim.Count(atlassim.Deleted))
+		require.Empty(t, s.Sim.Clusters())
+		return
+	}
 	require.Equal(t, "IDLE", cluster.StateName)
 	require.Len(t, s.Sim.Clusters(), 1)
-	if upgrade {
+	switch verb {
+	case "provision":
+		require.Equal(t, contract.Created, cluster.Outcome)
+		require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+	case "upgrade":
 		require.Equal(t, contract.Upgraded, cluster.Outcome)
 		require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
 		require.Equal(t, 1, s.Requests("POST", upgradePath))
-	} else {
-		require.Equal(t, contract.Created, cluster.Outcome)
-		require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+	case "update":
+		require.Equal(t, contract.Updated, cluster.Outcome)
+		require.Equal(t, 1, s.Sim.Count(atlassim.Updated))
 	}
-	// A worker that is killed during a workflow task adds three events: the task's time-out, and the next task.
-	require.LessOrEqual(t, len(s.History(run)), 20+3)
 }
 
 // An attempt that was lost with its worker is noticed within 10 seconds, and tried again within another 10, however
