@@ -1,11 +1,13 @@
 package workflows_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -91,10 +93,25 @@ func TestReplayNoticesAChange(t *testing.T) {
 	}
 }
 
+// replay replays a history as that of its own workflow id, which the ownership tag holds.
 func replay(name string, register func(worker.WorkflowRegistry)) error {
 	replayer := worker.NewWorkflowReplayer()
 	register(replayer)
-	return replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), filepath.Join("testdata", name+".json"))
+	file, err := os.Open(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	history, err := client.HistoryFromJSON(file, client.HistoryJSONOptions{})
+	if err != nil {
+		return err
+	}
+	started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
+	return replayer.ReplayWorkflowHistoryWithOptions(quiet(), history, worker.ReplayWorkflowHistoryOptions{
+		OriginalExecution: workflow.Execution{
+			ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
+		},
+	})
 }
 
 func quiet() log.Logger { return testenv.Quiet() }
