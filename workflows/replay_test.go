@@ -21,10 +21,19 @@ import (
 // outcomes are those that a recorded history stands for; see the flag -record
 // of package integration.
 var outcomes = []string{
+	"delete-canceled",
+	"delete-conflict",
+	"delete-deleted",
+	"delete-protected",
+	"delete-timeout",
+	"delete-unchanged",
+	"invalid-input-DeleteCluster",
 	"invalid-input-ProvisionFlexCluster",
 	"invalid-input-UpgradeToDedicated",
 	"invalid-input-UpgradeToFlex",
+	"invalid-input-UpdateFlexCluster",
 	"invalid-input-UpgradeToServerless",
+	"provision-adopted",
 	"provision-canceled-while-asking",
 	"provision-canceled-while-waiting",
 	"provision-conflict",
@@ -37,6 +46,7 @@ var outcomes = []string{
 	"provision-timeout",
 	"provision-timeout-while-asking",
 	"provision-unchanged",
+	"provision-updated",
 	"provision-without-search-attributes",
 	"to-dedicated-canceled-while-asking",
 	"to-dedicated-canceled-while-waiting",
@@ -54,6 +64,12 @@ var outcomes = []string{
 	"to-flex-timeout",
 	"to-flex-unchanged",
 	"to-flex-upgraded",
+	"update-canceled",
+	"update-conflict",
+	"update-gone",
+	"update-timeout",
+	"update-unchanged",
+	"update-updated",
 	"upgrade-canceled",
 	"upgrade-conflict",
 	"upgrade-gone",
@@ -96,7 +112,7 @@ func TestReplayNoticesAChange(t *testing.T) {
 	}
 }
 
-// replay replays a recorded history under the id that its workflow had: what a run makes of a cluster depends on it.
+// replay replays a history as that of its own workflow id, which the ownership tag holds.
 func replay(name string, register func(worker.WorkflowRegistry)) error {
 	file, err := os.Open(filepath.Join("testdata", name+".json"))
 	if err != nil {
@@ -111,7 +127,9 @@ func replay(name string, register func(worker.WorkflowRegistry)) error {
 	register(replayer)
 	started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
 	return replayer.ReplayWorkflowHistoryWithOptions(quiet(), history, worker.ReplayWorkflowHistoryOptions{
-		OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},
+		OriginalExecution: workflow.Execution{
+			ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
+		},
 	})
 }
 
