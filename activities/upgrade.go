@@ -62,17 +62,25 @@ type upgrade struct {
 	askedBefore bool // the run has asked before this attempt
 	maySend     bool // this attempt is the one that was given the intent
 	progress    upgradeProgress
+	shownAt     time.Time // see [UpgradingCluster]
+}
+
+// UpgradingCluster is a cluster whose upgrade Atlas has taken, or that is upgraded already.
+type UpgradingCluster struct {
+	contract.Cluster // its fields stand beside shownAt
+	// ShownAt is when Atlas showed the cluster last, by Atlas's own clock; zero where it did not tell.
+	ShownAt time.Time `json:"shownAt,omitzero"`
 }
 
 // upgrade makes an attempt at an upgrade.
 func (a *Activities) upgrade(
 	ctx context.Context, run RunInfo, makeRequest func(workflowID string) upgradeRequest,
-) (contract.Cluster, error) {
+) (UpgradingCluster, error) {
 	u := &upgrade{activities: a, runInfo: run}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Without them a request could be sent twice. Another worker may have the key that this one lacks.
 		if err := activity.GetHeartbeatDetails(ctx, &u.progress); err != nil {
-			return contract.Cluster{}, fmt.Errorf("what the attempt before noted cannot be read: %w", err)
+			return UpgradingCluster{}, fmt.Errorf("what the attempt before noted cannot be read: %w", err)
 		}
 	}
 	u.attempt = newAttempt(ctx)
@@ -106,7 +114,7 @@ func (a *Activities) upgrade(
 	//mutate:backoff
 	err = failure(u.request.cluster.Name, "", err, backoff(u.progress.Errors, a.pace.SlowMax))
 	a.asked.settle(runID, err)
-	return cluster, err
+	return UpgradingCluster{cluster, u.shownAt}, err
 }
 
 // isFirstOfAnother reports whether this is the first attempt of an activity that follows another one of the run.
@@ -189,6 +197,7 @@ func (u *upgrade) look() (upgradeFound, error) {
 	case err != nil:
 		return found, err
 	}
+	u.shownAt = saw.response.Date
 	found.watchedFor = u.sameFor(saw.kind.clusterType + " " + saw.cluster.StateName)
 	switch saw.kind.clusterType {
 	case u.request.target.clusterType:
@@ -271,6 +280,7 @@ func (u *upgrade) send(found upgradeFound, looked time.Time) (contract.Cluster, 
 	cluster, response, err := u.request.send(sending, found.shownSource())
 	switch {
 	case err == nil:
+		u.shownAt = response.Date
 		upgrading := resultOf(cluster, u.request.target.clusterType, response)
 		upgrading.Outcome = contract.Upgraded
 		return u.asItWas(upgrading), nil

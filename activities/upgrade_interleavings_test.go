@@ -415,13 +415,13 @@ func (w *upgradeWorld) runOnce(t *testing.T, deadline time.Time) (contract.Clust
 		return contract.Cluster{}, err
 	}
 	time.Sleep(w.scenario.waitsBetween)
-	if asked.Outcome == contract.Unchanged && asked.Ready() && len(wait.Asked.Differences(asked)) == 0 {
-		return asked, nil
+	if asked.Outcome == contract.Unchanged && asked.Ready() && len(wait.Asked.Differences(asked.Cluster)) == 0 {
+		return asked.Cluster, nil
 	}
-	wait.StateName, wait.AskedAt, wait.Before = asked.StateName, w.temporalNow(), wait.Asked.Completed(asked)
+	wait.StateName, wait.ShownAt, wait.Before = asked.StateName, asked.ShownAt, wait.Asked.Completed(asked.Cluster)
 	cluster, err := w.execute(t, func(a *activities.Activities) (any, any) { return a.WaitUntilAsAsked, wait }, deadline)
 	cluster.Outcome = asked.Outcome
-	return cluster, err
+	return cluster.Cluster, err
 }
 
 func (w *upgradeWorld) inputs() (contract.UpgradeToFlexInput, contract.UpgradeToDedicatedInput) {
@@ -441,12 +441,12 @@ func (w *upgradeWorld) inputs() (contract.UpgradeToFlexInput, contract.UpgradeTo
 // execute makes attempts as Temporal does, until one ends the activity, an operator resets the run, or its time is up.
 func (w *upgradeWorld) execute(
 	t *testing.T, method func(*activities.Activities) (any, any), deadline time.Time,
-) (contract.Cluster, error) {
+) (activities.UpgradingCluster, error) {
 	scheduled := w.temporalNow()
 	var heartbeat map[string]any
 	for number := int32(1); w.temporalNow().Before(deadline); number++ {
 		if w.attempts++; w.attempts == w.scenario.resetAfter+1 && w.resets == 0 && w.scenario.resetAfter > 0 {
-			return contract.Cluster{}, errReset
+			return activities.UpgradingCluster{}, errReset
 		}
 		if w.killed || w.worker == nil {
 			w.killed = false
@@ -477,16 +477,17 @@ func (w *upgradeWorld) execute(
 		case w.killed: // Temporal hears nothing of the attempt, and notices by its missing heartbeat
 			delay += 10*time.Second + w.scenario.downtime
 		case err == nil:
-			var cluster contract.Cluster
-			return cluster, value.Get(&cluster)
+			var cluster activities.UpgradingCluster
+			err := value.Get(&cluster)
+			return cluster, err
 		case !errors.As(err, &failure) || failure.NonRetryable():
-			return contract.Cluster{}, err
+			return activities.UpgradingCluster{}, err
 		case failure.NextRetryDelay() > 0:
 			delay = failure.NextRetryDelay()
 		}
 		time.Sleep(delay)
 	}
-	return contract.Cluster{}, temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
+	return activities.UpgradingCluster{}, temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
 }
 
 // brokenPromises names the promises of an upgrade that this end breaks.

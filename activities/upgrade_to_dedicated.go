@@ -20,7 +20,7 @@ type UpgradeToDedicatedInput struct {
 // asked; with CLUSTER_GONE when it is being deleted; and otherwise as Atlas answers.
 func (a *Activities) UpgradeClusterToDedicated(
 	ctx context.Context, in UpgradeToDedicatedInput,
-) (contract.Cluster, error) {
+) (UpgradingCluster, error) {
 	return a.upgrade(ctx, in.Run, func(workflowID string) upgradeRequest {
 		return a.dedicatedUpgrade(in.Request, workflowID)
 	})

@@ -18,7 +18,7 @@ type UpgradeToFlexInput struct {
 //
 // It fails with CLUSTER_CONFLICT when the cluster is no M0, carries another workflow's ownership tag, or is Flex already
 // and not as asked; with CLUSTER_GONE when it is being deleted; and otherwise as Atlas answers.
-func (a *Activities) UpgradeClusterToFlex(ctx context.Context, in UpgradeToFlexInput) (contract.Cluster, error) {
+func (a *Activities) UpgradeClusterToFlex(ctx context.Context, in UpgradeToFlexInput) (UpgradingCluster, error) {
 	return a.upgrade(ctx, in.Run, func(workflowID string) upgradeRequest {
 		return a.flexUpgrade(in.Request, workflowID)
 	})

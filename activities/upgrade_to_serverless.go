@@ -21,7 +21,7 @@ type UpgradeToServerlessInput struct {
 // VERSION_GONE is an Atlas that has retired the endpoint.
 func (a *Activities) UpgradeClusterToServerless(
 	ctx context.Context, in UpgradeToServerlessInput,
-) (contract.Cluster, error) {
+) (UpgradingCluster, error) {
 	return a.upgrade(ctx, in.Run, func(string) upgradeRequest { return a.serverlessUpgrade(in.Request) })
 }
 

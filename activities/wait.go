@@ -33,8 +33,8 @@ type WaitInput struct {
 	Deadline time.Time `json:"deadline"`
 	// Asked is what WaitUntilAsAsked waits for.
 	Asked contract.Asked `json:"asked,omitzero"`
-	// AskedAt is when Atlas had been asked for an upgrade, by Temporal's clock.
-	AskedAt time.Time `json:"askedAt,omitzero"`
+	// ShownAt is when Atlas had shown the cluster to upgrade, by Atlas's own clock; zero where that is not known.
+	ShownAt time.Time `json:"shownAt,omitzero"`
 	// Before is what an upgraded cluster had before, where nothing is asked. It is asked for if the upgrade loses all
 	// tags. As long as there are tags, what differs has been changed by somebody since, and is left so.
 	Before contract.Asked `json:"before,omitzero"`
@@ -251,13 +251,13 @@ func (w *wait) isToAsk(saw look) bool {
 
 // checkStillOurs fails where somebody else's cluster has taken the place of the one that Atlas was asked to change. An
 // upgrade gives a cluster a new id and lets its tags vanish, so that there the age tells of a cluster without the
-// ownership tag: one that was made after Atlas was asked is another.
+// ownership tag: one that was made after Atlas had shown the cluster to upgrade is another.
 func (w *wait) checkStillOurs(saw observation) error {
 	const inaccuracy = 2 * time.Second // Atlas tells its times to the second
-	cluster, workflowID, now := saw.result(), w.attempt.info.WorkflowExecution.ID, w.attempt.clock.now()
-	isNew := saw.youngerThan(now.Sub(w.in.AskedAt)-inaccuracy, now)
+	cluster, workflowID, shownAt := saw.result(), w.attempt.info.WorkflowExecution.ID, w.in.ShownAt
+	isNew := !shownAt.IsZero() && cluster.CreateDate.After(shownAt.Add(inaccuracy))
 	//mutate:upgrade-successor
-	if w.in.Upgraded && isNew && ownershipOf(cluster, workflowID) == untagged {
+	if isNew && ownershipOf(cluster, workflowID) == untagged {
 		return untouched(cluster, "a cluster that was made since has taken its place ("+untagged.whose(cluster)+")",
 			"look in Atlas who made it")
 	}

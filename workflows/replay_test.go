@@ -1,11 +1,13 @@
 package workflows_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -20,6 +22,8 @@ import (
 // of package integration.
 var outcomes = []string{
 	"invalid-input-ProvisionFlexCluster",
+	"invalid-input-UpgradeToDedicated",
+	"invalid-input-UpgradeToFlex",
 	"invalid-input-UpgradeToServerless",
 	"provision-canceled-while-asking",
 	"provision-canceled-while-waiting",
@@ -34,6 +38,22 @@ var outcomes = []string{
 	"provision-timeout-while-asking",
 	"provision-unchanged",
 	"provision-without-search-attributes",
+	"to-dedicated-canceled-while-asking",
+	"to-dedicated-canceled-while-waiting",
+	"to-dedicated-conflict",
+	"to-dedicated-gone",
+	"to-dedicated-refused",
+	"to-dedicated-timeout",
+	"to-dedicated-unchanged",
+	"to-dedicated-upgraded",
+	"to-flex-canceled-while-asking",
+	"to-flex-canceled-while-waiting",
+	"to-flex-conflict",
+	"to-flex-gone",
+	"to-flex-refused",
+	"to-flex-timeout",
+	"to-flex-unchanged",
+	"to-flex-upgraded",
 	"upgrade-canceled",
 	"upgrade-conflict",
 	"upgrade-gone",
@@ -76,10 +96,23 @@ func TestReplayNoticesAChange(t *testing.T) {
 	}
 }
 
+// replay replays a recorded history under the id that its workflow had: what a run makes of a cluster depends on it.
 func replay(name string, register func(worker.WorkflowRegistry)) error {
+	file, err := os.Open(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	history, err := client.HistoryFromJSON(file, client.HistoryJSONOptions{})
+	if err != nil {
+		return err
+	}
 	replayer := worker.NewWorkflowReplayer()
 	register(replayer)
-	return replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), filepath.Join("testdata", name+".json"))
+	started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
+	return replayer.ReplayWorkflowHistoryWithOptions(quiet(), history, worker.ReplayWorkflowHistoryOptions{
+		OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},
+	})
 }
 
 func quiet() log.Logger { return testenv.Quiet() }

@@ -124,7 +124,8 @@ func (r *run) answerQueries() error {
 
 // askAndWait asks Atlas by one activity and waits by another.
 func (r *run) askAndWait() (*contract.Cluster, error) {
-	var asked, idle contract.Cluster
+	var asked activities.UpgradingCluster // of which others than upgrades fill in the cluster
+	var idle contract.Cluster
 	ask := func() any { return r.plan.input(r.runInfo()) }
 	if err := r.executeActivity(r.plan.activity, ask, r.askOptions(r.plan.summary), &asked); err != nil {
 		return nil, err
@@ -133,17 +134,16 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 	if r.plan.asked != nil && (!r.plan.creates || asked.Outcome == contract.Updated) {
 		waitActivity, r.goal = activityMethods.WaitUntilAsAsked, contract.StateIdle+" and as asked"
 		if r.plan.upgrades {
-			before = r.plan.asked.Completed(asked) // an upgrade can lose what nobody asked to change
+			before = r.plan.asked.Completed(asked.Cluster) // an upgrade can lose what nobody asked to change
 		}
 	} else {
 		r.plan.asked = &contract.Asked{}
 	}
-	if r.isDone(asked) {
-		return &asked, nil
+	if r.isDone(asked.Cluster) {
+		return &asked.Cluster, nil
 	}
-	askedAt := workflow.Now(r.ctx)
 	r.accepted, r.status.StateName = true, asked.StateName
-	r.enter(contract.PhaseWaiting, r.describeAccepted(asked)+". Waiting until it is "+r.goal+
+	r.enter(contract.PhaseWaiting, r.describeAccepted(asked.Cluster)+". Waiting until it is "+r.goal+
 		": newer answers, since when, and the next look stand under Pending Activities.")
 	id := asked.ID
 	if r.plan.upgrades { // an upgrade changes it
@@ -154,7 +154,7 @@ func (r *run) askAndWait() (*contract.Cluster, error) {
 			GroupID: r.cluster.GroupID, Name: r.cluster.Name, ID: id, ClusterType: r.operation.ClusterType,
 			Upgraded: r.plan.upgrades, StateName: r.status.StateName, Deadline: r.deadline,
 			Shown: !r.plan.creates || asked.Outcome != contract.Created || r.extended,
-			Asked: *r.plan.asked, AskedAt: askedAt, Before: before,
+			Asked: *r.plan.asked, ShownAt: asked.ShownAt, Before: before,
 		}
 	}
 	if err := r.executeActivity(waitActivity, wait, r.waitOptions(), &idle); err != nil {

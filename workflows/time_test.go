@@ -100,7 +100,7 @@ func TestTimeLimit(t *testing.T) {
 			made := contract.Cluster{Name: "orders", StateName: "CREATING", Outcome: contract.Created}
 			if test.workflow == contract.UpgradeToServerless {
 				env.OnActivity(contract.UpgradeToServerlessActivity, mock.Anything, mock.Anything).
-					Return(made, nil).
+					Return(activities.UpgradingCluster{Cluster: made}, nil).
 					Once()
 			} else {
 				env.OnActivity(contract.CreateFlexClusterActivity, mock.Anything, mock.Anything).

@@ -28,7 +28,7 @@ type killMoment struct {
 	stage  atlassim.Stage
 }
 
-// A worker is killed at each moment of a provision and of an upgrade, and another one is started. Each time the
+// A worker is killed at each moment of a provision and of the upgrades, and another one is started. Each time the
 // workflow completes and there is one cluster.
 func TestKillWorker(t *testing.T) {
 	t.Parallel()
@@ -47,6 +47,19 @@ func TestKillWorker(t *testing.T) {
 	at("upgrade/upgrade", "POST", upgradePath, 1)
 	at("upgrade/first look", "GET", "/serverless/NAME", 2)
 	at("upgrade/second look", "GET", "/serverless/NAME", 3)
+	for _, kind := range upgradeKinds {
+		read := func(name, path string, nth int) {
+			moments = append(moments, killMoment{kind.name + "/" + name, "GET", path, nth, atlassim.Answered})
+		}
+		read("look before", kind.new, 1)
+		read("look at the cluster", kind.old, 1)
+		read("look before the request", kind.new, 2)
+		read("look at the cluster before the request", kind.old, 2)
+		at(kind.name+"/upgrade", "POST", kind.post, 1)
+		read("first look", kind.new, 3)
+		read("first look at the cluster", kind.old, 3)
+		read("second look at the cluster", kind.old, 4)
+	}
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +69,7 @@ func TestKillWorker(t *testing.T) {
 }
 
 func testKillAt(t *testing.T, bin string, m killMoment) {
-	name, upgrade := testenv.ClusterName(t), strings.HasPrefix(m.name, "upgrade")
+	name, run := testenv.ClusterName(t), killedRunOf(t, m.name)
 	var (
 		s      *testenv.Stack
 		mu     sync.Mutex // guards worker and seen
@@ -82,10 +95,8 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 			}
 		},
 	}
-	if upgrade {
-		config = withShared(t, config)
-	}
 	s = testenv.New(t, config)
+	run.prepare(t, s)
 	mu.Lock()
 	worker = startProcess(s, bin)
 	mu.Unlock()
@@ -95,26 +106,49 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 		kill(worker)
 	})
 
-	var request contract.Request = flex(t)
-	if upgrade {
-		request = serverless(t)
-	}
-	run := start(s, request)
-	cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+	started := start(s, run.request)
+	cluster, err := s.Client.Result(s.Context(), started.WorkflowID, started.RunID)
 	require.NoError(t, err)
 	<-killed
 	require.Equal(t, "IDLE", cluster.StateName)
 	require.Len(t, s.Sim.Clusters(), 1)
-	if upgrade {
-		require.Equal(t, contract.Upgraded, cluster.Outcome)
-		require.Equal(t, 1, s.Sim.Count(atlassim.Upgraded))
-		require.Equal(t, 1, s.Requests("POST", upgradePath))
-	} else {
-		require.Equal(t, contract.Created, cluster.Outcome)
-		require.Equal(t, 1, s.Sim.Count(atlassim.Created))
+	require.Equal(t, run.outcome, cluster.Outcome)
+	require.Equal(t, 1, s.Sim.Count(run.effect))
+	if run.effect == atlassim.Upgraded {
+		require.Equal(t, 1, s.Requests("POST", run.post))
 	}
 	// A worker that is killed during a workflow task adds three events: the task's time-out, and the next task.
-	require.LessOrEqual(t, len(s.History(run)), 20+3)
+	require.LessOrEqual(t, len(s.History(started)), 20+3)
+}
+
+// killedRun is a run whose worker is killed: what there is before, what it asks for, and how it ends.
+type killedRun struct {
+	prepare func(*testing.T, *testenv.Stack)
+	request contract.Request
+	outcome contract.Outcome
+	effect  atlassim.Effect
+	// post is the end of the path of the request that must not be sent twice.
+	post string
+}
+
+// killedRunOf is the run of a moment, by the first part of its name.
+func killedRunOf(t *testing.T, moment string) killedRun {
+	operation, _, _ := strings.Cut(moment, "/")
+	for _, kind := range upgradeKinds {
+		if kind.name == operation {
+			return killedRun{kind.prepare, kind.request(t, here(t), 0), contract.Upgraded, atlassim.Upgraded, kind.post}
+		}
+	}
+	if operation == "upgrade" {
+		return killedRun{seedShared, serverless(t), contract.Upgraded, atlassim.Upgraded, upgradePath}
+	}
+	nothing := func(*testing.T, *testenv.Stack) {}
+	return killedRun{nothing, flex(t), contract.Created, atlassim.Created, ""}
+}
+
+// seedShared makes the cluster that the test upgrades to serverless.
+func seedShared(t *testing.T, s *testenv.Stack) {
+	s.Sim.SeedShared(withShared(t, atlassim.Config{}).Shared[0])
 }
 
 // An attempt that was lost with its worker is noticed within 10 seconds, and tried again within another 10, however

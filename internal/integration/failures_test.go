@@ -47,7 +47,10 @@ func TestInvalidInput(t *testing.T) {
 			{Field: "timeoutSeconds", Problem: "must be a whole number, got a JSON string"},
 		}},
 	} {
-		for _, workflow := range []string{contract.ProvisionFlexCluster, contract.UpgradeToServerless} {
+		for _, workflow := range []string{
+			contract.ProvisionFlexCluster, contract.UpgradeToFlex, contract.UpgradeToDedicated,
+			contract.UpgradeToServerless,
+		} {
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
 				// The ownership tag must be able to hold the id.
 				id := strings.NewReplacer("/", ".", " ", "-").Replace(t.Name())
@@ -65,7 +68,7 @@ func TestInvalidInput(t *testing.T) {
 				if test.name == "mistyped" {
 					recordRun(s, run, "invalid-input-"+workflow)
 				}
-				if test.wants != nil {
+				if test.wants != nil && workflow != contract.UpgradeToDedicated { // which needs a size, too
 					require.Equal(t, test.wants, f.Details.Violations)
 				}
 			})

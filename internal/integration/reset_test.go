@@ -166,7 +166,8 @@ func deleteCluster(t *testing.T, s *testenv.Stack) {
 // awaitLooks waits until the wait of a run has looked a few times. The activity before it can have looked as well.
 func awaitLooks(t *testing.T, s *testenv.Stack, run provisioner.Run) {
 	awaitPending(s, run, func(a *workflowpb.PendingActivityInfo) bool {
-		return a.GetActivityType().GetName() == contract.WaitUntilIdleActivity
+		name := a.GetActivityType().GetName()
+		return name == contract.WaitUntilIdleActivity || name == contract.WaitUntilAsAskedActivity
 	})
 	s.AwaitRequests(s.Requests("GET", "/"+testenv.ClusterName(t))+3, "GET", "/"+testenv.ClusterName(t))
 }
@@ -183,12 +184,53 @@ func deleteDuringWait(t *testing.T, s *testenv.Stack, run provisioner.Run) {
 
 var slowCreate = atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Nanosecond)}
 
+// upgradeResetCases has those of the upgrades to Flex and dedicated.
+func upgradeResetCases() (cases []resetCase) {
+	for _, kind := range upgradeKinds {
+		request := func(t *testing.T) contract.Request { return kind.request(t, here(t), 0) }
+		inEurope := func(t *testing.T) contract.Request { return kind.request(t, elsewhere(t), 0) }
+		within := func(seconds int) func(*testing.T) contract.Request {
+			return func(t *testing.T) contract.Request { return kind.request(t, here(t), seconds) }
+		}
+		upgradeBefore := func(t *testing.T, s *testenv.Stack) {
+			kind.prepare(t, s)
+			executeBefore(request)(t, s)
+		}
+		for _, c := range []resetCase{
+			{history: "upgraded", request: request, want: "UPGRADED",
+				afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
+			{history: "unchanged", prepare: upgradeBefore, request: request, want: "UNCHANGED",
+				afterReset: []string{"UNCHANGED", "UNCHANGED"}, upgraded: 1},
+			{history: "conflict", prepare: upgradeBefore, request: inEurope, want: "CLUSTER_CONFLICT",
+				afterReset: []string{"CLUSTER_CONFLICT", "CLUSTER_CONFLICT"}, upgraded: 1},
+			{history: "refused", request: request, want: "NO_PAYMENT_INFORMATION_FOUND",
+				prepare: func(t *testing.T, s *testenv.Stack) {
+					kind.prepare(t, s)
+					addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND"))(t, s)
+				}, repair: clearFaults, afterReset: []string{"UPGRADED", "UPGRADED"}, upgraded: 1},
+			{history: "timeout", sim: atlassim.Config{UpgradeFor: atlassim.Duration(7 * time.Second)},
+				request: within(6), want: "TIMEOUT", afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
+			{history: "gone", sim: slowUpgrade, request: within(20), interfere: deleteDuringWait, want: "CLUSTER_GONE",
+				afterReset: []string{"CLUSTER_GONE", "CLUSTER_GONE", "CLUSTER_NOT_FOUND"}, upgraded: 1},
+			{history: "canceled-while-waiting", sim: atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)},
+				request: request, interfere: cancelDuringWait, want: "CANCELED", afterCanceled: "UPGRADED", upgraded: 1},
+		} {
+			c.history = kind.name + "-" + c.history
+			if c.prepare == nil {
+				c.prepare = kind.prepare
+			}
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
 // resetCases has a case for each recorded history.
 //
 // A reset makes the run go on as if what followed the point had not been: an activity whose end is before the point
 // is not executed again unless it failed. A cancellation that was requested after the point is not there either.
 func resetCases() []resetCase {
-	return []resetCase{
+	return append(upgradeResetCases(), []resetCase{
 		{
 			history:    "provision-created",
 			want:       "CREATED",
@@ -275,7 +317,7 @@ func resetCases() []resetCase {
 			afterCanceled: "UPGRADED",
 			upgraded:      1,
 		},
-	}
+	}...)
 }
 
 // Each recorded history comes about, and is reset to each of its points. What the operator expects comes true, no
@@ -410,7 +452,8 @@ func TestEveryHistoryIsReset(t *testing.T) {
 	t.Parallel()
 	covered := []string{
 		"provision-canceled-while-asking", "provision-without-search-attributes",
-		"provision-extended", // by TestResetAfterExtension
+		"provision-extended",                                                  // by TestResetAfterExtension
+		"to-flex-canceled-while-asking", "to-dedicated-canceled-while-asking", // by TestUpgradesCanceled
 	}
 	for _, operation := range contract.Operations() {
 		covered = append(covered, "invalid-input-"+operation.WorkflowType)
