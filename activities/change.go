@@ -104,7 +104,11 @@ func (a *attempt) readChangeProgress(run RunInfo) changeProgress {
 func (a *Activities) changeNow(
 	at *attempt, ref contract.ClusterRef, saw look, asked contract.Asked, progress *changeProgress,
 ) (contract.Cluster, error) {
+	sentBefore := progress.Sent
 	changed, err := a.change(at, ref, saw, asked, func() { progress.Sent = true })
+	if hadNoEffect(err) {
+		progress.Sent = sentBefore
+	}
 	switch state := saw.cluster.StateName; {
 	case err == nil:
 		cluster := changed.result()

@@ -30,12 +30,11 @@ func (w *wait) every() time.Duration {
 		d = max(d, w.shared.Turnaround())
 		return d + rand.N(d/5) - d/10
 	}
-	shortest := pace.FastEvery
-	if w.goal == goalGone {
-		shortest *= 3 // a deletion takes 24 s or more (observed 2026-08-10)
-	}
-	d := max(now.Sub(w.begun())/8, shortest)
-	if now.Sub(w.begun()) < pace.FastEvery {
+	d := max(now.Sub(w.begun())/8, pace.FastEvery)
+	switch {
+	case w.goal == goalGone: // no deletion takes less than 24 s (observed 2026-08-10)
+		d = max(d, 4*pace.FastEvery)
+	case now.Sub(w.begun()) < pace.FastEvery:
 		d = 3 * pace.FastEvery
 	}
 	return d + rand.N(d/20)

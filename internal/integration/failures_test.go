@@ -47,10 +47,8 @@ func TestInvalidInput(t *testing.T) {
 			{Field: "timeoutSeconds", Problem: "must be a whole number, got a JSON string"},
 		}},
 	} {
-		for _, workflow := range []string{
-			contract.ProvisionFlexCluster, contract.UpgradeToFlex, contract.UpgradeToDedicated,
-			contract.UpgradeToServerless,
-		} {
+		for _, operation := range contract.Operations() {
+			workflow := operation.WorkflowType
 			t.Run(test.name+"/"+workflow, func(t *testing.T) {
 				// The ownership tag must be able to hold the id.
 				id := strings.NewReplacer("/", ".", " ", "-").Replace(t.Name())
@@ -68,7 +66,7 @@ func TestInvalidInput(t *testing.T) {
 				if test.name == "mistyped" {
 					recordRun(s, run, "invalid-input-"+workflow)
 				}
-				if test.wants != nil && workflow != contract.UpgradeToDedicated { // which needs a size, too
+				if test.wants != nil && workflow == contract.ProvisionFlexCluster {
 					require.Equal(t, test.wants, f.Details.Violations)
 				}
 			})

@@ -17,26 +17,34 @@ import (
 
 // provisionAll provisions clusters of one project at once.
 func provisionAll(s *testenv.Stack, clusters int) {
+	s.TB().Helper()
+	executeAll(s, clusters, contract.Created, func(name string) contract.Request { return testenv.Flex(name) })
+	require.Equal(s.TB(), clusters, s.Sim.Count(atlassim.Created))
+}
+
+// executeAll executes a request for each of a number of clusters of one project at once.
+func executeAll(s *testenv.Stack, clusters int, want contract.Outcome, request func(name string) contract.Request) {
 	t := s.TB()
 	t.Helper()
 	name := testenv.ClusterName(t)
 	var wg sync.WaitGroup
-	errs := make([]error, clusters)
+	errs, outcomes := make([]error, clusters), make([]contract.Outcome, clusters)
 	for i := range clusters {
 		wg.Go(func() {
-			in := testenv.Flex(fmt.Sprintf("%s-%d", name, i))
-			run, err := s.Client.Start(s.Context(), in)
+			run, err := s.Client.Start(s.Context(), request(fmt.Sprintf("%s-%d", name, i)))
 			if err == nil {
-				_, err = s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+				var cluster contract.Cluster
+				cluster, err = s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
+				outcomes[i] = cluster.Outcome
 			}
 			errs[i] = err
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
+	for i, err := range errs {
 		require.NoError(t, err)
+		require.Equal(t, want, outcomes[i])
 	}
-	require.Equal(t, clusters, s.Sim.Count(atlassim.Created))
 }
 
 // countRequests counts all HTTP requests, and requires that the simulator has refused none of them with 429.
@@ -77,6 +85,34 @@ func TestFleet(t *testing.T) {
 			require.LessOrEqual(t, n, test.maxRequests)
 		})
 	}
+}
+
+// Changes and deletes of one project share their reads as well. A delete takes as long as one of Atlas.
+func TestFleetOfChanges(t *testing.T) {
+	t.Parallel()
+	const clusters = 100
+	config := atlassim.Config{
+		RateLimit: 1200, RefillPerMinute: 500, DeleteFor: atlassim.Duration(30 * time.Second),
+	}
+	s := setup(t, config, testworker.WithPace(activities.Pace{}))
+	for i := range clusters {
+		in := testenv.Flex(fmt.Sprintf("%s-%d", testenv.ClusterName(t), i))
+		createByOthers(s, in, atlassim.Tag{Key: contract.OwnershipTag, Value: contract.WorkflowID(in)})
+	}
+	executeAll(s, clusters, contract.Updated, func(name string) contract.Request {
+		return contract.UpdateFlexClusterInput{
+			GroupID: project, Name: name, Tags: []contract.Tag{{Key: "team", Value: "billing"}},
+		}
+	})
+	updates := countRequests(s)
+	executeAll(s, clusters, contract.Deleted, func(name string) contract.Request {
+		return contract.DeleteClusterInput{GroupID: project, Name: name}
+	})
+	deletes := countRequests(s) - updates
+	t.Logf("%d clusters: %d requests to update them, %d to delete them", clusters, updates, deletes)
+	require.LessOrEqual(t, updates, 3*clusters)
+	require.LessOrEqual(t, deletes, 2*clusters)
+	require.Empty(t, s.Sim.Clusters())
 }
 
 // Three workers that know nothing of each other keep the rate limit of their project, although it allows hardly more

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -92,8 +93,10 @@ type resetCase struct {
 	// afterCanceled is, for a run that was cancelled, how the run ends that was reset to a point before the
 	// cancellation. One that was reset to a point after it is cancelled again.
 	afterCanceled string
-	// created and upgraded count what the simulator has carried out in the end.
-	created, upgraded int
+	// afterFirst is, for a run that was cancelled, how the run ends that was reset to the first point, if otherwise.
+	afterFirst string
+	// created, upgraded, updated and deleted count what the simulator has carried out in the end.
+	created, upgraded, updated, deleted int
 }
 
 func flexRequest(t *testing.T) contract.Request       { return flex(t) }
@@ -125,6 +128,68 @@ func serverlessWithTimeLimit(seconds int) func(*testing.T) contract.Request {
 		in.TimeoutSeconds = &seconds
 		return in
 	}
+}
+
+// withTimeLimit gives an update or a delete a time limit.
+func withTimeLimit(request func(*testing.T) contract.Request, seconds int) func(*testing.T) contract.Request {
+	return func(t *testing.T) contract.Request {
+		switch in := request(t).(type) {
+		case contract.UpdateFlexClusterInput:
+			in.TimeoutSeconds = &seconds
+			return in
+		case contract.DeleteClusterInput:
+			in.TimeoutSeconds = &seconds
+			return in
+		}
+		t.Fatal("no update and no delete")
+		return nil
+	}
+}
+
+func updateToWhatItIs(t *testing.T) contract.Request {
+	in := update(t)
+	in.Tags = flex(t).Tags
+	return in
+}
+
+func flexUpdated(t *testing.T) contract.Request {
+	in := flex(t)
+	in.IfDifferent = contract.UpdateIfDifferent
+	return in
+}
+
+func flexAdopted(t *testing.T) contract.Request {
+	in := flex(t)
+	in.Adopt = true
+	return in
+}
+
+func makeProtectedBefore(t *testing.T, s *testenv.Stack) {
+	makeProtected(t, s)
+	awaitAge(s)
+}
+
+func makeUntaggedBefore(t *testing.T, s *testenv.Stack) {
+	makeUntagged(t, s)
+	awaitAge(s)
+}
+
+func makeDeleting(t *testing.T, s *testenv.Stack) {
+	makeOurs(t, s)
+	require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
+}
+
+func unprotectCluster(t *testing.T, s *testenv.Stack) {
+	require.NoError(t, s.Sim.Update(project, testenv.ClusterName(t), nil, new(false)))
+}
+
+// cancelDuringChange cancels a run when Atlas has taken its change or its delete.
+func cancelDuringChange(t *testing.T, s *testenv.Stack, run provisioner.Run) {
+	awaitPending(s, run, func(a *workflowpb.PendingActivityInfo) bool {
+		taken := s.Sim.Count(atlassim.Updated)+s.Sim.Count(atlassim.Deleted) > 0
+		return taken && a.GetActivityType().GetName() != contract.UpdateFlexClusterActivity
+	})
+	require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 }
 
 // executeBefore executes a request before the run of a case, and waits until the cluster is older than a run that
@@ -317,6 +382,43 @@ func resetCases() []resetCase {
 			afterCanceled: "UPGRADED",
 			upgraded:      1,
 		},
+		{history: "update-updated", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Second)},
+			prepare: makeOurs, request: updateRequest, want: "UPDATED",
+			afterReset: []string{"UPDATED", "UPDATED", "UPDATED"}, updated: 1},
+		// The run may have changed the cluster before it was reset.
+		{history: "update-unchanged", prepare: makeOurs, request: updateToWhatItIs, want: "UNCHANGED",
+			afterReset: []string{"UNCHANGED", "UPDATED"}},
+		{history: "update-conflict", prepare: makeAnothers, request: updateRequest, want: "CLUSTER_CONFLICT",
+			afterReset: []string{"CLUSTER_CONFLICT", "CLUSTER_CONFLICT"}},
+		{history: "update-gone", sim: deleting(time.Hour), prepare: makeDeleting, request: updateRequest,
+			want: "CLUSTER_GONE", afterReset: []string{"CLUSTER_GONE", "CLUSTER_GONE"}},
+		{history: "update-timeout", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Hour)}, prepare: makeOurs,
+			request: withTimeLimit(updateRequest, 4), want: "TIMEOUT", repair: finishCluster,
+			afterReset: []string{"UPDATED", "UPDATED", "UPDATED"}, updated: 1},
+		{history: "update-canceled", sim: atlassim.Config{UpdateFor: atlassim.Duration(4 * time.Second)},
+			prepare: makeOurs, request: updateRequest, interfere: cancelDuringChange, want: "CANCELED",
+			afterCanceled: "UPDATED", updated: 1},
+		{history: "provision-updated", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Second)},
+			prepare: makeProtectedBefore, request: flexUpdated, want: "UPDATED",
+			afterReset: []string{"UPDATED", "UPDATED", "UPDATED"}, updated: 1},
+		{history: "provision-adopted", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Second)},
+			prepare: makeUntaggedBefore, request: flexAdopted, want: "UPDATED",
+			afterReset: []string{"UPDATED", "UPDATED", "UPDATED"}, updated: 1},
+		// A run that is reset to its first point finds that the cluster is gone already.
+		{history: "delete-deleted", sim: deleting(time.Second), prepare: makeOurs, request: deletionRequest,
+			want: "DELETED", afterReset: []string{"DELETED", "DELETED", "UNCHANGED"}, deleted: 1},
+		{history: "delete-unchanged", request: deletionRequest, want: "UNCHANGED",
+			afterReset: []string{"UNCHANGED", "UNCHANGED"}},
+		{history: "delete-conflict", prepare: makeAnothers, request: deletionRequest, want: "CLUSTER_CONFLICT",
+			afterReset: []string{"CLUSTER_CONFLICT", "CLUSTER_CONFLICT"}},
+		{history: "delete-protected", prepare: makeProtected, request: deletionRequest, want: "CLUSTER_PROTECTED",
+			repair: unprotectCluster, afterReset: []string{"DELETED", "UNCHANGED"}, deleted: 1},
+		{history: "delete-timeout", sim: deleting(5500 * time.Millisecond), prepare: makeOurs,
+			request: withTimeLimit(deletionRequest, 4), want: "TIMEOUT",
+			afterReset: []string{"DELETED", "DELETED", "UNCHANGED"}, deleted: 1},
+		{history: "delete-canceled", sim: deleting(5 * time.Second), prepare: makeOurs, request: deletionRequest,
+			interfere: cancelDuringChange, want: "CANCELED", afterCanceled: "DELETED", afterFirst: "UNCHANGED",
+			deleted: 1},
 	}...)
 }
 
@@ -347,10 +449,14 @@ func TestResetToEveryPoint(t *testing.T) {
 			}
 			if c.afterCanceled != "" {
 				c.afterReset = afterCanceled(s, run, c.afterCanceled)
+				last := &c.afterReset[len(c.afterReset)-1]
+				*last = cmp.Or(c.afterFirst, *last)
 			}
 			requireAfterReset(s, run, c.afterReset)
 			require.Equal(t, c.created, s.Sim.Count(atlassim.Created), "creates")
 			require.Equal(t, c.upgraded, s.Sim.Count(atlassim.Upgraded), "upgrades")
+			require.Equal(t, c.updated, s.Sim.Count(atlassim.Updated), "updates")
+			require.Equal(t, c.deleted, s.Sim.Count(atlassim.Deleted), "deletes")
 			require.LessOrEqual(t, len(s.Sim.Clusters()), 1)
 		})
 	}
@@ -363,7 +469,7 @@ func ending(s *testenv.Stack, run provisioner.Run) string {
 	if err != nil {
 		return testenv.Failure(s.TB(), err).Type
 	}
-	require.Equal(s.TB(), "IDLE", cluster.StateName)
+	require.Contains(s.TB(), []string{contract.StateIdle, contract.StateDeleted}, cluster.StateName)
 	return string(cluster.Outcome)
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// update sends an update to a run and decodes its answer, as a caller in any language does.
-func update(s *testenv.Stack, run provisioner.Run, name string, answer any, args ...any) error {
+// sendUpdate sends an update to a run and decodes its answer, as a caller in any language does.
+func sendUpdate(s *testenv.Stack, run provisioner.Run, name string, answer any, args ...any) error {
 	s.TB().Helper()
 	handle, err := s.Temporal.UpdateWorkflow(s.Context(), client.UpdateWorkflowOptions{
 		WorkflowID: run.WorkflowID, RunID: run.RunID, UpdateName: name, Args: args,
@@ -145,12 +145,12 @@ func TestJoin(t *testing.T) {
 				Field: "workflowType", Requested: "UpgradeToServerless", Existing: "ProvisionFlexCluster"}}},
 		},
 	} {
-		err := update(s, run, "join", nil, test.args...)
+		err := sendUpdate(s, run, "join", nil, test.args...)
 		require.Equal(t, test.details, requireRefused(t, err, test.failure, test.message), test.name)
 	}
 	for _, args := range [][]any{nil, {7}, {"orders"}, {nil}} {
 		var refused *temporal.ApplicationError
-		require.ErrorAs(t, update(s, run, "join", nil, args...), &refused)
+		require.ErrorAs(t, sendUpdate(s, run, "join", nil, args...), &refused)
 		require.Equal(t, "INVALID_INPUT", refused.Type())
 		require.Contains(t, refused.Message(), "input must be one JSON object")
 	}
@@ -160,7 +160,7 @@ func TestJoin(t *testing.T) {
 	same["timeoutSeconds"], same["ownershipTag"] = 60, true
 	for _, args := range [][]any{{same, "ProvisionFlexCluster"}, {same}} {
 		var joined object
-		require.NoError(t, update(s, run, "join", &joined, args...))
+		require.NoError(t, sendUpdate(s, run, "join", &joined, args...))
 		require.Equal(t, object{
 			"workflowId": run.WorkflowID, "runId": run.RunID, "workflowType": "ProvisionFlexCluster",
 		}, joined)
@@ -234,9 +234,9 @@ func TestExtend(t *testing.T) {
 	in.TimeoutSeconds = new(5)
 	run := start(s, in)
 	awaitCreating(s, s.Client, run)
-	require.NoError(t, update(s, run, "join", nil, in, "ProvisionFlexCluster"))
+	require.NoError(t, sendUpdate(s, run, "join", nil, in, "ProvisionFlexCluster"))
 	var extended struct{ Deadline time.Time }
-	require.NoError(t, update(s, run, "extend", &extended, object{"seconds": 300}))
+	require.NoError(t, sendUpdate(s, run, "extend", &extended, object{"seconds": 300}))
 	first := extended.Deadline.Add(-300 * time.Second)
 	require.WithinDuration(t, time.Now(), first, 5*time.Second)
 	w.Stop()
@@ -254,7 +254,7 @@ func TestExtend(t *testing.T) {
 	require.Equal(t, 1, s.Requests("POST", "/flexClusters"))
 
 	// An extension that follows the end finds no run.
-	require.ErrorContains(t, update(s, run, "extend", nil, object{"seconds": 300}), "already completed")
+	require.ErrorContains(t, sendUpdate(s, run, "extend", nil, object{"seconds": 300}), "already completed")
 }
 
 // scheduledActivities are the types of the activities that a run has begun.
@@ -291,7 +291,7 @@ func TestExtendWhileAsking(t *testing.T) {
 			s.Sim.AddFault(atlassim.Fault{Method: "GET", Kind: atlassim.FaultHTML, Status: 503})
 			run := start(s, test.request(t))
 			testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 })
-			require.NoError(t, update(s, run, "extend", nil, object{"seconds": 300}))
+			require.NoError(t, sendUpdate(s, run, "extend", nil, object{"seconds": 300}))
 			testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 2 }, "asked anew")
 			s.Sim.ClearFaults()
 			cluster, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
@@ -311,7 +311,7 @@ func TestExtendedTimeout(t *testing.T) {
 	run := start(s, in)
 	awaitCreating(s, s.Client, run)
 	begun := time.Now()
-	require.NoError(t, update(s, run, "extend", nil, object{"seconds": 3}))
+	require.NoError(t, sendUpdate(s, run, "extend", nil, object{"seconds": 3}))
 	_, err := s.Client.Result(s.Context(), run.WorkflowID, run.RunID)
 	require.Greater(t, time.Since(begun), 4*time.Second)
 	f := testenv.Failure(t, err)
@@ -348,13 +348,13 @@ func TestExtendInvalid(t *testing.T) {
 		{[]any{60}, "input must be one JSON object; seconds must be from 1 to 518400, got 0: " + limits},
 		{nil, "input must be one JSON object; seconds must be from 1 to 518400, got 0: " + limits},
 	} {
-		err := update(s, run, "extend", nil, test.args...)
+		err := sendUpdate(s, run, "extend", nil, test.args...)
 		details := requireRefused(t, err, "INVALID_INPUT", "invalid input: "+test.message+left)
 		require.NotEmpty(t, details.Violations)
 	}
 	require.Len(t, s.History(run), before, "what is refused leaves no event")
 
-	require.NoError(t, update(s, run, "extend", nil, object{"seconds": 518400}))
+	require.NoError(t, sendUpdate(s, run, "extend", nil, object{"seconds": 518400}))
 	_, err := s.Client.Extend(s.Context(), run.WorkflowID, "", time.Second)
 	require.Equal(t, &provisioner.Failure{
 		State: "RUNNING", Type: "INVALID_INPUT",
@@ -375,8 +375,8 @@ func TestResetAfterExtension(t *testing.T) {
 	in.TimeoutSeconds = new(4)
 	run := start(s, in)
 	awaitCreating(s, s.Client, run)
-	require.NoError(t, update(s, run, "join", nil, in))
-	require.NoError(t, update(s, run, "extend", nil, object{"seconds": 3}))
+	require.NoError(t, sendUpdate(s, run, "join", nil, in))
+	require.NoError(t, sendUpdate(s, run, "extend", nil, object{"seconds": 3}))
 	require.Equal(t, "TIMEOUT", ending(s, run))
 	points := finishedTasks(s, run)
 	for _, point := range []int64{points[0], points[len(points)-1]} {
