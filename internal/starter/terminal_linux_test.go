@@ -233,8 +233,8 @@ func TestConfirm(t *testing.T) {
 		"\nname: stock\nremoveTerminationProtection: true\n")
 	const (
 		asksOne = "starter is about to\n  delete cluster orders of project PROJECT\nGo on? [y/N] "
-		asksTwo = "starter is about to\n  delete cluster orders of project PROJECT\n  delete cluster stock of project " +
-			"PROJECT; termination protection is turned off first\nGo on? [y/N] "
+		asksTwo = "starter is about to\n  delete cluster orders of project PROJECT\n  delete cluster stock of " +
+			"project PROJECT; termination protection is turned off first\nGo on? [y/N] "
 		refused = "starter: nothing was started: the answer was not yes\n"
 	)
 	for _, test := range []struct {
@@ -294,6 +294,7 @@ func TestNobodyToAsk(t *testing.T) {
 	var stderr stream
 	require.Equal(t, 2, Run(t.Context(), named("delete"), nowhere, terminal.file, io.Discard, &stderr))
 	require.Equal(t, refused, stderr.String())
-	require.Equal(t, 2, Run(t.Context(), named("delete"), nowhere, strings.NewReader("yes\n"), io.Discard, terminal.file))
+	yes := strings.NewReader("yes\n")
+	require.Equal(t, 2, Run(t.Context(), named("delete"), nowhere, yes, io.Discard, terminal.file))
 	require.NotContains(t, terminal.all(t), "Go on?")
 }
