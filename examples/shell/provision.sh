@@ -1,6 +1,6 @@
 #!/bin/sh
-# Provisions a Flex cluster with temporal and jq alone: starts the workflow or joins it, follows it, and reads its result
-# or its failure.
+# Provisions a Flex cluster with temporal and jq alone: starts the workflow or joins it, follows it, and reads its
+# result or its failure.
 #
 #   examples/shell/provision.sh 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
 #

@@ -126,7 +126,8 @@ func TestJoin(t *testing.T) {
 				Field: "workflowType", Requested: "UpgradeToServerless", Existing: "ProvisionFlexCluster"}}},
 		},
 		{
-			name: "the input of another workflow, and no type", args: []any{serverlessOnly}, failure: "REQUEST_CONFLICT",
+			name: "the input of another workflow, and no type", args: []any{serverlessOnly},
+			failure: "REQUEST_CONFLICT",
 			message: conflict("workflowType is ProvisionFlexCluster, requested UpgradeToServerless"),
 			details: contract.FailureDetails{Differences: []contract.Difference{{
 				Field: "workflowType", Requested: "UpgradeToServerless", Existing: "ProvisionFlexCluster"}}},
