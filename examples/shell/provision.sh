@@ -39,7 +39,8 @@ do
 	sleep 1
 done
 
-end=$(temporal workflow result --workflow-id "$id" --run-id "$run_id" -o json --log-level never) || true # fails when the workflow did
+# It fails when the workflow did.
+end=$(temporal workflow result --workflow-id "$id" --run-id "$run_id" -o json --log-level never) || true
 case $(get "$end" .status) in
 COMPLETED)
 	get "$end" '.result | "\(.name) is \(.stateName) (\(.outcome)): \(.connectionStrings.standardSrv)"'
