@@ -15,7 +15,8 @@ import (
 // newest run.
 //
 // A worker must be up: without one, Extend waits until ctx ends, and then the limit may have been moved or not. It fails
-// with a [*Failure] of type INVALID_INPUT where the limit cannot be moved by so much. Any other error is Temporal's.
+// with a [*Failure] where the run refuses it, of type INVALID_INPUT where the limit cannot be moved by so much. Any other
+// error is Temporal's.
 func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.Duration) (time.Time, error) {
 	var extended contract.Extended
 	update, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
@@ -27,7 +28,7 @@ func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.D
 		err = update.Get(ctx, &extended)
 	}
 	var refused *temporal.ApplicationError
-	if errors.As(err, &refused) && refused.Type() == contract.InvalidInput {
+	if errors.As(err, &refused) {
 		f := &Failure{State: Running, Type: refused.Type(), Message: refused.Message()}
 		if refused.HasDetails() {
 			// Details of another shape say nothing.
