@@ -161,7 +161,7 @@ func TestLiveTableOfMany(t *testing.T) {
 		for i := range completed + running {
 			o := &outcome{
 				status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Completed},
-				result: &contract.Cluster{},
+				result: &awaited{},
 			}
 			if i >= completed {
 				o = &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Running}}
