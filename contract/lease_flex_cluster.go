@@ -124,13 +124,13 @@ func (in LeaseFlexClusterInput) Summary() string {
 	return "Lease Flex cluster " + in.Name + " in " + in.ProviderSettings.Place() + " for " + in.LeaseFor().String()
 }
 
-// violations looks at the workflow id of the cluster, not at the run's own: the first becomes the value of the
-// ownership tag. So a Schedule can start a lease, although it adds a time to the workflow id.
+// violations does not look at the workflow id of the run. That of the cluster becomes the value of the ownership tag,
+// and can always be one. So a Schedule can start a lease, although it adds a time to the workflow id.
 func (in LeaseFlexClusterInput) violations(string) []Violation {
 	var seconds []Violation
 	if in.LeaseSeconds < MinLeaseSeconds || in.LeaseSeconds > MaxLeaseSeconds {
 		seconds = violation("leaseSeconds", "must be from %d to %d, got %d", MinLeaseSeconds, MaxLeaseSeconds,
 			in.LeaseSeconds)
 	}
-	return slices.Concat(in.Provision().violations(ClusterWorkflowID(in.GroupID, in.Name)), seconds)
+	return slices.Concat(in.Provision().violations(clusterIDPrefix), seconds)
 }
