@@ -124,13 +124,18 @@ func (in LeaseFlexClusterInput) Summary() string {
 	return "Lease Flex cluster " + in.Name + " in " + in.ProviderSettings.Place() + " for " + in.LeaseFor().String()
 }
 
-// violations does not look at the workflow id of the run. That of the cluster becomes the value of the ownership tag,
-// and can always be one. So a Schedule can start a lease, although it adds a time to the workflow id.
-func (in LeaseFlexClusterInput) violations(string) []Violation {
-	var seconds []Violation
+// violations takes any workflow id but that of the cluster, under which the lease has others run. That one becomes the
+// value of the ownership tag, and can always be one. So a Schedule can start a lease, although it adds a time to the
+// workflow id.
+func (in LeaseFlexClusterInput) violations(workflowID string) []Violation {
+	var seconds, id []Violation
+	if workflowID == ClusterWorkflowID(in.GroupID, in.Name) {
+		id = violation("workflowId", "must not be %q, under which the lease has its cluster made and deleted: use %q",
+			workflowID, WorkflowID(in))
+	}
 	if in.LeaseSeconds < MinLeaseSeconds || in.LeaseSeconds > MaxLeaseSeconds {
 		seconds = violation("leaseSeconds", "must be from %d to %d, got %d", MinLeaseSeconds, MaxLeaseSeconds,
 			in.LeaseSeconds)
 	}
-	return slices.Concat(in.Provision().violations(clusterIDPrefix), seconds)
+	return slices.Concat(in.Provision().violations(clusterIDPrefix), seconds, id)
 }

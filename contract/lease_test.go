@@ -58,9 +58,12 @@ func TestLeaseDelete(t *testing.T) {
 	require.Equal(t, want, in.Delete(id))
 }
 
-// The workflow id of a lease may be any: a Schedule adds a time to it. Its tags are as many as those of a provision.
+// The workflow id of a lease may be any but that of its cluster: a Schedule adds a time to it.
 func TestLeaseWorkflowID(t *testing.T) {
 	t.Parallel()
+	require.EqualError(t, contract.Validate(lease(), contract.ClusterWorkflowID(group, "orders")), invalid(
+		`workflowId must not be "atlas-cluster-`+group+`-orders", under which the lease has its cluster made and deleted: `+
+			`use "atlas-lease-`+group+`-orders"`))
 	require.NoError(t, contract.Validate(lease(), "nightly-2026-11-25T11:00:00Z"))
 	require.NoError(t, contract.Validate(lease(), text(1000)))
 }
