@@ -11,7 +11,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Extend moves the time limit of a run by whole seconds, and answers when its time is up then. An empty runID is the
+// Extend moves the time limit of a run by whole seconds, and answers when its time is up then. Of a lease it moves the
+// end; before the cluster is IDLE, the answer is the earliest time at which the lease can end. An empty runID is the
 // newest run.
 //
 // A worker must be up: without one, Extend waits until ctx ends, and then the limit may have been moved or not. It fails
@@ -19,22 +20,28 @@ import (
 // error is Temporal's.
 func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.Duration) (time.Time, error) {
 	var extended contract.Extended
+	err := c.update(ctx, workflowID, runID, contract.ExtendUpdate, &extended,
+		contract.ExtendInput{Seconds: int(by / time.Second)})
+	return extended.Deadline, err
+}
+
+// update sends an update and waits for its answer. It fails with a [*Failure] where the run refuses it.
+func (c *Client) update(ctx context.Context, workflowID, runID, name string, answer any, args ...any) error {
 	update, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflowID, RunID: runID,
-		UpdateName: contract.ExtendUpdate, Args: []any{contract.ExtendInput{Seconds: int(by / time.Second)}},
+		WorkflowID: workflowID, RunID: runID, UpdateName: name, Args: args,
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
-		err = update.Get(ctx, &extended)
+		err = update.Get(ctx, answer)
 	}
 	var refused *temporal.ApplicationError
-	if errors.As(err, &refused) {
-		f := &Failure{State: Running, Type: refused.Type(), Message: refused.Message()}
-		if refused.HasDetails() {
-			// Details of another shape say nothing.
-			_ = refused.Details(&f.Details)
-		}
-		return time.Time{}, f
+	if !errors.As(err, &refused) {
+		return err
 	}
-	return extended.Deadline, err
+	f := &Failure{State: Running, Type: refused.Type(), Message: refused.Message()}
+	if refused.HasDetails() {
+		// Details of another shape say nothing.
+		_ = refused.Details(&f.Details)
+	}
+	return f
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
@@ -160,7 +159,7 @@ func TestLiveTableOfMany(t *testing.T) {
 		for i := range completed + running {
 			o := &outcome{
 				status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Completed},
-				result: &contract.Cluster{},
+				result: &awaited{},
 			}
 			if i >= completed {
 				o = &outcome{status: provisioner.Status{WorkflowID: fmt.Sprint("id-", i), State: provisioner.Running}}
