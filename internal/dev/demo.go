@@ -29,6 +29,8 @@ const (
 		" --provider AWS --region US_EAST_1 --tag team=orders --wait"
 	upgrade = "upgrade-to-serverless --project-id " + projectID + " --name legacy" +
 		" --provider AWS --region US_EAST_1 --wait"
+	upgradeToFlex = "upgrade-to-flex --project-id " + projectID + " --name legacy" +
+		" --provider AWS --region US_EAST_1 --wait"
 
 	// The life of the cluster that the first command has made.
 	update  = "update-flex --project-id " + projectID + " --name orders --tag team=billing --wait"

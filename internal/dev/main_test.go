@@ -190,6 +190,7 @@ func TestUp(t *testing.T) {
 		"export TEMPORAL_ADDRESS=127.0.0.1:", "export MONGODB_ATLAS_BASE_URL=http://127.0.0.1:",
 		"  # 1. Make a cluster, and wait until it is IDLE.\n  bin/starter " + provision + "\n", "  # 5. ",
 		"/namespaces/default/workflows?query=AtlasProjectId%3D%22" + projectID + "%22\n", "  bin/starter list\n",
+		"  # 6. Delete both clusters, ", "If the page stays blank: ", "  bin/starter " + upgradeToFlex + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)
