@@ -95,7 +95,7 @@ func TestDemo(t *testing.T) {
 		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n", "bin/starter " + update + "\n",
 		"bin/starter " + enlarge + "\n", "bin/starter " + remove + "\n",
 		"/namespaces/default/workflows/atlas-cluster-" + projectID + "-orders\n",
-		"Starting temporal…\n", "An upgrade takes the simulator about 20 seconds.\n",
+		"Starting temporal…\n", "An upgrade takes the simulator about 10 seconds.\n",
 		"All workflows succeeded. To look around: make up\n",
 	}, nil)
 }
