@@ -86,7 +86,9 @@ func (d *demo) start(ctx context.Context) error {
 	}
 	fmt.Fprintln(d.stdout, "Starting atlas-sim…")
 	// Where Atlas takes minutes, nobody who tries it out should.
-	quick := stack.Settings{"upgradeFor": "8s", "deleteFor": "5s", "deleteDedicatedFor": "5s", "updateDedicatedFor": "1s"}
+	quick := stack.Settings{
+		"upgradeFor": "8s", "updateDedicatedFor": "1s", "deleteFor": "5s", "deleteDedicatedFor": "5s",
+	}
 	if err := d.stack.StartAtlas(ctx, quick, "-seed-shared", projectID+"/legacy"); err != nil {
 		return err
 	}
