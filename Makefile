@@ -50,7 +50,7 @@ bin/temporal: tools/go.mod tools/go.sum
 bin/dev:
 	@go build -o $@ ./internal/dev
 
-demo: build bin/dev ## Run both workflows against a local Temporal and the Atlas simulator
+demo: build bin/dev ## Make, change, upgrade and delete clusters, on a local Temporal and the Atlas simulator
 	@exec bin/dev demo
 
 up: build bin/dev ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C

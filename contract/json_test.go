@@ -169,7 +169,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The input that docs/reference.md shows is good for both workflows.
+// An input with no field that only one workflow knows is good for several.
 func TestDocumentedInput(t *testing.T) {
 	t.Parallel()
 	const documented = `{

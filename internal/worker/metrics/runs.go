@@ -36,10 +36,16 @@ func (r *countedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.Execu
 	outcome, state := describeEnd(result, err)
 	handler := workflow.GetMetricsHandler(ctx)
 	handler.WithTags(map[string]string{"outcome": label(outcome), "state": label(state)}).Counter(nameClusters).Inc(1)
-	if outcome == string(contract.Created) || outcome == string(contract.Upgraded) {
-		handler.Timer(nameTimeToIdle).Record(workflow.Now(ctx).Sub(workflow.GetInfo(ctx).WorkflowStartTime))
+	if hasChanged(result, err) {
+		handler.Timer(nameRun).Record(workflow.Now(ctx).Sub(workflow.GetInfo(ctx).WorkflowStartTime))
 	}
 	return result, err
+}
+
+// hasChanged reports whether a run has brought Atlas to what was asked. One that found it so took no time.
+func hasChanged(result any, err error) bool {
+	cluster, _ := result.(*contract.Cluster)
+	return err == nil && cluster != nil && cluster.Outcome != contract.Unchanged
 }
 
 // describeEnd returns the outcome of a run, or the type of its failure, and the last state of its cluster, "" where no
