@@ -39,22 +39,39 @@ func ownerTag(t *testing.T) atlassim.Tag {
 	return atlassim.Tag{Key: contract.OwnershipTag, Value: contract.WorkflowID(flex(t))}
 }
 
-// makeOurs makes the test's own cluster as an earlier run left it.
-func makeOurs(t *testing.T, s *testenv.Stack) { createByOthers(s, flex(t), ownerTag(t)) }
+// makeOurs makes the test's own cluster as an earlier run left it: IDLE.
+func makeOurs(t *testing.T, s *testenv.Stack) {
+	makeCreating(t, s)
+	awaitIdle(s)
+}
+
+// makeCreating is makeOurs, but Atlas is creating the cluster still.
+func makeCreating(t *testing.T, s *testenv.Stack) { createByOthers(s, flex(t), ownerTag(t)) }
 
 // makeProtected is makeOurs, and turns its termination protection on.
 func makeProtected(t *testing.T, s *testenv.Stack) {
 	in := flex(t)
 	in.TerminationProtectionEnabled = true
 	createByOthers(s, in, ownerTag(t))
+	awaitIdle(s)
 }
 
 // makeUntagged makes a cluster that carries no ownership tag.
-func makeUntagged(t *testing.T, s *testenv.Stack) { createByOthers(s, flex(t)) }
+func makeUntagged(t *testing.T, s *testenv.Stack) {
+	createByOthers(s, flex(t))
+	awaitIdle(s)
+}
 
 // makeAnothers makes a cluster that another workflow made.
 func makeAnothers(t *testing.T, s *testenv.Stack) {
 	createByOthers(s, flex(t), atlassim.Tag{Key: contract.OwnershipTag, Value: "another-workflow"})
+	awaitIdle(s)
+}
+
+// awaitIdle waits until Atlas has created the cluster.
+func awaitIdle(s *testenv.Stack) {
+	s.TB().Helper()
+	testenv.Eventually(s.TB(), func() bool { return s.Sim.Clusters()[0].State == contract.StateIdle })
 }
 
 // deleting is a simulator whose deletions take a time.
@@ -178,7 +195,7 @@ func TestDeleted(t *testing.T) {
 	}{
 		{name: "ours", sim: deleting(2 * time.Second), prepare: makeOurs, outcome: contract.Deleted, deletes: 1},
 		{
-			name: "while Atlas creates it", prepare: makeOurs, outcome: contract.Deleted, deletes: 1,
+			name: "while Atlas creates it", prepare: makeCreating, outcome: contract.Deleted, deletes: 1,
 			sim: atlassim.Config{CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(time.Second)},
 		},
 		{
@@ -368,7 +385,7 @@ func TestChangeFails(t *testing.T) {
 				`UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the same id to go on`,
 			state: "UPDATING"},
 		{history: "update of a cluster that is busy", sim: atlassim.Config{CreateFor: atlassim.Duration(time.Hour)},
-			prepare: makeOurs, request: withTimeLimit(updateRequest, 3), want: contract.Timeout,
+			prepare: makeCreating, request: withTimeLimit(updateRequest, 3), want: contract.Timeout,
 			message: `cluster "NAME": it is CREATING; it is changed once it is IDLE, for which no time was left within ` +
 				`3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under the ` +
 				`same id to go on`, state: "CREATING"},

@@ -28,8 +28,8 @@ type killMoment struct {
 	stage  atlassim.Stage
 }
 
-// A worker is killed at each moment of a provision and of the upgrades, and another one is started. Each time the
-// workflow completes and there is one cluster.
+// A worker is killed at each moment of a run, and another one is started. Each time the workflow completes, and what it
+// asks for is done once.
 func TestKillWorker(t *testing.T) {
 	t.Parallel()
 	bin := buildWorker(t)
@@ -60,6 +60,13 @@ func TestKillWorker(t *testing.T) {
 		read("first look at the cluster", kind.old, 3)
 		read("second look at the cluster", kind.old, 4)
 	}
+	at("update/look before", "GET", "/flexClusters/NAME", 1)
+	at("update/change", "PATCH", "/flexClusters/NAME", 1)
+	at("update/look after", "GET", "/flexClusters/NAME", 2)
+	at("delete/look before", "GET", "/flexClusters/NAME", 1)
+	at("delete/second look before", "GET", "/flexClusters/NAME", 2)
+	at("delete/delete", "DELETE", "/flexClusters/NAME", 1)
+	at("delete/look after", "GET", "/flexClusters/NAME", 3)
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,9 +85,9 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	)
 	killed := make(chan struct{})
 	config := atlassim.Config{
-		CreateFor: atlassim.Duration(
-			2 * time.Second,
-		), UpgradeFor: atlassim.Duration(3 * time.Second), StaleIdleFor: atlassim.Duration(time.Second),
+		CreateFor: atlassim.Duration(2 * time.Second), UpdateFor: atlassim.Duration(2 * time.Second),
+		DeleteFor: atlassim.Duration(15 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second),
+		StaleIdleFor: atlassim.Duration(time.Second),
 		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
 			if stage != m.stage || !e.Authenticated || e.Method != m.method ||
 				!strings.HasSuffix(e.Path, withName(m.path, name)) {
@@ -110,8 +117,13 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	cluster, err := s.Client.Result(s.Context(), started.WorkflowID, started.RunID)
 	require.NoError(t, err)
 	<-killed
-	require.Equal(t, "IDLE", cluster.StateName)
-	require.Len(t, s.Sim.Clusters(), 1)
+	if run.effect == atlassim.Deleted {
+		require.Equal(t, contract.StateDeleted, cluster.StateName)
+		require.Empty(t, s.Sim.Clusters())
+	} else {
+		require.Equal(t, "IDLE", cluster.StateName)
+		require.Len(t, s.Sim.Clusters(), 1)
+	}
 	require.Equal(t, run.outcome, cluster.Outcome)
 	require.Equal(t, 1, s.Sim.Count(run.effect))
 	if run.effect == atlassim.Upgraded {
@@ -139,7 +151,12 @@ func killedRunOf(t *testing.T, moment string) killedRun {
 			return killedRun{kind.prepare, kind.request(t, here(t), 0), contract.Upgraded, atlassim.Upgraded, kind.post}
 		}
 	}
-	if operation == "upgrade" {
+	switch operation {
+	case "update":
+		return killedRun{makeOurs, update(t), contract.Updated, atlassim.Updated, ""}
+	case "delete":
+		return killedRun{makeOurs, deletion(t), contract.Deleted, atlassim.Deleted, ""}
+	case "upgrade":
 		return killedRun{seedShared, serverless(t), contract.Upgraded, atlassim.Upgraded, upgradePath}
 	}
 	nothing := func(*testing.T, *testenv.Stack) {}
