@@ -70,7 +70,8 @@ func (a *app) runExtend(ctx context.Context, workflowID string, by time.Duration
 		a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Deadline: deadline})
 		return nil
 	}
-	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID, deadline.UTC().Format("15:04:05 UTC on 2006-01-02"))
+	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID,
+		deadline.UTC().Format("15:04:05 UTC on 2006-01-02"))
 	return nil
 }
 
