@@ -15,9 +15,9 @@ import (
 // end; before the cluster is IDLE, the answer is the earliest time at which the lease can end. An empty runID is the
 // newest run.
 //
-// A worker must be up: without one, Extend waits until ctx ends, and then the limit may have been moved or not. It fails
-// with a [*Failure] where the run refuses it, of type INVALID_INPUT where the limit cannot be moved by so much. Any other
-// error is Temporal's.
+// A worker must be up: without one, Extend waits until ctx ends, and then the limit may have been moved or not. It
+// fails with a [*Failure] where the run refuses it, of type INVALID_INPUT where the limit cannot be moved by so much.
+// Any other error is Temporal's.
 func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.Duration) (time.Time, error) {
 	var extended contract.Extended
 	err := c.update(ctx, workflowID, runID, contract.ExtendUpdate, &extended,

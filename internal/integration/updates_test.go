@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -440,24 +438,12 @@ func TestResetAfterExtension(t *testing.T) {
 	points := finishedTasks(s, run)
 	for _, point := range []int64{points[0], points[len(points)-1]} {
 		begun := time.Now()
-		next := resetWithUpdates(s, run, point)
+		next := reset(s, run, point)
 		require.Equal(t, "TIMEOUT", ending(s, next), "event %d", point)
 		require.Greater(t, time.Since(begun), 6*time.Second, "event %d", point)
 	}
 	makeIdle(s)
 	requireOneCluster(s, reset(s, run, points[0]))
-}
-
-// resetWithUpdates does `temporal workflow reset`: signals and updates after the point are sent again.
-func resetWithUpdates(s *testenv.Stack, run provisioner.Run, event int64) provisioner.Run {
-	s.TB().Helper()
-	answer, err := s.Temporal.WorkflowService().
-		ResetWorkflowExecution(s.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-			Namespace: "default", WorkflowExecution: execution(run), WorkflowTaskFinishEventId: event,
-			Reason: "test", RequestId: rand.Text(), ResetReapplyType: enumspb.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
-		})
-	require.NoError(s.TB(), err)
-	return provisioner.Run{WorkflowID: run.WorkflowID, RunID: answer.GetRunId()}
 }
 
 // An update that is encrypted with a key that the worker lacks is refused, and holds up no run.
