@@ -71,12 +71,7 @@ func (a *app) runExtend(ctx context.Context, workflowID string, by time.Duration
 		a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Deadline: deadline})
 		return nil
 	}
-<<<<<<< HEAD
 	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID, timeText(deadline))
-=======
-	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID,
-		deadline.UTC().Format("15:04:05 UTC on 2006-01-02"))
->>>>>>> nexus
 	return nil
 }
 
