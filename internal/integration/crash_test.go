@@ -129,8 +129,7 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	if run.effect == atlassim.Upgraded {
 		require.Equal(t, 1, s.Requests("POST", run.post))
 	}
-	// A worker that is killed during a workflow task adds three events: the task's time-out, and the next task.
-	require.LessOrEqual(t, len(s.History(started)), 20+3)
+	require.LessOrEqual(t, countEvents(s, started), maxEvents)
 }
 
 // killedRun is a run whose worker is killed: what there is before, what it asks for, and how it ends.
