@@ -156,6 +156,7 @@ func (a *Activities) observeUntilItBecomes(
 		return before, beforeErr
 	}
 	saw, err = a.observe(ctx, target, groupID, name) // it switched between the two reads
+	//mutate:between-kinds
 	if target.isAbsent(err) {
 		return saw, errBetweenKinds
 	}
