@@ -217,7 +217,6 @@ func (w *wait) sendDelete(in DeleteInput, saw look) error {
 	defer cancel()
 	_, err := saw.kind.delete(w.activities.atlas, sending, request.GroupID, request.Name)
 	switch {
-	//mutate:delete-in-progress
 	case err == nil, isBeingDeleted(err):
 		w.progress.AskedAt = w.attempt.clock.now()
 		return nil

@@ -292,6 +292,7 @@ func (w *wait) askForChange(look) error {
 // askFailed is the failure of a request for what the cluster lacks. One that Atlas refuses is final, as it is not for a
 // look; where the cluster is gone or going, the next look tells.
 func (w *wait) askFailed(err error) error {
+	//mutate:delete-in-progress
 	if err == nil || isBeingDeleted(err) || w.target.isAbsent(err) {
 		return nil
 	}

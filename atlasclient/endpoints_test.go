@@ -90,6 +90,15 @@ func read(method func(
 	}
 }
 
+// change sends a change of the cluster orders by one of the client's methods.
+func change(method func(
+	*atlasclient.Client, context.Context, string, string, atlasclient.ClusterUpdate,
+) (*atlasclient.Cluster, *atlasclient.Response, error), update atlasclient.ClusterUpdate) sender {
+	return func(ctx context.Context, c *atlasclient.Client) (any, *atlasclient.Response, error) {
+		return method(c, ctx, group, "orders", update)
+	}
+}
+
 func endpoints() []endpoint {
 	create := func(r atlasclient.FlexClusterRequest) sender {
 		return func(ctx context.Context, c *atlasclient.Client) (any, *atlasclient.Response, error) {
@@ -148,6 +157,29 @@ func endpoints() []endpoint {
 			resp, err := c.DeleteFlexCluster(ctx, group, "orders")
 			return nil, resp, err
 		}, step{want: "DELETE " + flex + "/orders", status: 204}, flexMedia, nil},
+		{"change the tags", change((*atlasclient.Client).UpdateFlexCluster, atlasclient.ClusterUpdate{
+			Tags: []atlasclient.Tag{{Key: "team", Value: "shop"}},
+		}), step{want: "PATCH " + flex + "/orders", answer: flexAnswer, body: `{"tags":[{"key":"team","value":"shop"}]}`},
+			flexMedia, flexCluster},
+		{"take all tags away", change((*atlasclient.Client).UpdateFlexCluster, atlasclient.ClusterUpdate{
+			Tags: []atlasclient.Tag{},
+		}), step{want: "PATCH " + flex + "/orders", answer: flexAnswer, body: `{"tags":[]}`}, flexMedia, flexCluster},
+		{"change the protection and no tags", change((*atlasclient.Client).UpdateFlexCluster, atlasclient.ClusterUpdate{
+			TerminationProtectionEnabled: ptr(false),
+		}), step{want: "PATCH " + flex + "/orders", answer: flexAnswer, body: `{"terminationProtectionEnabled":false}`},
+			flexMedia, flexCluster},
+		{"change a dedicated cluster", change((*atlasclient.Client).UpdateCluster, atlasclient.ClusterUpdate{
+			Tags: []atlasclient.Tag{{Key: "team", Value: "shop"}}, TerminationProtectionEnabled: ptr(true),
+		}), step{want: "PATCH " + root + "/clusters/orders", answer: flexAnswer,
+			body: `{"tags":[{"key":"team","value":"shop"}],"terminationProtectionEnabled":true}`},
+			"application/vnd.atlas.2024-10-23+json", flexCluster},
+		{"delete a dedicated cluster", func(ctx context.Context, c *atlasclient.Client) (
+			any, *atlasclient.Response, error,
+		) {
+			resp, err := c.DeleteCluster(ctx, group, "orders")
+			return nil, resp, err
+		}, step{want: "DELETE " + root + "/clusters/orders", status: 202, answer: `{}`},
+			"application/vnd.atlas.2023-02-01+json", nil},
 		{"get cluster", read((*atlasclient.Client).GetCluster),
 			step{want: "GET " + root + "/clusters/orders", answer: flexAnswer},
 			"application/vnd.atlas.2024-08-05+json", flexCluster},
@@ -244,6 +276,9 @@ func TestPathSegments(t *testing.T) {
 			c := setup(t,
 				step{want: "GET " + at + "/flexClusters/" + wire, answer: body},
 				step{want: "DELETE " + at + "/flexClusters/" + wire},
+				step{want: "PATCH " + at + "/flexClusters/" + wire, answer: body},
+				step{want: "DELETE " + at + "/clusters/" + wire},
+				step{want: "PATCH " + at + "/clusters/" + wire, answer: body},
 				step{want: "GET " + at + "/clusters/" + wire, answer: body},
 				step{want: "GET " + at + "/serverless/" + wire, answer: body},
 				step{want: "POST " + at + "/flexClusters", answer: body},
@@ -255,6 +290,12 @@ func TestPathSegments(t *testing.T) {
 			require.Equal(t, at+"/flexClusters/"+wire, asError(t, err).Path)
 			_, err = c.DeleteFlexCluster(t.Context(), segment, segment)
 			require.NoError(t, err)
+			_, _, err = c.UpdateFlexCluster(t.Context(), segment, segment, atlasclient.ClusterUpdate{})
+			require.Error(t, err)
+			_, err = c.DeleteCluster(t.Context(), segment, segment)
+			require.NoError(t, err)
+			_, _, err = c.UpdateCluster(t.Context(), segment, segment, atlasclient.ClusterUpdate{})
+			require.Error(t, err)
 			_, _, err = c.GetCluster(t.Context(), segment, segment)
 			require.Error(t, err)
 			_, _, err = c.GetServerlessInstance(t.Context(), segment, segment)
@@ -327,6 +368,20 @@ func TestSimulator(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, old.ID, instance.ID)
 	require.Equal(t, ptr(true), instance.ServerlessBackupOptions.ServerlessContinuousBackupEnabled)
+
+	kept := []atlasclient.Tag{{Key: "team", Value: "billing"}}
+	changed, _, err := c.UpdateFlexCluster(ctx, group, "orders", atlasclient.ClusterUpdate{Tags: kept})
+	require.NoError(t, err)
+	require.Equal(t, kept, changed.Tags)
+	require.True(t, changed.TerminationProtectionEnabled, "what is left out stays")
+	changed, _, err = c.UpdateFlexCluster(ctx, group, "orders",
+		atlasclient.ClusterUpdate{TerminationProtectionEnabled: ptr(false)})
+	require.NoError(t, err)
+	require.Equal(t, kept, changed.Tags, "what is left out stays")
+	require.False(t, changed.TerminationProtectionEnabled)
+	changed, _, err = c.UpdateFlexCluster(ctx, group, "orders", atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{}})
+	require.NoError(t, err)
+	require.Empty(t, changed.Tags)
 
 	brief := orders
 	brief.Name = "gone"
