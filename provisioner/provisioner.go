@@ -12,6 +12,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -209,5 +211,28 @@ func details(r contract.Request) string {
 	if size := fields["providerSettings.instanceSizeName"]; size != "" {
 		lines = append(lines, "- Size: "+shorten(size))
 	}
+	if tags := tagsText(fields); tags != "" {
+		lines = append(lines, "- Tags: "+tags)
+	}
+	if protected := fields["terminationProtectionEnabled"]; protected != "" {
+		lines = append(lines, "- Termination protection: "+protected)
+	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
+}
+
+// tagsText is the tags that a request asks for; "" where it asks for none.
+func tagsText(fields contract.Fields) string {
+	var tags []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		switch key, isTag := strings.CutPrefix(name, "tags."); {
+		case isTag:
+			tags = append(tags, key+"="+fields[name])
+		case name == "tags":
+			return fields[name]
+		}
+	}
+	if len(tags) == 0 {
+		return ""
+	}
+	return "`" + shorten(strings.Join(tags, ", ")) + "`"
 }
