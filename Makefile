@@ -18,11 +18,13 @@ LINT_BIN := $(CURDIR)/bin/lint
 # the programs'.
 MODULES = internal/dev/bench tools/checks contract/schema/generate
 
-# $(call timed,NAME,COMMAND) runs a command and prints how long it took.
-timed = @echo '$(1)'; begun=$$(date +%s); $(2) && echo "  $$(($$(date +%s) - begun)) s"
+# $(call timed,NAME,COMMAND) runs a command, prints how long it took, and adds a line to the table of `make ci`.
+timed = @echo '$(1)'; begun=$$(date +%s); $(2) && took=$$(($$(date +%s) - begun)) && echo "  $$took s" && \
+	echo "$$begun $$took $(1)" >>'$(TIMES)'
+TIMES = /dev/null
 
-.PHONY: help build programs bin/dev bin/chaos demo up test fuzz mutate release chaos chaos-postgres bench bench-micro
-.PHONY: examples browser pictures lint lint-tools schema fmt clean
+.PHONY: help build programs bin/dev bin/chaos demo up ci test packages modules fuzz mutate release
+.PHONY: chaos chaos-postgres bench bench-micro examples browser pictures lint lint-tools schema fmt clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -48,23 +50,42 @@ bin/temporal: tools/go.mod tools/go.sum
 bin/dev:
 	@go build -o $@ ./internal/dev
 
-demo: build bin/dev ## Run both workflows against a local Temporal and the Atlas simulator
+demo: build bin/dev ## Make, change, upgrade and delete clusters, on a local Temporal and the Atlas simulator
 	@exec bin/dev demo
 
 up: build bin/dev ## Start Temporal, the Atlas simulator and the worker; stop them with Ctrl-C
 	@exec bin/dev up
 
-# The tests of a package wait far more than they compute, so many of them run at
-# once. Packages run one after another, since most start a Temporal server.
+# The tests of the packages mostly wait; linters and fuzzing only compute. So both run side by side, and the tests come
+# first where both want a processor.
+ci: ## Run lint and test side by side, as CI does, and print how long each step took
+	@mkdir -p bin && : >bin/times; begun=$$(date +%s); \
+	nice -n 5 $(MAKE) --no-print-directory TIMES='$(CURDIR)/bin/times' lint modules fuzz >bin/beside.log 2>&1 & \
+	beside=$$!; failed=0; \
+	$(MAKE) --no-print-directory TIMES='$(CURDIR)/bin/times' packages || failed=1; \
+	wait $$beside || failed=1; cat bin/beside.log; \
+	echo ' begins    takes'; \
+	{ sort -n bin/times; echo "$$begun $$(($$(date +%s) - begun)) everything"; } | \
+		awk -v begun=$$begun '{ printf "%5d s  %5d s  %s\n", $$1 - begun, $$2, substr($$0, index($$0, $$3)) }'; \
+	exit $$failed
+
+test: packages modules fuzz ## Run every test, and fuzz for half a minute
+
+# The tests of a package wait far more than they compute, so many of them run at once, and so do two packages. The
+# packages that take longest begin first. `make lint` vets the tests, too.
+LONGEST = ./internal/integration ./internal/dev/chaos ./internal/docs ./internal/worker ./internal/starter
+
+packages: bin/temporal examples browser
+	$(call timed,go test ./...,TEMPORAL_CLI='$(CURDIR)/bin/temporal' \
+		go test $(RACE) -vet=off -p 2 -parallel 16 $(LONGEST) ./...)
+
 # tools/checks has -count=1: Go's cache does not notice that a file outside the
 # module has changed.
-test: bin/temporal examples browser ## Run every test, and fuzz for half a minute
-	$(call timed,go test ./...,TEMPORAL_CLI='$(CURDIR)/bin/temporal' go test $(RACE) -p 1 -parallel 16 ./...)
+modules:
 	$(call timed,go test internal/dev/bench,go test -C internal/dev/bench $(RACE) ./...)
 	$(call timed,go test contract/schema/generate,go test -C contract/schema/generate $(RACE) ./...)
 	$(call timed,go test tools/checks,go test -C tools/checks -count=1 ./...)
 	$(call timed,go test tools/lint,go test -C tools/lint ./...)
-	$(call timed,fuzz,$(MAKE) --no-print-directory fuzz)
 
 # These targets install what the tests of the documentation need: programs that
 # are missing come from Debian, npm's packages are those of package-lock.json.
@@ -86,15 +107,19 @@ FUZZTIME = 8000x
 # packages_with finds the packages that have a test file with a line.
 packages_with = grep -rl --include='*_test.go' '$(1)' . | xargs -n 1 dirname | sort -u
 
+# Each package is built once: `go test -fuzz` would link it again for each target.
 fuzz: ## Fuzz every target there is with FUZZTIME=8000x inputs each
-	@mkdir -p bin; set -e; for package in $$($(call packages_with,^func Fuzz)); do \
-		targets=$$(go test -list '^Fuzz' $$package); \
-		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+	$(call timed,fuzz,mkdir -p bin/fuzz && inputs=$$(go env GOCACHE)/fuzz/$(MODULE) && \
+	for package in $$($(call packages_with,^func Fuzz)); do \
+		program='$(CURDIR)'/bin/fuzz/$$(basename $$package).test; \
+		go test -c -fuzz . -o "$$program" $$package && targets=$$("$$program" -test.list '^Fuzz') || exit; \
+		for target in $$targets; do \
 			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >bin/fuzz.log || \
-				{ cat bin/fuzz.log; exit 1; }; \
+			(cd $$package && exec "$$program" -test.run '^$$' -test.fuzz "^$$target\$$" \
+				-test.fuzztime $(FUZZTIME) -test.fuzzcachedir "$$inputs/$$package") >bin/fuzz/log 2>&1 || \
+				{ cat bin/fuzz/log; exit 1; }; \
 		done; \
-	done
+	done)
 
 mutate: bin/temporal ## Take out each safeguard and see its test fail
 	TEMPORAL_CLI='$(CURDIR)/bin/temporal' go run ./internal/dev/mutate
@@ -171,8 +196,8 @@ lint: bin/promtool lint-tools ## Check formatting, columns, go vet, staticcheck,
 	$(call timed,staticcheck,$(LINT_BIN)/staticcheck ./...)
 	$(call timed,workflowcheck,$(LINT_BIN)/workflowcheck -config .workflowcheck.yml ./...)
 	$(call timed,depguard,$(LINT_BIN)/depguard ./...)
-	@for module in $(MODULES) tools/lint; do echo "$$module" && \
-		(cd $$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done
+	$(call timed,linters of the other modules,for module in $(MODULES) tools/lint; do echo "$$module" && \
+		(cd $$module && go mod tidy -diff && go vet ./... && $(LINT_BIN)/staticcheck ./...) || exit; done)
 	bin/promtool check config deploy/monitoring/prometheus.yml
 	bin/promtool test rules deploy/monitoring/alerts_test.yml
 

@@ -22,6 +22,9 @@ type Pace struct {
 	// SettleFor is how long a cluster is watched after an upgrade whose answer was lost, before it is taken for not
 	// upgraded: Atlas may still answer IDLE for a moment. Default 30 s.
 	SettleFor time.Duration
+	// LeaseEvery is the time between two looks at a cluster that is leased. Default 30 min, so that a lease whose cluster
+	// somebody deleted ends within an hour.
+	LeaseEvery time.Duration
 }
 
 // DefaultPace has the default of each field.
@@ -29,6 +32,7 @@ var DefaultPace = Pace{
 	Fast: 30 * time.Second, FastEvery: time.Second,
 	SlowMin: 10 * time.Second, SlowMax: time.Minute,
 	NotFoundFor: 30 * time.Second, StandardFor: time.Minute, SettleFor: 30 * time.Second,
+	LeaseEvery: 30 * time.Minute,
 }
 
 func (p Pace) withDefaults() Pace {
@@ -37,6 +41,6 @@ func (p Pace) withDefaults() Pace {
 		Fast: cmp.Or(p.Fast, d.Fast), FastEvery: cmp.Or(p.FastEvery, d.FastEvery),
 		SlowMin: cmp.Or(p.SlowMin, d.SlowMin), SlowMax: cmp.Or(p.SlowMax, d.SlowMax),
 		NotFoundFor: cmp.Or(p.NotFoundFor, d.NotFoundFor), StandardFor: cmp.Or(p.StandardFor, d.StandardFor),
-		SettleFor: cmp.Or(p.SettleFor, d.SettleFor),
+		SettleFor: cmp.Or(p.SettleFor, d.SettleFor), LeaseEvery: cmp.Or(p.LeaseEvery, d.LeaseEvery),
 	}
 }

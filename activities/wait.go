@@ -130,10 +130,9 @@ func (w *wait) run() (contract.Cluster, error) {
 		}
 		cluster, over, err := w.evaluate(saw.observation, err)
 		if err == nil && !over && w.isToAsk(saw) {
-			err = w.ask(saw)
-		}
-		if err == nil {
-			w.progress.Errors = 0
+			if err = w.ask(saw); err == nil {
+				w.progress.Errors = 0
+			}
 		}
 		w.shared.Saw(w.progress.StateName)
 		w.attempt.note(w.progress)
@@ -209,7 +208,11 @@ func (w *wait) evaluate(saw observation, err error) (cluster contract.Cluster, o
 			return contract.Cluster{}, false, err
 		}
 	}
-	switch evaluation := w.goal.evaluate(cluster, w.target, w.in.Asked); evaluation {
+	evaluation := w.goal.evaluate(cluster, w.target, w.in.Asked)
+	if evaluation != unmet { // else requests for what it lacks may be failing
+		p.Errors = 0
+	}
+	switch evaluation {
 	case lost:
 		return contract.Cluster{}, false, gone(w.in.Name, "it is being deleted", p.StateName)
 	case reached:
@@ -314,7 +317,7 @@ func (w *wait) isAbsent(err error) bool {
 // for however long; so only a cluster that Atlas has shown before is taken to be gone.
 func (w *wait) evaluateAbsence(now time.Time) (cluster contract.Cluster, over bool, failed error) {
 	p := &w.progress
-	p.Refusals = 0
+	p.Errors, p.Refusals = 0, 0
 	if p.NotFoundSince.IsZero() {
 		p.NotFoundSince = now
 	}

@@ -264,7 +264,8 @@ func TestAskedOf(t *testing.T) {
 func TestAskedCompleted(t *testing.T) {
 	t.Parallel()
 	cluster := contract.Cluster{
-		Tags: append([]contract.Tag{{Key: contract.OwnershipTag, Value: "mine"}}, team...), TerminationProtectionEnabled: true,
+		Tags:                         append([]contract.Tag{{Key: contract.OwnershipTag, Value: "mine"}}, team...),
+		TerminationProtectionEnabled: true,
 	}
 	require.Equal(t, contract.Asked{Tags: team, TerminationProtectionEnabled: ptr(true), Owner: "id"},
 		contract.Asked{Owner: "id"}.Completed(cluster))

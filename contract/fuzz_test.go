@@ -65,7 +65,7 @@ func FuzzParseChanges(f *testing.F) {
 	}
 	for _, fields := range []string{
 		`"tags":[]`, `"tags":null,"terminationProtectionEnabled":false`, `"id":"` + group + `","adopt":true`,
-		`"providerSettings":{"instanceSizeName":"M10"}`, `"removeTerminationProtection":"yes"`,
+		`"providerSettings":{"instanceSizeName":"M10"}`, `"removeTerminationProtection":"yes"`, `"leaseSeconds":60`,
 	} {
 		f.Add([]byte(`{"groupId":"` + group + `","name":"orders",` + fields + `}`))
 	}
@@ -74,6 +74,7 @@ func FuzzParseChanges(f *testing.F) {
 		fuzzParse[contract.DeleteClusterInput](t, data)
 		fuzzParse[contract.UpgradeToFlexInput](t, data)
 		fuzzParse[contract.UpgradeToDedicatedInput](t, data)
+		fuzzParse[contract.LeaseFlexClusterInput](t, data)
 	})
 }
 

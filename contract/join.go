@@ -11,8 +11,8 @@ const (
 	// workflow, and the second, which may be left out, is the workflow type that the caller wants; answer: [Joined]. It
 	// is refused with INVALID_INPUT or REQUEST_CONFLICT.
 	//
-	// Workflows of different types run under one id, and some of their inputs look alike. So a caller names the type, or
-	// compares the type in the answer.
+	// Workflows of different types run under one id, and some of their inputs look alike. So a caller names the type,
+	// or compares the type in the answer.
 	JoinUpdate = "join"
 
 	// NexusService is the name of the worker's Nexus service; see [Operation.NexusOperation].

@@ -73,7 +73,8 @@ func TestJoinRaw(t *testing.T) {
 		var conflict *contract.ConflictError
 		require.ErrorAs(t, running.JoinRaw(workflowType, marshal(t, up)), &conflict)
 		require.Equal(t, []contract.Difference{{
-			Field: "workflowType", Requested: "UpgradeToServerless", Existing: "ProvisionFlexCluster"}}, conflict.Differences)
+			Field: "workflowType", Requested: "UpgradeToServerless", Existing: "ProvisionFlexCluster",
+		}}, conflict.Differences)
 	}
 	for _, input := range []string{"", "7", "null", "{}", `{"nane": 1}`} {
 		var invalid *contract.InputError

@@ -138,10 +138,11 @@ func TestJSON(t *testing.T) {
 			`{"phase":"VALIDATING","since":"2026-09-01T12:00:05Z"}`},
 		{"progress",
 			contract.WaitProgress{
-				StateName: "CREATING", Since: since, NotFoundSince: since, IdleSince: since, AskedAt: since,
-				Refusals: 1, Errors: 2},
+				StateName: "CREATING", Since: since, NotFoundSince: since, OldKind: true, IdleSince: since,
+				AskedAt: since, Refusals: 1, Errors: 2},
 			`{"stateName":"CREATING","since":"2026-09-01T12:00:05Z","notFoundSince":"2026-09-01T12:00:05Z",` +
-				`"idleSince":"2026-09-01T12:00:05Z","askedAt":"2026-09-01T12:00:05Z","refusals":1,"errors":2}`},
+				`"oldKind":true,"idleSince":"2026-09-01T12:00:05Z","askedAt":"2026-09-01T12:00:05Z",` +
+				`"refusals":1,"errors":2}`},
 		{"progress, none yet", contract.WaitProgress{}, `{}`},
 		{"failure of Atlas",
 			contract.FailureDetails{Status: 400, ErrorCode: "DUPLICATE_CLUSTER_NAME", Reason: "Bad Request",
@@ -168,7 +169,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The input that docs/reference.md shows is good for both workflows.
+// An input with no field that only one workflow knows is good for several.
 func TestDocumentedInput(t *testing.T) {
 	t.Parallel()
 	const documented = `{

@@ -22,6 +22,7 @@ func TestNames(t *testing.T) {
 		{"UpgradeToFlex", contract.UpgradeToFlex, "UpgradeToFlex"},
 		{"UpgradeToDedicated", contract.UpgradeToDedicated, "UpgradeToDedicated"},
 		{"UpgradeToServerless", contract.UpgradeToServerless, "UpgradeToServerless"},
+		{"LeaseFlexCluster", contract.LeaseFlexCluster, "LeaseFlexCluster"},
 		{"CreateFlexClusterActivity", contract.CreateFlexClusterActivity, "CreateFlexCluster"},
 		{"UpdateFlexClusterActivity", contract.UpdateFlexClusterActivity, "UpdateFlexCluster"},
 		{"FindClusterActivity", contract.FindClusterActivity, "FindCluster"},
@@ -31,6 +32,12 @@ func TestNames(t *testing.T) {
 		{"UpgradeToServerlessActivity", contract.UpgradeToServerlessActivity, "UpgradeClusterToServerless"},
 		{"WaitUntilIdleActivity", contract.WaitUntilIdleActivity, "WaitUntilIdle"},
 		{"WaitUntilAsAskedActivity", contract.WaitUntilAsAskedActivity, "WaitUntilAsAsked"},
+		{"WatchLeaseActivity", contract.WatchLeaseActivity, "WatchLease"},
+		{"FindLeftoverActivity", contract.FindLeftoverActivity, "FindLeftover"},
+		{"AwaitClusterRunActivity", contract.AwaitClusterRunActivity, "AwaitClusterRun"},
+		{"ReadyUpdate", contract.ReadyUpdate, "ready"},
+		{"ReleaseUpdate", contract.ReleaseUpdate, "release"},
+		{"LeaseEndMemo", contract.LeaseEndMemo, "leaseEnds"},
 		{"StatusQuery", contract.StatusQuery, "status"},
 		{"SearchAttributeProjectID", contract.SearchAttributeProjectID, "AtlasProjectId"},
 		{"SearchAttributeClusterName", contract.SearchAttributeClusterName, "AtlasClusterName"},
@@ -51,6 +58,7 @@ func TestNames(t *testing.T) {
 		{"Updated", string(contract.Updated), "UPDATED"},
 		{"Deleted", string(contract.Deleted), "DELETED"},
 		{"Upgraded", string(contract.Upgraded), "UPGRADED"},
+		{"Released", string(contract.Released), "RELEASED"},
 		{"Unchanged", string(contract.Unchanged), "UNCHANGED"},
 		{"ClusterTypeFlex", contract.ClusterTypeFlex, "FLEX"},
 		{"ClusterTypeServerless", contract.ClusterTypeServerless, "SERVERLESS"},
@@ -69,6 +77,8 @@ func TestNames(t *testing.T) {
 		{"PhaseDeleting", string(contract.PhaseDeleting), "DELETING"},
 		{"PhaseUpgrading", string(contract.PhaseUpgrading), "UPGRADING"},
 		{"PhaseWaiting", string(contract.PhaseWaiting), "WAITING_UNTIL_IDLE"},
+		{"PhaseLeased", string(contract.PhaseLeased), "LEASED"},
+		{"PhaseReleasing", string(contract.PhaseReleasing), "RELEASING"},
 		{"PhaseDone", string(contract.PhaseDone), "DONE"},
 		{"PhaseFailed", string(contract.PhaseFailed), "FAILED"},
 
@@ -76,8 +86,12 @@ func TestNames(t *testing.T) {
 	} {
 		require.Equal(t, test.want, test.got, test.name)
 	}
-	// One id for a cluster: whatever is done to it, one thing happens at a time.
+	// One id for a cluster: whatever is done to it, one thing happens at a time. A lease has others do it.
 	for _, r := range requests() {
+		if _, leases := r.(contract.LeaseFlexClusterInput); leases {
+			require.Equal(t, "atlas-lease-32b6e34b3d91647abb20e7b8-orders", contract.WorkflowID(r))
+			continue
+		}
 		require.Equal(t, workflowID, contract.WorkflowID(r), r.Operation().WorkflowType)
 	}
 	require.Equal(t, 30*time.Minute, contract.DefaultProvisionTimeout)

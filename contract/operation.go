@@ -11,7 +11,8 @@ import (
 type Operation struct {
 	// WorkflowType is the name of the workflow, as callers type it.
 	WorkflowType string
-	// Activity is the type of the activity that asks Atlas, as the history shows it.
+	// Activity is the type of the activity that asks Atlas, as the history shows it; "" for an operation that has others
+	// do it.
 	Activity string
 	// Command is the starter's command.
 	Command string
@@ -30,8 +31,12 @@ type Operation struct {
 	Input Request
 }
 
-// clusterIDPrefix is that of every operation that changes a cluster.
-const clusterIDPrefix = "atlas-cluster-"
+const (
+	// clusterIDPrefix is that of every operation that changes a cluster.
+	clusterIDPrefix = "atlas-cluster-"
+	// leaseIDPrefix is that of a lease, which has others change its cluster.
+	leaseIDPrefix = "atlas-lease-"
+)
 
 var operations = []Operation{
 	{
@@ -99,6 +104,16 @@ var operations = []Operation{
 		DefaultTimeout: DefaultUpgradeTimeout,
 		Input:          UpgradeToServerlessInput{},
 	},
+	{
+		WorkflowType:   LeaseFlexCluster,
+		Command:        "lease-flex",
+		Verb:           "lease the Flex cluster",
+		Phase:          PhaseCreating,
+		ClusterType:    ClusterTypeFlex,
+		IDPrefix:       leaseIDPrefix,
+		DefaultTimeout: DefaultProvisionTimeout,
+		Input:          LeaseFlexClusterInput{},
+	},
 }
 
 // Operations is the table of operations: everything that can be done to a cluster.
@@ -111,7 +126,7 @@ func OperationOf(workflowType string) (Operation, bool) {
 
 // OperationOfActivity finds the operation whose activity, of that type, asks Atlas.
 func OperationOfActivity(activityType string) (Operation, bool) {
-	return findOperation(func(o Operation) bool { return o.Activity == activityType })
+	return findOperation(func(o Operation) bool { return o.Activity != "" && o.Activity == activityType })
 }
 
 func findOperation(is func(Operation) bool) (Operation, bool) {
@@ -194,7 +209,7 @@ func ClusterOfWorkflowID(id string) (ClusterRef, bool) {
 	for _, prefix := range IDPrefixes() {
 		rest, ok := strings.CutPrefix(id, prefix)
 		groupID, name, cut := strings.Cut(rest, "-")
-		if ok && cut && groupIDPattern.MatchString(groupID) && name != "" {
+		if ok && cut && groupIDPattern.MatchString(groupID) && namePattern.MatchString(name) {
 			return ClusterRef{GroupID: groupID, Name: name}, true
 		}
 	}

@@ -19,7 +19,11 @@ func TestOperations(t *testing.T) {
 		require.NotEmpty(t, o.Verb, o.WorkflowType)
 		require.NotEmpty(t, o.Phase, o.WorkflowType)
 		require.True(t, strings.HasPrefix(o.IDPrefix, "atlas-"), o.WorkflowType)
-		for _, name := range []string{"type " + o.WorkflowType, "activity " + o.Activity, "command " + o.Command} {
+		names := []string{"type " + o.WorkflowType, "command " + o.Command}
+		if o.WorkflowType != contract.LeaseFlexCluster { // it has others ask Atlas
+			names = append(names, "activity "+o.Activity)
+		}
+		for _, name := range names {
 			require.False(t, seen[name], name)
 			seen[name] = true
 		}
@@ -29,13 +33,14 @@ func TestOperations(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, o.Command, found.Command)
 		found, ok = contract.OperationOfActivity(o.Activity)
-		require.True(t, ok)
-		require.Equal(t, o.Command, found.Command)
+		require.Equal(t, o.Activity != "", ok)
+		require.True(t, !ok || found.Command == o.Command)
 	}
 	_, ok := contract.OperationOf("Somebody'sWorkflow")
 	require.False(t, ok)
 	for _, activity := range []string{
 		contract.WaitUntilIdleActivity, contract.WaitUntilAsAskedActivity, contract.FindClusterActivity,
+		contract.WatchLeaseActivity, contract.FindLeftoverActivity, contract.AwaitClusterRunActivity,
 	} {
 		_, ok = contract.OperationOfActivity(activity)
 		require.False(t, ok, activity)
@@ -65,6 +70,7 @@ func TestRequests(t *testing.T) {
 		contract.UpgradeToFlex:        "Upgrade cluster orders to Flex",
 		contract.UpgradeToDedicated:   "Upgrade cluster orders to dedicated M10",
 		contract.UpgradeToServerless:  "Upgrade cluster orders to serverless",
+		contract.LeaseFlexCluster:     "Lease Flex cluster orders in AWS US_EAST_1 for 1h0m0s",
 	}
 	for _, r := range requests() {
 		o := r.Operation()
@@ -83,11 +89,14 @@ func TestClusterOfWorkflowID(t *testing.T) {
 	for id, want := range map[string]contract.ClusterRef{
 		"atlas-cluster-" + group + "-orders":   {GroupID: group, Name: "orders"},
 		"atlas-cluster-" + group + "-orders-2": {GroupID: group, Name: "orders-2"},
+		"atlas-lease-" + group + "-orders":     {GroupID: group, Name: "orders"},
 		"atlas-cluster-" + group + "-":         {},
-		"atlas-cluster-" + group:               {},
-		"atlas-cluster-orders-orders":          {},
-		"provision-flex-" + group + "-orders":  {},
-		"":                                     {},
+		// A Schedule adds a time.
+		"atlas-lease-" + group + "-orders-2026-11-25T22:00:00Z": {},
+		"atlas-cluster-" + group:                                {},
+		"atlas-cluster-orders-orders":                           {},
+		"provision-flex-" + group + "-orders":                   {},
+		"":                                                      {},
 	} {
 		got, ok := contract.ClusterOfWorkflowID(id)
 		require.Equal(t, want, got, id)

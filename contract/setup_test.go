@@ -45,9 +45,13 @@ func toDedicated() contract.UpgradeToDedicatedInput {
 	}
 }
 
+func lease() contract.LeaseFlexClusterInput {
+	return contract.LeaseFlexClusterInput{GroupID: group, Name: "orders", ProviderSettings: place, LeaseSeconds: 3600}
+}
+
 // requests are an input of each operation.
 func requests() []contract.Request {
-	return []contract.Request{flex(), update(), remove(), toFlex(), toDedicated(), serverless()}
+	return []contract.Request{flex(), update(), remove(), toFlex(), toDedicated(), serverless(), lease()}
 }
 
 // text is n characters, and wide n of two bytes each.

@@ -13,6 +13,8 @@ const (
 	PhaseUpgrading  Phase = "UPGRADING"
 	PhaseDeleting   Phase = "DELETING"
 	PhaseWaiting    Phase = "WAITING_UNTIL_IDLE"
+	PhaseLeased     Phase = "LEASED"
+	PhaseReleasing  Phase = "RELEASING"
 	PhaseDone       Phase = "DONE"
 	PhaseFailed     Phase = "FAILED"
 )
@@ -25,6 +27,8 @@ type Status struct {
 	StateName string `json:"stateName,omitempty"`
 	// Since is when the phase began.
 	Since time.Time `json:"since"`
+	// Deadline is when a lease ends; left out before the cluster is IDLE, after the lease has ended, and of other runs.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // WaitProgress is the heartbeat of the activities that wait ([WaitUntilIdleActivity], [WaitUntilAsAskedActivity],

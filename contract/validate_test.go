@@ -157,7 +157,7 @@ func like(t *testing.T, in contract.UpgradeToServerlessInput, o contract.Operati
 	}
 	var all, own map[string]any
 	require.NoError(t, json.Unmarshal(marshal(t, in), &all))
-	all["terminationProtectionEnabled"] = false
+	all["terminationProtectionEnabled"], all["leaseSeconds"] = false, 3600
 	own = map[string]any{}
 	typ := reflect.TypeOf(o.Input)
 	for i := range typ.NumField() {

@@ -52,8 +52,8 @@ func TestFollowAfterReset(t *testing.T) {
 	}
 	results := make(chan result, 2)
 	go func() {
-		cluster, err := c.Follow(ctx, run, func(next provisioner.Run) { followed <- next })
-		results <- result{cluster, err}
+		end, err := c.Follow(ctx, run, func(next provisioner.Run) { followed <- next })
+		results <- result{end.Cluster, err}
 	}()
 	go func() {
 		cluster, err := c.Result(ctx, run.WorkflowID, "")

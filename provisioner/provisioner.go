@@ -10,7 +10,10 @@ package provisioner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -127,34 +130,57 @@ func (c *Client) Compare(ctx context.Context, request contract.Request, runID st
 	return conflict(running.Join(request))
 }
 
-// Cancel asks a run to end. The cluster is left as it is. An empty runID is the newest run.
+// Cancel asks a run to end. The cluster is left as it is, but that of a lease is deleted. An empty runID is the newest
+// run.
 func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 	return c.temporal.CancelWorkflow(ctx, workflowID, runID)
 }
 
-// Result waits for the end of a run and answers its cluster. It fails with a [*Failure] when the run ended otherwise.
-// Any other error says nothing of the run, which goes on: it is Temporal's, or that of ctx. An empty runID is the
-// newest run. A run that is reset meanwhile goes on as another, whose end it is then.
+// Result waits for the end of a run and answers its cluster: of a lease, the one that it deleted. It fails with a
+// [*Failure] when the run ended otherwise. Any other error says nothing of the run, which goes on: it is Temporal's, or
+// that of ctx. An empty runID is the newest run. A run that is reset meanwhile goes on as another, whose end it is then.
 func (c *Client) Result(ctx context.Context, workflowID, runID string) (contract.Cluster, error) {
-	return c.Follow(ctx, Run{WorkflowID: workflowID, RunID: runID}, func(Run) {})
+	end, err := c.Follow(ctx, Run{WorkflowID: workflowID, RunID: runID}, func(Run) {})
+	return end.Cluster, err
+}
+
+// End is what a run ended with.
+type End struct {
+	// Cluster is the result, and that of a lease the cluster in it.
+	Cluster contract.Cluster
+	// Lease is the result of a lease; nil for any other run.
+	Lease *contract.LeaseResult
+}
+
+// UnmarshalJSON reads the result of any workflow.
+func (e *End) UnmarshalJSON(data []byte) error {
+	var lease contract.LeaseResult
+	if err := json.Unmarshal(data, &lease); err != nil {
+		return err
+	}
+	if lease.Outcome == contract.Released { // no other run ends so
+		*e = End{Cluster: lease.Cluster, Lease: &lease}
+		return nil
+	}
+	return json.Unmarshal(data, &e.Cluster)
 }
 
 // Follow is [Client.Result] for callers that want to know of a reset: it calls onReset with each run that takes the
 // place of the one before.
-func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (contract.Cluster, error) {
+func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (End, error) {
 	for {
 		waited := c.temporal.GetWorkflow(ctx, run.WorkflowID, run.RunID)
-		var cluster contract.Cluster
-		err := ended(waited.Get(ctx, &cluster))
+		var end End
+		err := ended(waited.Get(ctx, &end))
 		var failure *Failure
 		if !errors.As(err, &failure) || failure.State != Terminated {
-			return cluster, err
+			return end, err
 		}
 		// Temporal resets a run by terminating it and starting another.
 		answer, describeErr := c.temporal.DescribeWorkflowExecution(ctx, run.WorkflowID, waited.GetRunID())
 		next := answer.GetWorkflowExtendedInfo().GetResetRunId()
 		if describeErr != nil || next == "" || next == waited.GetRunID() {
-			return cluster, err
+			return end, err
 		}
 		run.RunID = next
 		onReset(run)
@@ -185,5 +211,28 @@ func details(r contract.Request) string {
 	if size := fields["providerSettings.instanceSizeName"]; size != "" {
 		lines = append(lines, "- Size: "+shorten(size))
 	}
+	if tags := tagsText(fields); tags != "" {
+		lines = append(lines, "- Tags: "+tags)
+	}
+	if protected := fields["terminationProtectionEnabled"]; protected != "" {
+		lines = append(lines, "- Termination protection: "+protected)
+	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
+}
+
+// tagsText is the tags that a request asks for; "" where it asks for none.
+func tagsText(fields contract.Fields) string {
+	var tags []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		switch key, isTag := strings.CutPrefix(name, "tags."); {
+		case isTag:
+			tags = append(tags, key+"="+fields[name])
+		case name == "tags":
+			return fields[name]
+		}
+	}
+	if len(tags) == 0 {
+		return ""
+	}
+	return "`" + shorten(strings.Join(tags, ", ")) + "`"
 }

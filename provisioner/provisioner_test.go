@@ -150,11 +150,15 @@ func TestStartOfChanges(t *testing.T) {
 		summary, details string // details beside the project and the cluster
 	}{
 		{contract.UpdateFlexClusterInput{GroupID: group, Name: "changes-update", Tags: []contract.Tag{}},
-			"Update Flex cluster changes-update", "- Time limit: 30m0s"},
+			"Update Flex cluster changes-update", "- Tags: an empty list\n- Time limit: 30m0s"},
+		{contract.UpdateFlexClusterInput{GroupID: group, Name: "changes-tags", TerminationProtectionEnabled: new(true),
+			Tags: []contract.Tag{{Key: "team", Value: "orders"}, {Key: "env", Value: "test"}}},
+			"Update Flex cluster changes-tags",
+			"- Tags: `env=test, team=orders`\n- Termination protection: true\n- Time limit: 30m0s"},
 		{contract.DeleteClusterInput{GroupID: group, Name: "changes-delete", ID: id},
 			"Delete cluster changes-delete", "- Id: `" + id + "`\n- Time limit: 1h0m0s"},
 		{contract.UpgradeToFlexInput{GroupID: group, Name: "changes-flex", ProviderSettings: place},
-			"Upgrade cluster changes-flex to Flex", "- Where: AWS US_EAST_1\n- Time limit: 1h30m0s"},
+			"Upgrade cluster changes-flex to Flex", "- Where: AWS US_EAST_1\n- Termination protection: false\n- Time limit: 1h30m0s"},
 		{contract.UpgradeToDedicatedInput{GroupID: group, Name: "changes-dedicated", ProviderSettings: sized},
 			"Upgrade cluster changes-dedicated to dedicated M10",
 			"- Where: AWS US_EAST_1\n- Size: M10\n- Time limit: 1h30m0s"},

@@ -30,7 +30,10 @@ type Status struct {
 	// search attribute. [Client.Status] knows it from the progress of the pending activity first, and where neither
 	// has it from the query.
 	ClusterState string
-	// Pending is the activity that is under way; nil when there is none.
+	// Deadline is when a lease ends; zero before its cluster is IDLE, after the lease has ended, and of any other run.
+	Deadline time.Time
+	// Pending is the activity that is under way, in a lease also that of the run that changes its cluster; nil when there
+	// is none.
 	Pending *PendingActivity
 	// Blocker is what holds up the run until somebody acts; nil where nothing is known to. Lists leave it out.
 	Blocker *Blocker
@@ -58,7 +61,11 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 	if err != nil {
 		return Status{}, err
 	}
-	s := status(answer.GetWorkflowExecutionInfo())
+	info := answer.GetWorkflowExecutionInfo()
+	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW && runID != "" {
+		return c.Status(ctx, workflowID, "")
+	}
+	s := c.status(info)
 	if s.State != Running {
 		return s, nil
 	}
@@ -74,7 +81,20 @@ func (c *Client) Status(ctx context.Context, workflowID, runID string) (Status, 
 		}
 	}
 	s.Blocker = c.blocker(ctx, answer)
+	if children := answer.GetPendingChildren(); len(children) > 0 && s.Blocker == nil {
+		return c.withChild(ctx, s, children[0])
+	}
 	s.ClusterState = c.clusterState(ctx, s)
+	return s, nil
+}
+
+// withChild completes the status of a lease by that of the run that changes its cluster.
+func (c *Client) withChild(ctx context.Context, s Status, child *workflowpb.PendingChildExecutionInfo) (Status, error) {
+	run, err := c.Status(ctx, child.GetWorkflowId(), child.GetRunId())
+	if err != nil || run.State != Running { // it has not begun, or has ended a moment ago
+		return s, nil
+	}
+	s.Pending, s.Blocker, s.ClusterState = run.Pending, run.Blocker, run.ClusterState
 	return s, nil
 }
 
@@ -114,7 +134,7 @@ func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, e
 			return nil, err
 		}
 		for _, info := range answer.GetExecutions() {
-			out = append(out, status(info))
+			out = append(out, c.status(info))
 		}
 		request.NextPageToken = answer.GetNextPageToken()
 		if len(request.NextPageToken) == 0 {
@@ -124,7 +144,7 @@ func (c *Client) List(ctx context.Context, query string, limit int) ([]Status, e
 	return out, nil
 }
 
-func status(info *workflowpb.WorkflowExecutionInfo) Status {
+func (c *Client) status(info *workflowpb.WorkflowExecutionInfo) Status {
 	attribute := func(name string) (s string) {
 		if p, ok := info.GetSearchAttributes().GetIndexedFields()[name]; ok {
 			_ = converter.GetDefaultDataConverter().FromPayload(p, &s)
@@ -141,6 +161,9 @@ func status(info *workflowpb.WorkflowExecutionInfo) Status {
 	}
 	if t := info.GetCloseTime(); t != nil {
 		s.Closed = t.AsTime()
+	}
+	if ends, ok := info.GetMemo().GetFields()[contract.LeaseEndMemo]; ok && s.State == Running {
+		_ = c.converter.FromPayload(ends, &s.Deadline) // what cannot be decrypted is left out
 	}
 	return s
 }

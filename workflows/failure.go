@@ -158,6 +158,9 @@ func (r *run) leftBehind() string {
 		return nothing + ": without the ownership tag no later run takes up what was " + r.plan.effect + ", " +
 			"so look in Atlas before you start the workflow again"
 	}
+	if r.operation.Phase == contract.PhaseDeleting && state == contract.StateDeleting {
+		return "Atlas goes on deleting the cluster: start the workflow again under the same id to wait for its end"
+	}
 	text := "The cluster is left as it is"
 	if state != "" {
 		text += " (" + state + ")"

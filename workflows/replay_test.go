@@ -112,7 +112,7 @@ func TestReplayNoticesAChange(t *testing.T) {
 	}
 }
 
-// replay replays a history as that of its own workflow id, which the ownership tag holds.
+// replay replays a recorded history under the id that its workflow had: what a run makes of a cluster depends on it.
 func replay(name string, register func(worker.WorkflowRegistry)) error {
 	file, err := os.Open(filepath.Join("testdata", name+".json"))
 	if err != nil {
@@ -127,9 +127,7 @@ func replay(name string, register func(worker.WorkflowRegistry)) error {
 	register(replayer)
 	started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
 	return replayer.ReplayWorkflowHistoryWithOptions(quiet(), history, worker.ReplayWorkflowHistoryOptions{
-		OriginalExecution: workflow.Execution{
-			ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
-		},
+		OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},
 	})
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Provisions a Flex cluster with temporal and jq alone: starts the workflow or joins it, follows it, and reads its result
-# or its failure.
+# Provisions a Flex cluster with temporal and jq alone: starts the workflow or joins it, follows it, and reads its
+# result or its failure.
 #
 #   examples/shell/provision.sh 32b6e34b3d91647abb20e7b8 orders AWS US_EAST_1
 #
@@ -39,7 +39,8 @@ do
 	sleep 1
 done
 
-end=$(temporal workflow result --workflow-id "$id" --run-id "$run_id" -o json --log-level never) || true # fails when the workflow did
+# It fails when the workflow did.
+end=$(temporal workflow result --workflow-id "$id" --run-id "$run_id" -o json --log-level never) || true
 case $(get "$end" .status) in
 COMPLETED)
 	get "$end" '.result | "\(.name) is \(.stateName) (\(.outcome)): \(.connectionStrings.standardSrv)"'

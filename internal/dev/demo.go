@@ -29,6 +29,8 @@ const (
 		" --provider AWS --region US_EAST_1 --tag team=orders --wait"
 	upgrade = "upgrade-to-serverless --project-id " + projectID + " --name legacy" +
 		" --provider AWS --region US_EAST_1 --wait"
+	upgradeToFlex = "upgrade-to-flex --project-id " + projectID + " --name legacy" +
+		" --provider AWS --region US_EAST_1 --wait"
 
 	// The life of the cluster that the first command has made.
 	update  = "update-flex --project-id " + projectID + " --name orders --tag team=billing --wait"
@@ -84,7 +86,9 @@ func (d *demo) start(ctx context.Context) error {
 	}
 	fmt.Fprintln(d.stdout, "Starting atlas-sim…")
 	// Where Atlas takes minutes, nobody who tries it out should.
-	quick := stack.Settings{"deleteFor": "5s", "deleteDedicatedFor": "5s", "updateDedicatedFor": "1s"}
+	quick := stack.Settings{
+		"upgradeFor": "8s", "updateDedicatedFor": "1s", "deleteFor": "5s", "deleteDedicatedFor": "5s",
+	}
 	if err := d.stack.StartAtlas(ctx, quick, "-seed-shared", projectID+"/legacy"); err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func (d *demo) runWorkflows(ctx context.Context) error {
 	for _, run := range []struct{ before, args, workflowID string }{
 		{args: provision, workflowID: orders},
 		{
-			before: "An upgrade takes the simulator about 20 seconds.",
+			before: "An upgrade takes the simulator about 10 seconds.",
 			args:   upgrade, workflowID: contract.ClusterWorkflowID(projectID, "legacy"),
 		},
 		{before: "The rest of the life of cluster orders: update, upgrade, delete.", args: update, workflowID: orders},

@@ -13,7 +13,8 @@ import (
 // step is one of the commands by which a new user gets to know the programs.
 type step struct{ does, command string }
 
-// steps make a cluster, break Atlas, and mend it while a run waits for it. internal/docs TestUp runs them.
+// steps make a cluster, break Atlas, mend it while a run waits for it, and delete what was made. internal/docs TestUp
+// runs them.
 func (d *demo) steps() []step {
 	const fault = `[{"method": "POST", "path": "` + projectID + `/flexClusters", "kind": "status"}]`
 	faults := "http://" + d.stack.AtlasAddress + "/sim/faults"
@@ -30,6 +31,11 @@ func (d *demo) steps() []step {
 		{
 			"Mend Atlas. The same run goes on to its end.",
 			"curl -sS -X DELETE " + faults + " && bin/starter watch " + billing,
+		},
+		{
+			"Delete both clusters, and wait until they are gone.",
+			"for name in orders billing; do bin/starter delete --project-id " + projectID +
+				" --name $name --yes --wait; done",
 		},
 	}
 }
@@ -59,7 +65,10 @@ In another terminal, in this folder:
   %s
   bin/starter list
 
-Upgrade the shared-tier cluster that is there from the start:
+If the page stays blank: this Web UI is too old for Chrome 158 and later. Use
+Firefox, or docker compose (docker-compose.yml), which has a newer one.
+
+Upgrade the free cluster that is there from the start:
 
   bin/starter %s
 
@@ -69,9 +78,10 @@ A worker of your own, in a debugger say, needs this as well:
   export %s
   export %s
 
-docs/cli.md has the other commands, and bin/atlas-sim -help what else can break.
+README.md shows how to change, adopt and upgrade clusters, docs/cli.md has the
+other commands, and bin/atlas-sim -help what else can break.
 Ctrl-C stops everything.
-`, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, d.listURL(), upgrade,
+`, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState, d.listURL(), upgradeToFlex,
 		d.stack.AtlasAddress, d.stack.Credential[0], d.stack.Credential[1])
 	return b.String()
 }

@@ -1,7 +1,8 @@
 //go:build unix
 
-// Dev runs everything on this machine: a Temporal dev server, the Atlas simulator and the worker. `dev demo` runs both
-// workflows there and stops; `dev up` stays until interrupted. It knows only the programs in bin/, as a user does.
+// Dev runs everything on this machine: a Temporal dev server, the Atlas simulator and the worker. `dev demo` makes,
+// changes, upgrades and deletes clusters there and stops; `dev up` stays until interrupted. It knows only the programs
+// in bin/, as a user does.
 package main
 
 import (
@@ -15,7 +16,7 @@ import (
 
 const usage = `Usage: dev demo|up
 
-  demo   start everything, run both workflows, stop everything
+  demo   start everything, make, change, upgrade and delete clusters, stop everything
   up     start everything and keep it running until Ctrl-C
 `
 

@@ -95,7 +95,7 @@ func TestDemo(t *testing.T) {
 		"bin/starter " + provision + "\n", "bin/starter " + upgrade + "\n", "bin/starter " + update + "\n",
 		"bin/starter " + enlarge + "\n", "bin/starter " + remove + "\n",
 		"/namespaces/default/workflows/atlas-cluster-" + projectID + "-orders\n",
-		"Starting temporal…\n", "An upgrade takes the simulator about 20 seconds.\n",
+		"Starting temporal…\n", "An upgrade takes the simulator about 10 seconds.\n",
 		"All workflows succeeded. To look around: make up\n",
 	}, nil)
 }
@@ -190,6 +190,7 @@ func TestUp(t *testing.T) {
 		"export TEMPORAL_ADDRESS=127.0.0.1:", "export MONGODB_ATLAS_BASE_URL=http://127.0.0.1:",
 		"  # 1. Make a cluster, and wait until it is IDLE.\n  bin/starter " + provision + "\n", "  # 5. ",
 		"/namespaces/default/workflows?query=AtlasProjectId%3D%22" + projectID + "%22\n", "  bin/starter list\n",
+		"  # 6. Delete both clusters, ", "If the page stays blank: ", "  bin/starter " + upgradeToFlex + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)

@@ -15,7 +15,7 @@ func TestUp(t *testing.T) {
 	t.Parallel()
 	u.dependOnAllFiles(t)
 	steps := regexp.MustCompile(`(?m)^  # \d\. .*\n  (.+)\n`).FindAllStringSubmatch(u.guide, -1)
-	require.Len(t, steps, 5, u.guide)
+	require.Len(t, steps, 6, u.guide)
 	command := func(number int) result {
 		got := u.run(t, "bash", "-c", steps[number-1][1])
 		require.Zero(t, got.code, "%s\n%s", steps[number-1][1], got)
@@ -27,7 +27,10 @@ func TestUp(t *testing.T) {
 	eventually(t, "status does not say what the run waits for", func() bool {
 		return strings.Contains(command(4).stdout, "Atlas answered 503")
 	})
-	u.faults.Lock()
-	defer u.faults.Unlock()
-	require.Contains(t, command(5).stdout, " is IDLE: CREATED\n")
+	func() {
+		u.faults.Lock()
+		defer u.faults.Unlock()
+		require.Contains(t, command(5).stdout, " is IDLE: CREATED\n")
+	}()
+	require.Equal(t, 2, strings.Count(command(6).stdout, " is gone: DELETED\n"))
 }

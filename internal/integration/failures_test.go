@@ -207,7 +207,7 @@ func TestTimeout(t *testing.T) {
 		s := setup(t, atlassim.Config{CreateFor: atlassim.Duration(time.Hour)})
 		s.Sim.AddFault(atlassim.Fault{Method: http.MethodGet, Kind: atlassim.FaultHTML, Status: 503})
 		in := flex(t)
-		in.TimeoutSeconds = new(8)
+		in.TimeoutSeconds = new(15)
 		_, err := execute(s, in)
 		f := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, f.Type)

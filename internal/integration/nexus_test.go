@@ -148,46 +148,61 @@ func requireCallFailed(t *testing.T, err error) (*temporal.ApplicationError, con
 	return failure, details
 }
 
-// A team in another namespace asks for each operation, one after the other for one cluster, and gets its result, also
-// where a worker takes the place of another in the middle. The names of the operations are those of the contract.
+// nexusStep is one operation that a caller asks for.
+type nexusStep struct {
+	operation string
+	input     func(name string) object
+	want      contract.Outcome
+}
+
+// A team in another namespace asks for each operation through Nexus and gets its result, also where a worker takes the
+// place of another in between. The names of the operations are those of the contract.
 func TestNexus(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name string
-		sim  func(*testing.T) atlassim.Config
-		// operations are asked for one after the other.
-		operations []string
-		outcomes   []contract.Outcome
-	}{
-		{
-			name:       "provision",
-			sim:        func(*testing.T) atlassim.Config { return atlassim.Config{} },
-			operations: []string{"provisionFlexCluster", "provisionFlexCluster"},
-			outcomes:   []contract.Outcome{contract.Created, contract.Unchanged},
+	in := func(name string) object { return flexObject(name, "US_EAST_1") }
+	dedicated := with(object{"providerSettings": object{
+		"backingProviderName": "AWS", "regionName": "US_EAST_1", "instanceSizeName": "M10",
+	}})
+	asked := map[string]bool{}
+	for name, steps := range map[string][]nexusStep{
+		"provision and delete": {
+			{"provisionFlexCluster", in, contract.Created},
+			{"deleteCluster", with(nil), contract.Deleted},
+			{"deleteCluster", with(nil), contract.Unchanged},
 		},
-		{
-			name:       "upgrade",
-			sim:        func(t *testing.T) atlassim.Config { return withShared(t, atlassim.Config{}) },
-			operations: []string{"upgradeToServerless", "upgradeToServerless"},
-			outcomes:   []contract.Outcome{contract.Upgraded, contract.Unchanged},
+		"upgrade to serverless": {{"upgradeToServerless", in, contract.Upgraded}},
+		"a life": {
+			{"upgradeToFlex", in, contract.Upgraded},
+			{"updateFlexCluster", with(object{"terminationProtectionEnabled": true}), contract.Updated},
+			{"upgradeToDedicated", dedicated, contract.Upgraded},
+			{"deleteCluster", with(object{"removeTerminationProtection": true}), contract.Deleted},
 		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		for _, step := range steps {
+			asked[step.operation] = true
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := testenv.New(t, test.sim(t))
+			config := atlassim.Config{DeleteFor: atlassim.Duration(time.Second)}
+			if strings.HasPrefix(steps[0].operation, "upgrade") {
+				config = withShared(t, config)
+			}
+			s := testenv.New(t, config)
 			c := newCaller(s)
-			for i, operation := range test.operations {
+			for _, step := range steps {
 				w := testworker.Start(s)
-				cluster, err := c.end(c.begin(operation, flexObject(testenv.ClusterName(t), "US_EAST_1")))
-				require.NoError(t, err)
-				require.Equal(t, test.outcomes[i], cluster.Outcome)
+				cluster, err := c.end(c.begin(step.operation, step.input(testenv.ClusterName(t))))
+				require.NoError(t, err, step.operation)
+				require.Equal(t, step.want, cluster.Outcome, step.operation)
 				own, err := s.Client.Result(s.Context(), latestRun(s).WorkflowID, "")
 				require.NoError(t, err)
 				require.Equal(t, own, cluster)
-				awaitAge(s)
 				w.Stop()
 			}
 		})
+	}
+	for _, operation := range contract.Operations() {
+		require.True(t, asked[operation.NexusOperation()], "no caller asks for %s", operation.NexusOperation())
 	}
 }
 
@@ -331,4 +346,36 @@ func TestNexusCancel(t *testing.T) {
 	_, err = s.Client.Result(s.Context(), latestRun(s).WorkflowID, "")
 	require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
 	require.Len(t, s.Sim.Clusters(), 1)
+}
+
+// A caller leases a cluster through Nexus. The lease ends by itself when somebody releases it, and with the caller when
+// that is cancelled. Each time the cluster goes.
+func TestNexusLease(t *testing.T) {
+	t.Parallel()
+	for _, cancels := range []bool{false, true} {
+		t.Run(map[bool]string{false: "released", true: "cancelled"}[cancels], func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, quickDelete)
+			c := newCaller(s)
+			run := c.begin("leaseFlexCluster", lease(t))
+			c.awaitStarted(run)
+			id := contract.WorkflowID(lease(t))
+			awaitLeased(s, lease(t), provisioner.Run{WorkflowID: id})
+			if cancels {
+				require.NoError(t, c.temporal.CancelWorkflow(s.Context(), run.GetID(), run.GetRunID()))
+			} else {
+				require.NoError(t, s.Client.Release(s.Context(), id, ""))
+			}
+			var result contract.LeaseResult
+			err := run.Get(s.Context(), &result)
+			if cancels {
+				var canceled *temporal.CanceledError
+				require.ErrorAs(t, err, &canceled)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, contract.Released, result.Outcome)
+			}
+			requireNothingLeft(s, 1)
+		})
+	}
 }

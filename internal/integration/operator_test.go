@@ -136,7 +136,7 @@ func TestPauseWait(t *testing.T) {
 			makeIdle(s)
 			unpause(s, run, contract.WaitUntilIdleActivity)
 			requireOneCluster(s, run)
-			require.LessOrEqual(t, len(s.History(run)), maxEvents)
+			require.LessOrEqual(t, countEvents(s, run), maxEvents)
 		})
 	}
 }

@@ -223,6 +223,14 @@ func finishCluster(t *testing.T, s *testenv.Stack) {
 	require.NoError(t, s.Sim.SetState(project, testenv.ClusterName(t), "IDLE"))
 }
 
+// awaitUpgrade waits until Atlas has upgraded the cluster.
+func awaitUpgrade(t *testing.T, s *testenv.Stack) {
+	testenv.Eventually(t, func() bool {
+		clusters := s.Sim.Clusters()
+		return len(clusters) == 1 && clusters[0].Kind == atlassim.SERVERLESS && clusters[0].State == "IDLE"
+	})
+}
+
 func deleteCluster(t *testing.T, s *testenv.Stack) {
 	require.NoError(t, s.Sim.Delete(project, testenv.ClusterName(t)))
 	testenv.Eventually(t, func() bool { return len(s.Sim.Clusters()) == 0 })
@@ -320,7 +328,7 @@ func resetCases() []resetCase {
 		{
 			history:    "provision-timeout",
 			sim:        slowCreate,
-			request:    flexWithTimeLimit(4),
+			request:    flexWithTimeLimit(8),
 			want:       "TIMEOUT",
 			repair:     finishCluster,
 			afterReset: []string{"CREATED", "CREATED", "CREATED"},
@@ -334,7 +342,7 @@ func resetCases() []resetCase {
 		{
 			history: "provision-gone",
 			sim: atlassim.Config{
-				CreateFor: atlassim.Duration(3 * time.Second),
+				CreateFor: atlassim.Duration(8 * time.Second),
 				DeleteFor: atlassim.Duration(time.Nanosecond),
 			},
 			request:    flexWithTimeLimit(20),
@@ -355,9 +363,10 @@ func resetCases() []resetCase {
 			want: "VERSION_GONE", afterReset: []string{"VERSION_GONE", "VERSION_GONE"}},
 		{
 			history:    "upgrade-timeout",
-			sim:        atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)},
-			request:    serverlessWithTimeLimit(4),
+			sim:        atlassim.Config{UpgradeFor: atlassim.Duration(15 * time.Second)},
+			request:    serverlessWithTimeLimit(8),
 			want:       "TIMEOUT",
+			repair:     awaitUpgrade,
 			afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"},
 			upgraded:   1,
 		},
@@ -375,7 +384,7 @@ func resetCases() []resetCase {
 		},
 		{
 			history:       "upgrade-canceled",
-			sim:           atlassim.Config{UpgradeFor: atlassim.Duration(4 * time.Second)},
+			sim:           atlassim.Config{UpgradeFor: atlassim.Duration(15 * time.Second)},
 			request:       serverlessRequest,
 			interfere:     cancelDuringWait,
 			want:          "CANCELED",

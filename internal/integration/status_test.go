@@ -54,7 +54,8 @@ func TestWebUITexts(t *testing.T) {
 	details, err := described.GetStaticDetails()
 	require.NoError(t, err)
 	require.Equal(t,
-		"- Project: `"+project+"`\n- Cluster: `"+in.Name+"`\n- Where: AWS US_EAST_1\n- Time limit: 30m0s",
+		"- Project: `"+project+"`\n- Cluster: `"+in.Name+"`\n- Where: AWS US_EAST_1\n- Tags: `team=orders`\n"+
+			"- Termination protection: false\n- Time limit: 30m0s",
 		details,
 	)
 

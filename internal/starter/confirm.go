@@ -7,21 +7,27 @@ import (
 	"io"
 	"strings"
 
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 )
 
-// confirm asks on the terminal before requests are started that cannot be undone, and says what each would do. It fails
-// where the answer is not yes, and where there is no terminal to ask on.
-func (a *app) confirm(ctx context.Context, v verb, requests []contract.Request) error {
-	operation := requests[0].Operation()
+// confirmation is a question before what cannot be undone.
+type confirmation struct {
+	command string
+	// effects say what would be done, after "starter is about to".
+	effects []string
+	// refused says what was not done where the answer is not yes.
+	refused string
+}
+
+// confirm asks on the terminal. It fails where the answer is not yes, and where there is no terminal to ask on.
+func (a *app) confirm(ctx context.Context, question confirmation) error {
 	if !terminal.IsTerminal(a.stdin) || !a.stderr.IsTerminal() {
-		return usageError{fmt.Sprintf("nothing was started: %s asks on a terminal, and there is none. "+
-			"Give --yes to go on without being asked", operation.Command)}
+		return usageError{fmt.Sprintf("%s: %s asks on a terminal, and there is none. "+
+			"Give --yes to go on without being asked", question.refused, question.command)}
 	}
 	a.stderr.Printf("starter is about to\n")
-	for _, r := range requests {
-		a.stderr.Printf("  %s\n", v.describe(r))
+	for _, effect := range question.effects {
+		a.stderr.Printf("  %s\n", effect)
 	}
 	a.stderr.Printf("Go on? [y/N] ")
 	answer := make(chan string, 1)
@@ -32,11 +38,11 @@ func (a *app) confirm(ctx context.Context, v verb, requests []contract.Request) 
 	select {
 	case <-ctx.Done():
 		a.stderr.Printf("\n")
-		return exitError{exitInterrupted, "interrupted before an answer; nothing was started"}
+		return exitError{exitInterrupted, "interrupted before an answer; " + question.refused}
 	case text := <-answer:
 		if text == "y" || text == "yes" {
 			return nil
 		}
-		return exitError{exitUsage, "nothing was started: the answer was not yes"}
+		return exitError{exitUsage, question.refused + ": the answer was not yes"}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
-// extendTime is how long a worker may take to answer. One that is up answers within a second.
-const extendTime = 10 * time.Second
+// updateTime is how long a worker may take to answer. One that is up answers within a second.
+const updateTime = 10 * time.Second
 
 func (a *app) extend() *cobra.Command {
 	var by time.Duration
@@ -22,7 +22,9 @@ func (a *app) extend() *cobra.Command {
 		Use:   "extend WORKFLOW_ID --by DURATION",
 		Short: "Give a workflow more time",
 		Long: `extend moves the time limit of the newest run of a workflow, and tells when its
-time is up then. The whole limit of a run is 7 days at most. A worker must be up.`,
+time is up then. The whole limit of a run is 7 days at most. Of a lease it moves
+the end, to 30 days from now at most; before the cluster is IDLE it tells the
+earliest end. A worker must be up.`,
 		Example:           "  starter extend atlas-cluster-32b6e34b3d91647abb20e7b8-orders --by 30m",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),
@@ -30,8 +32,8 @@ time is up then. The whole limit of a run is 7 days at most. A worker must be up
 			if !cmd.Flags().Changed("by") {
 				return usageError{"extend takes --by DURATION, such as --by 30m"}
 			}
-			if by <= 0 || by > contract.MaxTimeLimit {
-				return usageError{"--by must be from 1s to 168h"}
+			if by <= 0 || by > contract.MaxLease {
+				return usageError{"--by must be from 1s to 720h"}
 			}
 			return a.runExtend(cmd.Context(), args[0], wholeSeconds(by))
 		},
@@ -51,10 +53,9 @@ func (a *app) runExtend(ctx context.Context, workflowID string, by time.Duration
 		return err
 	}
 	if s.State != provisioner.Running {
-		return refusedError{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how",
-			s.WorkflowID, s.State)}
+		return endedAlready(s)
 	}
-	brief, cancel := context.WithTimeout(ctx, extendTime)
+	brief, cancel := context.WithTimeout(ctx, updateTime)
 	defer cancel()
 	deadline, err := c.Extend(brief, s.WorkflowID, s.RunID, by)
 	var failure *provisioner.Failure
@@ -62,7 +63,7 @@ func (a *app) runExtend(ctx context.Context, workflowID string, by time.Duration
 	case errors.As(err, &failure):
 		return refusedError{failure.Message}
 	case err != nil && brief.Err() != nil && ctx.Err() == nil:
-		return a.notExtended(ctx, c, s)
+		return a.notAnswered(ctx, c, s, "extended")
 	case err != nil:
 		return err
 	}
@@ -70,16 +71,16 @@ func (a *app) runExtend(ctx context.Context, workflowID string, by time.Duration
 		a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State, Deadline: deadline})
 		return nil
 	}
-	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID, deadline.UTC().Format("15:04:05 UTC on 2006-01-02"))
+	a.stdout.Printf("Workflow %s has time until %s\n", s.WorkflowID, timeText(deadline))
 	return nil
 }
 
-// notExtended says why no worker has answered, as far as it is known.
-func (a *app) notExtended(ctx context.Context, c *provisioner.Client, s provisioner.Status) error {
+// notAnswered says why no worker has done to a workflow what it was asked for, as far as it is known.
+func (a *app) notAnswered(ctx context.Context, c *provisioner.Client, s provisioner.Status, what string) error {
 	reason := "the workers are busy or gone"
 	if now, err := c.Status(ctx, s.WorkflowID, s.RunID); err == nil && now.Blocker != nil {
 		reason = now.Blocker.Message
 	}
-	return exitError{exitFailed, fmt.Sprintf("no worker has extended workflow %s within %s: %s. "+
-		"One that comes up soon may still do so", s.WorkflowID, extendTime, reason)}
+	return exitError{exitFailed, fmt.Sprintf("no worker has %s workflow %s within %s: %s. "+
+		"One that comes up soon may still do so", what, s.WorkflowID, updateTime, reason)}
 }

@@ -289,8 +289,8 @@ func TestInvalidFileOfChanges(t *testing.T) {
 		{"upgrade-to-dedicated", cluster + "providerSettings: {backingProviderName: AWS, regionName: US_EAST_1}\n",
 			":3: document 1: providerSettings.instanceSizeName must be the size of a dedicated cluster, such as M10, " +
 				`got ""`},
-		{"provision-flex", ordersYAML + "ifDifferent: update\n", ":8: document 1: ifDifferent must be FAIL or UPDATE, " +
-			`got "update"`},
+		{"provision-flex", ordersYAML + "ifDifferent: update\n", ":8: document 1: ifDifferent must be FAIL or " +
+			`UPDATE, got "update"`},
 	} {
 		require.Equal(t, output{code: 2, stderr: "starter: nothing was started:\n  standard input" + test.want + "\n"},
 			runWith(test.text, nowhere, test.command, "-f-"))

@@ -48,6 +48,9 @@ ended otherwise.`,
 func (a *app) printStatus(s provisioner.Status) {
 	a.stdout.Printf("Workflow   %s\nRun        %s\nStatus     %s, %s\n",
 		s.WorkflowID, s.RunID, string(s.State), line(s, time.Now()))
+	if !s.Deadline.IsZero() {
+		a.stdout.Printf("Lease ends in %s, at %s\n", age(time.Until(s.Deadline)), timeText(s.Deadline))
+	}
 	if p := s.Pending; p != nil && !p.NextAttempt.IsZero() && s.Blocker == nil {
 		a.stdout.Printf("Next look  in %s\n", max(0, time.Until(p.NextAttempt)).Round(time.Second))
 	}
@@ -127,7 +130,7 @@ A filter finds as with 'starter list', 1000 at most.`,
 			if err != nil {
 				return err
 			}
-			return a.followWithProgress(cmd.Context(), c, runOf(s))
+			return a.followWithProgress(cmd.Context(), c, runOf(s), awaitEnd)
 		},
 	}
 	f.add(cmd, knownClusters{a})
@@ -159,7 +162,7 @@ func (a *app) watchMany(ctx context.Context, c *provisioner.Client, ids []string
 	for _, s := range runs {
 		all = append(all, &outcome{run: runOf(s), status: s})
 	}
-	a.followAll(ctx, c, all)
+	a.followAll(ctx, c, all, awaitEnd)
 	return a.printOutcomes(ctx, all, true)
 }
 
@@ -189,7 +192,8 @@ func (a *app) cancel() *cobra.Command {
 		Short: "Ask a workflow to end; the cluster is left as it is",
 		Long: `cancel asks the newest run of a workflow to end. The cluster is left as it is, and
 what Atlas was asked for goes on: asking for the same again takes it up where it
-was, and 'starter delete' deletes the cluster.`,
+was, and 'starter delete' deletes the cluster. A lease that is cancelled deletes
+its cluster, as with 'starter release'.`,
 		Example:           "  starter cancel atlas-cluster-32b6e34b3d91647abb20e7b8-orders",
 		Args:              workflowIDArg,
 		ValidArgsFunction: a.completeIDs(1, " AND ExecutionStatus = 'Running'"),
@@ -200,8 +204,7 @@ was, and 'starter delete' deletes the cluster.`,
 				return err
 			}
 			if s.State != provisioner.Running {
-				return refusedError{fmt.Sprintf("workflow %s has ended already: %s. 'starter status' tells how",
-					s.WorkflowID, s.State)}
+				return endedAlready(s)
 			}
 			if err := c.Cancel(ctx, s.WorkflowID, s.RunID); err != nil {
 				return err
@@ -210,29 +213,35 @@ was, and 'starter delete' deletes the cluster.`,
 				a.printJSON(answer{WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.State})
 				return nil
 			}
-			a.stdout.Printf("Asked workflow %s to end. The cluster is left as it is.\n", s.WorkflowID)
+			what := "The cluster is left as it is"
+			if s.Workflow == contract.LeaseFlexCluster {
+				what = "Its cluster is deleted"
+			}
+			a.stdout.Printf("Asked workflow %s to end. %s.\n", s.WorkflowID, what)
 			return nil
 		},
 	}
 }
 
-// followWithProgress waits for the end of a run, with progress on standard error, and prints it.
-func (a *app) followWithProgress(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
-	v := &progressView{a: a, client: c, run: run}
-	cluster, err := v.follow(ctx)
-	return a.printEnd(ctx, v.run, cluster, err)
+// followWithProgress waits for a run, with progress on standard error, and prints what it has waited for.
+func (a *app) followWithProgress(
+	ctx context.Context, c *provisioner.Client, run provisioner.Run, await awaitRun,
+) error {
+	v := &progressView{a: a, client: c, run: run, await: await}
+	waited, err := v.follow(ctx)
+	return a.printEnd(ctx, v.run, waited, err)
 }
 
 // followInSilence waits for the end of a run and prints it.
 func (a *app) followInSilence(ctx context.Context, c *provisioner.Client, run provisioner.Run) error {
-	cluster, err := c.Follow(ctx, run, func(next provisioner.Run) { run = next })
-	return a.printEnd(ctx, run, cluster, err)
+	waited, err := awaitEnd(ctx, c, run, func(next provisioner.Run) { run = next })
+	return a.printEnd(ctx, run, waited, err)
 }
 
-// printEnd prints how a run ended, by what [provisioner.Client.Follow] answered.
-func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contract.Cluster, err error) error {
+// printEnd prints what a wait for a run has ended with.
+func (a *app) printEnd(ctx context.Context, run provisioner.Run, waited awaited, err error) error {
 	a.followUp = run.WorkflowID
-	out := answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: provisioner.Completed, Result: &cluster}
+	out := answer{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: waited.state, Result: waited.result()}
 	var failure *provisioner.Failure
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -247,7 +256,7 @@ func (a *app) printEnd(ctx context.Context, run provisioner.Run, cluster contrac
 	case err != nil:
 		return err
 	case a.output == "text":
-		a.printCluster(run, cluster)
+		a.printEnded(run, waited.end)
 	}
 	if a.output == "json" {
 		a.printJSON(out)

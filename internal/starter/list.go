@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type listed struct {
 	ClusterState string            `json:"clusterState,omitempty"`
 	Started      time.Time         `json:"startTime"`
 	Closed       time.Time         `json:"closeTime,omitzero"`
+	LeaseEnds    time.Time         `json:"leaseEnds,omitzero"`
 }
 
 // filter says which workflows.
@@ -70,7 +72,8 @@ func (f filter) query() string {
 	for _, o := range contract.Operations() {
 		types = append(types, "'"+o.WorkflowType+"'")
 	}
-	query := "WorkflowType IN (" + strings.Join(types, ", ") + ")"
+	// A lease that continued as new goes on in a run of its own.
+	query := "WorkflowType IN (" + strings.Join(types, ", ") + ") AND ExecutionStatus != 'ContinuedAsNew'"
 	if f.projectID != "" {
 		query += " AND " + idsFrom(f.projectID+"-")
 	}
@@ -119,8 +122,9 @@ func (a *app) list() *cobra.Command {
 		Short: "List the workflows there are",
 		Long: `list lists the newest runs: the status of the run, the command that starts such
 runs, the last state of its cluster that the run has noted, its age since it
-started, the cluster, its project, and the workflow id. On a terminal the table is
-cut to its width; what is cut is in -o json.
+started, the cluster, its project, and the workflow id; where there are leases,
+also what is left of each. On a terminal the table is cut to its width; what is cut
+is in -o json.
 
 --project-id looks at the workflow id, and so finds what starter started. --state
 needs the search attributes AtlasProjectId, AtlasClusterName and
@@ -164,7 +168,7 @@ func (a *app) printList(runs []provisioner.Status) {
 			out = append(out, listed{
 				WorkflowID: r.WorkflowID, RunID: r.RunID, Workflow: r.Workflow, Command: commandOf(r), Status: r.State,
 				ProjectID: r.ProjectID, ClusterName: r.ClusterName, ClusterState: r.ClusterState,
-				Started: r.Started, Closed: r.Closed,
+				Started: r.Started, Closed: r.Closed, LeaseEnds: r.Deadline,
 			})
 		}
 		a.printJSON(out)
@@ -174,23 +178,39 @@ func (a *app) printList(runs []provisioner.Status) {
 	a.stdout.PrintTable(runTable(runs, width, time.Now()))
 }
 
-// runTable has a line for each run, below a head. Where it is too wide, what the workflow id says as well gives way
-// first, then the command.
+// runTable has a line for each run, below a head, and a column for what is left of leases where there are any. Where it
+// is too wide, what the workflow id says as well gives way first, then the command.
 func runTable(runs []provisioner.Status, width int, now time.Time) terminal.Table {
-	const command, cluster, project = 1, 4, 5
-	table := terminal.Table{
-		Rows:        [][]string{{"STATUS", "COMMAND", "STATE", "AGE", "CLUSTER", "PROJECT", "WORKFLOW ID"}},
-		Dispensable: []int{project, cluster, command},
-		Width:       width,
+	const left = 4 // the column LEFT
+	withLeft := slices.ContainsFunc(runs, func(r provisioner.Status) bool { return !r.Deadline.IsZero() })
+	row := func(cells []string) []string {
+		if !withLeft {
+			cells = slices.Delete(cells, left, left+1)
+		}
+		return cells
+	}
+	table := terminal.Table{Rows: [][]string{
+		row([]string{"STATUS", "COMMAND", "STATE", "AGE", "LEFT", "CLUSTER", "PROJECT", "WORKFLOW ID"}),
+	}, Width: width}
+	for _, name := range []string{"PROJECT", "CLUSTER", "COMMAND"} {
+		table.Dispensable = append(table.Dispensable, slices.Index(table.Rows[0], name))
 	}
 	for _, r := range runs {
 		project, cluster := clusterOf(r)
-		table.Rows = append(table.Rows, []string{
+		table.Rows = append(table.Rows, row([]string{
 			string(r.State), cmp.Or(commandOf(r), "-"), cmp.Or(r.ClusterState, "-"), age(now.Sub(r.Started)),
-			cmp.Or(cluster, "-"), cmp.Or(project, "-"), r.WorkflowID,
-		})
+			leftOf(r, now), cmp.Or(cluster, "-"), cmp.Or(project, "-"), r.WorkflowID,
+		}))
 	}
 	return table
+}
+
+// leftOf is for how long a cluster is still leased.
+func leftOf(r provisioner.Status, now time.Time) string {
+	if r.Deadline.IsZero() {
+		return "-"
+	}
+	return age(r.Deadline.Sub(now))
 }
 
 // commandOf is the command that starts runs such as this.

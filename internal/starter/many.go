@@ -26,7 +26,7 @@ type answers struct {
 type outcome struct {
 	run     provisioner.Run
 	status  provisioner.Status // as the newest list has it
-	result  *contract.Cluster
+	result  *awaited
 	failure *provisioner.Failure
 	err     error // Temporal's own: what became of it is not known
 }
@@ -77,7 +77,7 @@ func (a *app) startFiles(ctx context.Context, operation contract.Operation, v ve
 		return a.printPlans(v, requests)
 	}
 	if v.asks && !flags.yes {
-		if err := a.confirm(ctx, v, requests); err != nil {
+		if err := a.confirm(ctx, v.confirmation(requests)); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (a *app) startFiles(ctx context.Context, operation contract.Operation, v ve
 	}
 	all := a.startAll(ctx, c, requests)
 	if flags.wait {
-		a.followAll(ctx, c, all)
+		a.followAll(ctx, c, all, v.await)
 	}
 	return a.printOutcomes(ctx, all, flags.wait)
 }
@@ -192,8 +192,8 @@ func (a *app) failureOfOne(err error) *provisioner.Failure {
 	return nil
 }
 
-// followAll waits for the end of them all, with progress on standard error.
-func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outcome) {
+// followAll waits for them all, with progress on standard error.
+func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outcome, await awaitRun) {
 	if countOutcomes(all).running == 0 {
 		return
 	}
@@ -204,7 +204,7 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 		if o.ended() {
 			return
 		}
-		cluster, err := c.Follow(ctx, o.run, func(next provisioner.Run) {
+		waited, err := await(ctx, c, o.run, func(next provisioner.Run) {
 			mu.Lock()
 			defer mu.Unlock()
 			o.run = next
@@ -219,8 +219,8 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 		defer mu.Unlock()
 		switch {
 		case err == nil:
-			o.result, o.status.State = &cluster, provisioner.Completed
-			o.status.ClusterState = cluster.StateName
+			o.result, o.status.State = &waited, waited.state
+			o.status.ClusterState = waited.end.Cluster.StateName
 		case errors.As(err, &o.failure):
 			o.status.State = o.failure.State
 		case ctx.Err() == nil:
@@ -234,7 +234,7 @@ func (a *app) followAll(ctx context.Context, c *provisioner.Client, all []*outco
 func (o *outcome) line(waited bool) (status, detail string) {
 	switch {
 	case o.result != nil:
-		return string(o.status.State), string(o.result.Outcome) + " " + resultText(*o.result)
+		return string(o.status.State), resultText(o.result.end)
 	case o.refused():
 		return "REFUSED", o.failure.Error()
 	case o.failure != nil:
@@ -251,12 +251,17 @@ func (o *outcome) line(waited bool) (status, detail string) {
 	return "STARTED", ""
 }
 
-// resultText is what of a result people need most: how to connect, or which cluster is gone.
-func resultText(c contract.Cluster) string {
-	if c.StateName == contract.StateDeleted {
-		return cmp.Or(c.ID, "it was gone already")
+// resultText is what of a result people need most: the outcome, and how to connect or which cluster is gone.
+func resultText(end provisioner.End) string {
+	c, outcome := end.Cluster, end.Cluster.Outcome
+	if end.Lease != nil {
+		outcome = end.Lease.Outcome
 	}
-	return cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard)
+	text := cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard)
+	if c.StateName == contract.StateDeleted {
+		text = cmp.Or(c.ID, "it was gone already")
+	}
+	return string(outcome) + " " + text
 }
 
 func (o *outcome) answer() answer {
@@ -264,8 +269,10 @@ func (o *outcome) answer() answer {
 		WorkflowID: o.run.WorkflowID,
 		RunID:      o.run.RunID,
 		Status:     o.status.State,
-		Result:     o.result,
 		Failure:    o.failure,
+	}
+	if o.result != nil {
+		out.Result = o.result.result()
 	}
 	if o.err != nil || o.failure != nil && o.failure.State == "" {
 		out.Status = ""

@@ -223,7 +223,7 @@ func TestInterruptTheStartOfMany(t *testing.T) {
 		return contract.ProvisionFlexClusterInput{GroupID: project, Name: name}
 	}
 	all := a.startAll(ctx, nil, []contract.Request{request("a"), request("b")})
-	a.followAll(ctx, nil, all)
+	a.followAll(ctx, nil, all, awaitEnd)
 	require.Equal(
 		t,
 		exitError{
@@ -259,7 +259,7 @@ func TestPlainLines(t *testing.T) {
 		},
 		{
 			status: provisioner.Status{WorkflowID: "d", State: provisioner.Completed, ClusterState: "IDLE"},
-			result: &contract.Cluster{},
+			result: &awaited{},
 		},
 	}
 	now := time.Now()
@@ -352,7 +352,7 @@ func TestLook(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, &outcome{run: provisioner.Run{RunID: run.RunID}})
 	}
-	all[7].result = &contract.Cluster{} // of which nothing more is to be known
+	all[7].result = &awaited{} // of which nothing more is to be known
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		refresh(s.ctx(), c, all, &sync.Mutex{})
 		for i, o := range all {

@@ -26,7 +26,7 @@ type answer struct {
 	WorkflowID string               `json:"workflowId"`
 	RunID      string               `json:"runId"`
 	Status     provisioner.State    `json:"status"`
-	Result     *contract.Cluster    `json:"result,omitempty"`
+	Result     any                  `json:"result,omitempty"`
 	Failure    *provisioner.Failure `json:"failure,omitempty"`
 	Progress   *progress            `json:"progress,omitempty"`
 	// Deadline is when the time of a run is up that was extended.
@@ -66,8 +66,21 @@ func escapeUnprintable(data []byte) []byte {
 // unprintable tells the characters above the ASCII controls, which encoding/json escapes by itself.
 func unprintable(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 
-// printCluster is the summary for people.
-func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
+// printEnded is the summary for people of what a run ended with, or of a lease that has begun.
+func (a *app) printEnded(run provisioner.Run, end provisioner.End) {
+	if end.Lease == nil {
+		a.printCluster(run, end.Cluster, end.Cluster.Outcome)
+		return
+	}
+	a.printCluster(run, end.Cluster, end.Lease.Outcome)
+	if leased := end.Lease.LeasedAt; !leased.IsZero() {
+		a.stdout.Printf("%-10s from %s to %s\n", "Leased", timeText(leased), timeText(end.Lease.ReleasedAt))
+	}
+}
+
+func timeText(t time.Time) string { return t.UTC().Format("15:04:05 UTC on 2006-01-02") }
+
+func (a *app) printCluster(run provisioner.Run, c contract.Cluster, outcome contract.Outcome) {
 	row := func(name, value string) {
 		if value != "" {
 			a.stdout.Printf("%-10s %s\n", name, value)
@@ -81,12 +94,12 @@ func (a *app) printCluster(run provisioner.Run, c contract.Cluster) {
 	if gone {
 		state = "gone"
 	}
-	row("Cluster", fmt.Sprintf("%s is %s: %s", name, state, c.Outcome))
+	row("Cluster", fmt.Sprintf("%s is %s: %s", name, state, outcome))
 	if !gone { // the addresses of a cluster that is gone lead nowhere
 		row("Connect", cmp.Or(c.ConnectionStrings.StandardSrv, c.ConnectionStrings.Standard))
 	}
 	row("Where", strings.TrimSpace(c.ProviderSettings.Place()+" "+c.ProviderSettings.InstanceSizeName))
-	if c.Outcome == contract.Updated {
+	if outcome == contract.Updated {
 		row("Tags", cmp.Or(tagsText(c.Tags), "none"))
 		row("Protected", map[bool]string{true: "yes", false: "no"}[c.TerminationProtectionEnabled])
 	}

@@ -58,6 +58,12 @@ func doingText(s provisioner.Status) string {
 			return "IDLE, not yet as asked"
 		}
 		return cmp.Or(s.ClusterState, "waiting until it is as asked")
+	case contract.WatchLeaseActivity:
+		return cmp.Or(s.ClusterState, "leased")
+	case contract.FindLeftoverActivity:
+		return "looking for what the provision left behind"
+	case contract.AwaitClusterRunActivity:
+		return "waiting for another run under the id of the cluster"
 	case contract.FindClusterActivity:
 		return "finding out whose the cluster is"
 	case contract.DeleteClusterActivity:
@@ -105,6 +111,7 @@ func line(s provisioner.Status, now time.Time) string {
 type progressView struct {
 	a      *app
 	client *provisioner.Client
+	await  awaitRun
 
 	mu  sync.Mutex
 	run provisioner.Run
@@ -113,8 +120,8 @@ type progressView struct {
 	at    time.Time // when a plain line was printed last
 }
 
-// follow shows progress until the end of the run, and waits for that.
-func (v *progressView) follow(ctx context.Context) (contract.Cluster, error) {
+// follow waits for the run, and shows progress meanwhile.
+func (v *progressView) follow(ctx context.Context) (awaited, error) {
 	verb := "Following"
 	if v.run.Joined {
 		verb = "Joined"
@@ -130,7 +137,7 @@ func (v *progressView) follow(ctx context.Context) (contract.Cluster, error) {
 		cancel()
 		<-done
 	}()
-	return v.client.Follow(ctx, v.run, func(next provisioner.Run) {
+	return v.await(ctx, v.client, v.run, func(next provisioner.Run) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.run = next

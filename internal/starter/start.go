@@ -67,6 +67,9 @@ const newClusterFile = `  groupId: 32b6e34b3d91647abb20e7b8
 // startCommand is the command of an operation.
 func (a *app) startCommand(operation contract.Operation) *cobra.Command {
 	v := verbs[operation.WorkflowType]()
+	if v.await == nil {
+		v.await = awaitEnd
+	}
 	cmd := &cobra.Command{
 		Short:             v.short,
 		Long:              fmt.Sprintf(startHelp, v.short, operation.IDPrefix, v.notes, cmp.Or(v.file, newClusterFile)),
@@ -148,7 +151,7 @@ func (a *app) start(ctx context.Context, v verb, request contract.Request, flags
 		return nil
 	}
 	if v.asks && !flags.yes {
-		if err := a.confirm(ctx, v, []contract.Request{request}); err != nil {
+		if err := a.confirm(ctx, v.confirmation([]contract.Request{request})); err != nil {
 			return err
 		}
 	}
@@ -167,7 +170,7 @@ func (a *app) start(ctx context.Context, v verb, request contract.Request, flags
 		return err
 	}
 	if flags.wait {
-		return a.followWithProgress(ctx, c, run)
+		return a.followWithProgress(ctx, c, run, v.await)
 	}
 	a.followUp = run.WorkflowID
 	if a.output == "json" {

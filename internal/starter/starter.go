@@ -122,7 +122,7 @@ Exit codes:
 	for _, operation := range contract.Operations() {
 		root.AddCommand(a.startCommand(operation))
 	}
-	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.list(), environmentTopic())
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.release(), a.list(), environmentTopic())
 	return root
 }
 

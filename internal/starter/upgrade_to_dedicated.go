@@ -26,7 +26,8 @@ this workflow id; with --adopt, one that carries none is taken over.`,
 			f.cluster(&in.GroupID, &in.Name)
 			f.place(&in.ProviderSettings)
 			f.requiredText(&in.ProviderSettings.InstanceSizeName, "instance-size", "providerSettings.instanceSizeName",
-				"Atlas's name of the `SIZE` of the nodes, M10 or larger", "M10", "M20", "M30", "M40", "M50", "M60", "M80")
+				"Atlas's name of the `SIZE` of the nodes, M10 or larger",
+				"M10", "M20", "M30", "M40", "M50", "M60", "M80")
 			f.optionalTags(&in.Tags)
 			f.optionalProtection(&in.TerminationProtectionEnabled)
 			f.adopt(&in.Adopt, "take over a cluster that carries no ownership tag")
@@ -35,10 +36,10 @@ this workflow id; with --adopt, one that carries none is taken over.`,
 		request: func() contract.Request { return in },
 		describe: func(r contract.Request) string {
 			in := r.(contract.UpgradeToDedicatedInput)
-			place := in.ProviderSettings
-			return strings.Join(append([]string{
-				"upgrade Flex cluster " + clusterText(in) + " to dedicated " + place.InstanceSizeName + " in " + place.Place(),
-			}, changesText(in.Tags, in.TerminationProtectionEnabled)...), "; ") + adoptText(in.Adopt)
+			size, place := in.ProviderSettings.InstanceSizeName, in.ProviderSettings.Place()
+			all := []string{"upgrade Flex cluster " + clusterText(in) + " to dedicated " + size + " in " + place}
+			all = append(all, changesText(in.Tags, in.TerminationProtectionEnabled)...)
+			return strings.Join(all, "; ") + adoptText(in.Adopt)
 		},
 	}
 }

@@ -28,6 +28,17 @@ type verb struct {
 	describe func(contract.Request) string
 	// asks has the starter ask before it starts what cannot be undone.
 	asks bool
+	// await is what --wait waits for; nil for the end of the run.
+	await awaitRun
+}
+
+// confirmation is the question before requests are started.
+func (v verb) confirmation(requests []contract.Request) confirmation {
+	question := confirmation{command: requests[0].Operation().Command, refused: "nothing was started"}
+	for _, r := range requests {
+		question.effects = append(question.effects, v.describe(r))
+	}
+	return question
 }
 
 // verbs are the commands of the operations by workflow type. Each file of a verb adds its own.

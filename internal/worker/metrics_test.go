@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 
 	require.Equal(t, map[string]float64{"CREATED|IDLE": 2, "CLUSTER_CONFLICT|": 1}, got.clusters(t))
 	require.Equal(t, map[string]float64{contract.ProvisionFlexCluster: 2},
-		got.series(t, "atlas_cluster_time_to_idle_seconds", "workflow_type"))
+		got.series(t, "atlas_run_duration_seconds", "workflow_type"))
 	require.Empty(t, got["atlas_clusters_waiting"].GetMetric())
 
 	// A cluster that is waited for is counted by its last state, until the wait ends.
@@ -143,6 +143,39 @@ func TestMetrics(t *testing.T) {
 	states(map[string]float64{})
 	maps.Copy(all, now())
 	all.check(t)
+}
+
+// Runs of every kind are counted by their outcome and the last state of their cluster, and those that changed something
+// are timed.
+func TestMetricsOfALife(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{DeleteFor: atlassim.Duration(time.Second)})
+	p := s.run()
+	s.name = "t-life"
+	for _, request := range []contract.Request{
+		s.request(),
+		contract.UpdateFlexClusterInput{GroupID: group, Name: s.name, TerminationProtectionEnabled: new(true)},
+		contract.UpdateFlexClusterInput{GroupID: group, Name: s.name, TerminationProtectionEnabled: new(true)},
+		contract.DeleteClusterInput{GroupID: group, Name: s.name},
+		contract.DeleteClusterInput{GroupID: group, Name: s.name, RemoveTerminationProtection: true},
+		contract.UpdateFlexClusterInput{GroupID: group, Name: s.name, Tags: []contract.Tag{}},
+	} {
+		_, err := s.client.Execute(s.ctx(), request)
+		var failure *provisioner.Failure
+		if err != nil {
+			require.ErrorAs(t, err, &failure)
+		}
+	}
+	status, body := p.get("/metrics")
+	require.Equal(t, 200, status)
+	got := parse(t, body)
+	require.Equal(t, map[string]float64{
+		"CREATED|IDLE": 1, "UPDATED|IDLE": 1, "UNCHANGED|IDLE": 1, "CLUSTER_PROTECTED|IDLE": 1, "DELETED|DELETED": 1,
+		"CLUSTER_NOT_FOUND|": 1,
+	}, got.clusters(t))
+	require.Equal(t, map[string]float64{
+		contract.ProvisionFlexCluster: 1, contract.UpdateFlexCluster: 1, contract.DeleteCluster: 1,
+	}, got.series(t, "atlas_run_duration_seconds", "workflow_type"))
 }
 
 func (s scrape) clusters(t *testing.T) map[string]float64 {

@@ -147,6 +147,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	attributes.check(ctx, temporal, config.Temporal.Namespace)
 	register(w, activities.New(atlas, shared, config.Pace), attributes.Usable)
 	w.RegisterNexusService(nexusService(config.Temporal.DataConverter))
+	w.RegisterActivity(&clusterRuns{data: config.Temporal.DataConverter})
 
 	health := &health{temporal: temporal, metrics: measured.Handler()}
 	if config.CodecServer.Enabled() {

@@ -59,6 +59,7 @@ func documents() []document {
 	noRules := func(*schema) {}
 	all := []document{
 		{contract.Cluster{}, (*schema).cluster},
+		{contract.LeaseResult{}, (*schema).lease},
 		{contract.FailureDetails{}, noRules},
 		{contract.Status{}, (*schema).status},
 		{contract.WaitProgress{}, noRules},

@@ -59,6 +59,10 @@ var fieldRules = map[string]func(*jsonschema.Schema, contract.Operation){
 		f.Enum = []any{contract.FailIfDifferent, contract.UpdateIfDifferent, "", nil}
 		f.Default = contract.FailIfDifferent
 	},
+	"leaseSeconds": func(f *jsonschema.Schema, _ contract.Operation) {
+		f.Minimum = json.Number(strconv.Itoa(contract.MinLeaseSeconds))
+		f.Maximum = json.Number(strconv.Itoa(contract.MaxLeaseSeconds))
+	},
 	"ownershipTag": func(f *jsonschema.Schema, _ contract.Operation) { f.Default = true },
 	"timeoutSeconds": func(f *jsonschema.Schema, o contract.Operation) {
 		f.Minimum, f.Maximum = "1", json.Number(strconv.Itoa(contract.MaxTimeoutSeconds))
@@ -152,10 +156,13 @@ func (s *schema) cluster() {
 	}
 }
 
+func (s *schema) lease() { s.field("outcome").Enum = []any{contract.Released} }
+
 func (s *schema) status() {
 	s.field("phase").Enum = []any{
 		contract.PhaseValidating, contract.PhaseCreating, contract.PhaseUpdating, contract.PhaseUpgrading,
-		contract.PhaseDeleting, contract.PhaseWaiting, contract.PhaseDone, contract.PhaseFailed,
+		contract.PhaseDeleting, contract.PhaseWaiting, contract.PhaseLeased, contract.PhaseReleasing,
+		contract.PhaseDone, contract.PhaseFailed,
 	}
 }
 

@@ -81,7 +81,9 @@ func inputs(t *testing.T) []input {
 
 // good is an input that nothing is wrong with.
 func (i input) good() map[string]string {
-	in := map[string]string{"groupId": `"` + group + `"`, "name": `"orders"`, "providerSettings": where}
+	in := map[string]string{
+		"groupId": `"` + group + `"`, "name": `"orders"`, "providerSettings": where, "leaseSeconds": `3600`,
+	}
 	switch i.operation.WorkflowType {
 	case contract.UpgradeToDedicated:
 		in["providerSettings"] = place("instanceSizeName", `"M10"`)
@@ -128,6 +130,7 @@ func (i input) requireAgreement(t *testing.T, data []byte) bool {
 
 // values are what one field of an otherwise good input may be. Each is tried alone and in random mixtures.
 var values = map[string][]string{
+	"leaseSeconds": {`60`, `59`, `2592000`, `2592001`, `0`, `-1`, `60.5`, `"60"`, `null`},
 	"groupId": {
 		`"` + group + `"`, `"` + group + `0"`, `"ABCDEF0123456789ABCDEF01"`, `"` + group + `\n"`, `""`, `null`, `7`,
 	},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
+	"github.com/atlas-provisioner/atlas-provisioner/provisioner"
 )
 
 // projects is how many projects the clusters are spread over.
@@ -137,7 +138,9 @@ func (c *campaign) runJobs(ctx context.Context, jobs []*job) error {
 				if j.err != nil {
 					return
 				}
-				s.cluster, s.err = c.awaitJob(ctx, j)
+				var end provisioner.End
+				end, s.err = c.awaitJob(ctx, j)
+				s.cluster, s.lease = end.Cluster, end.Lease
 			}
 		})
 	}

@@ -29,6 +29,7 @@ const (
 	newLife    jobKind = "life"
 	sharedLife jobKind = "life of an M0"
 	theirLife  jobKind = "life of somebody else's cluster"
+	leaseJob   jobKind = "lease"
 )
 
 // jobRun is one run of a job's workflow id.
@@ -85,6 +86,9 @@ func newJobs(o options) []*job {
 		l := lives[i%len(lives)]
 		jobs = append(jobs, newJob(l.begins, groupID(i), lifeName(i), l.steps()...))
 	}
+	for i := range o.leases {
+		jobs = append(jobs, newJob(leaseJob, groupID(i), leaseName(i), leaseStep(leaseEnds[i%len(leaseEnds)])))
+	}
 	return jobs
 }
 
@@ -126,28 +130,40 @@ func (c *campaign) startStep(ctx context.Context, j *job, s *step) error {
 }
 
 // awaitJob follows the runs of a job until the newest has ended as its operator left it.
-func (c *campaign) awaitJob(ctx context.Context, j *job) (contract.Cluster, error) {
+func (c *campaign) awaitJob(ctx context.Context, j *job) (end provisioner.End, err error) {
 	temporal, err := c.stack.Client()
 	if err != nil {
-		return contract.Cluster{}, err
+		return end, err
+	}
+	if j.kind == leaseJob {
+		early, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.endEarly(early, j, j.step.leaseEnd)
+		}()
+		defer func() {
+			cancel()
+			<-done
+		}()
 	}
 	p := provisioner.New(temporal, provisioner.Options{})
 	for {
 		j.mu.Lock()
 		run := j.step.newest()
 		j.mu.Unlock()
-		cluster, err := p.Result(ctx, j.workflowID, run.id)
+		end, err := p.Follow(ctx, provisioner.Run{WorkflowID: j.workflowID, RunID: run.id}, func(provisioner.Run) {})
 		var failure *provisioner.Failure
 		if err != nil && !errors.As(err, &failure) {
 			if ctx.Err() != nil {
-				return cluster, context.Cause(ctx)
+				return end, context.Cause(ctx)
 			}
 			time.Sleep(time.Second) // the server is down
 			continue
 		}
 		over, err2 := c.endOfRun(ctx, j, run, failure)
 		if over || err2 != nil {
-			return cluster, errors.Join(err, err2)
+			return end, errors.Join(err, err2)
 		}
 	}
 }
@@ -171,7 +187,10 @@ func (c *campaign) endOfRun(ctx context.Context, j *job, run jobRun, failure *pr
 		return true, nil
 	}
 	again := failure.State == provisioner.Terminated || failure.State == provisioner.Canceled
-	if isRefusal(failure) {
+	switch {
+	case j.kind == leaseJob: // what a provision left that was refused is deleted
+		again = isRefusal(failure)
+	case isRefusal(failure):
 		if again, err = c.failedWhileAsking(ctx, j); err != nil {
 			return true, err
 		}

@@ -27,6 +27,10 @@ type step struct {
 
 	cluster contract.Cluster
 	err     error
+
+	// leaseEnd is how the lease ends, if the step is one, and lease its result.
+	leaseEnd leaseEnd
+	lease    *contract.LeaseResult
 }
 
 func (s *step) newest() jobRun { return s.runs[len(s.runs)-1] }

@@ -32,6 +32,7 @@ type options struct {
 	upgrades    int
 	taken       int // provisions of a name that somebody else has already
 	lives       int // clusters that are changed, upgraded, deleted and made again
+	leases      int
 	workers     int
 	faults      float64 // the part of Atlas's answers that are faults
 	serverKills int     // of the Temporal server
@@ -73,6 +74,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.upgrades, "upgrades", 50, "how many shared-tier clusters are upgraded")
 	flags.IntVar(&o.taken, "taken", 20, "how many provisions ask for a name that somebody else has")
 	flags.IntVar(&o.lives, "lives", 24, "how many clusters are changed, upgraded, deleted and made again")
+	flags.IntVar(&o.leases, "leases", 30, "how many clusters are leased for a minute")
 	flags.IntVar(&o.workers, "workers", 3, "how many workers run")
 	flags.Float64Var(&o.faults, "faults", 0.22, "the part of the answers to requests for clusters that are faults; "+
 		"0.22 makes a fifth of all answers, those to token requests included")

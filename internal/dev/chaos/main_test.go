@@ -31,7 +31,7 @@ func TestShortCampaign(t *testing.T) {
 	require.NoError(t, err, string(out))
 	var table bytes.Buffer
 	r, err := runCampaign(t.Context(), options{
-		seed: 1, provisions: 30, upgrades: 8, taken: 4, lives: 4, workers: 3, faults: 0.22, serverKills: 1,
+		seed: 1, provisions: 30, upgrades: 8, taken: 4, lives: 4, leases: 2, workers: 3, faults: 0.22, serverKills: 1,
 		bin: bin, temporalCLI: cli,
 	}, &table)
 	require.NoError(t, err, table.String())

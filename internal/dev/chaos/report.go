@@ -23,6 +23,7 @@ type report struct {
 	requests, faulted int                     // to Atlas; how many of them met a fault
 	asked, effects    map[atlassim.Effect]int // what took effect at Atlas
 	conflicts         int
+	leases            leases
 	mostEvents        int // in the history of one run
 	lostTasks         int // workflow tasks that ended with a worker or server, in all runs
 	losses            []string
@@ -49,6 +50,10 @@ func (r *report) print(out io.Writer) {
 		atlassim.Created, atlassim.Updated, atlassim.Upgraded, atlassim.Deleted,
 	} {
 		row("clusters "+string(effect), "%d, asked for %d", r.effects[effect], r.asked[effect])
+	}
+	if r.options.leases > 0 {
+		row("leases", "%d, of which %d are gone, %s after their end at most", r.options.leases, r.leases.gone,
+			r.leases.late.Round(time.Second))
 	}
 	row("somebody else's clusters", "%d requests refused", r.conflicts)
 	row("requests to Atlas", "%d, of which %d were answered with a fault (%.0f%%)",

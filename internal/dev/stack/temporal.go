@@ -71,7 +71,9 @@ func (s *Stack) createNexusEndpoint(ctx context.Context) error {
 		Spec: &nexuspb.EndpointSpec{
 			Name: contract.NexusService,
 			Target: &nexuspb.EndpointTarget{Variant: &nexuspb.EndpointTarget_Worker_{
-				Worker: &nexuspb.EndpointTarget_Worker{Namespace: client.DefaultNamespace, TaskQueue: contract.TaskQueue},
+				Worker: &nexuspb.EndpointTarget_Worker{
+					Namespace: client.DefaultNamespace, TaskQueue: contract.TaskQueue,
+				},
 			}},
 		},
 	})

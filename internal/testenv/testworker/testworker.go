@@ -21,6 +21,7 @@ var Quick = activities.Pace{
 	Fast: time.Second, FastEvery: 50 * time.Millisecond,
 	SlowMin: 200 * time.Millisecond, SlowMax: 400 * time.Millisecond,
 	NotFoundFor: time.Second, StandardFor: time.Second, SettleFor: time.Second,
+	LeaseEvery: 300 * time.Millisecond,
 }
 
 // Worker is a worker that runs.

@@ -28,13 +28,13 @@ import (
 // The worker's own metrics. OpenTelemetry's exporter adds _total to the name of a counter, and _seconds where the unit
 // is s.
 const (
-	nameRequests   = "atlas_requests"
-	nameDuration   = "atlas_request_duration"
-	nameLimit      = "atlas_rate_limit"
-	nameRemaining  = "atlas_rate_limit_remaining"
-	nameClusters   = "atlas_clusters"
-	nameWaiting    = "atlas_clusters_waiting"
-	nameTimeToIdle = "atlas_cluster_time_to_idle"
+	nameRequests  = "atlas_requests"
+	nameDuration  = "atlas_request_duration"
+	nameLimit     = "atlas_rate_limit"
+	nameRemaining = "atlas_rate_limit_remaining"
+	nameClusters  = "atlas_clusters"
+	nameWaiting   = "atlas_clusters_waiting"
+	nameRun       = "atlas_run_duration"
 )
 
 // Sources are read for each scrape.
@@ -146,8 +146,7 @@ func views() []sdkmetric.Option {
 		histogram("temporal_*", "", .005, .01, .05, .1, .5, 1, 5, 10, 60, 600, 3600),
 		histogram(nameDuration, "Time that a request to Atlas took, with all its round trips.",
 			.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15),
-		histogram(nameTimeToIdle,
-			"Time from the start of a run until the cluster that it created or upgraded was IDLE.",
+		histogram(nameRun, "Time from the start to the end of a run that has changed something at Atlas.",
 			5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 5400, 21600, 86400),
 		sdkmetric.WithView(sdkmetric.NewView(sdkmetric.Instrument{Name: nameClusters}, sdkmetric.Stream{
 			Description: "Runs that ended, by outcome or failure type, and the last state of their cluster."})),

@@ -30,13 +30,22 @@ type countedRun struct {
 // ExecuteWorkflow counts with the workflow's own metrics handler, which does nothing on replay.
 func (r *countedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	result, err := r.Next.ExecuteWorkflow(ctx, in)
+	if workflow.IsContinueAsNewError(err) { // the lease goes on
+		return result, err
+	}
 	outcome, state := describeEnd(result, err)
 	handler := workflow.GetMetricsHandler(ctx)
 	handler.WithTags(map[string]string{"outcome": label(outcome), "state": label(state)}).Counter(nameClusters).Inc(1)
-	if outcome == string(contract.Created) || outcome == string(contract.Upgraded) {
-		handler.Timer(nameTimeToIdle).Record(workflow.Now(ctx).Sub(workflow.GetInfo(ctx).WorkflowStartTime))
+	if hasChanged(result, err) {
+		handler.Timer(nameRun).Record(workflow.Now(ctx).Sub(workflow.GetInfo(ctx).WorkflowStartTime))
 	}
 	return result, err
+}
+
+// hasChanged reports whether a run has brought Atlas to what was asked. One that found it so took no time.
+func hasChanged(result any, err error) bool {
+	cluster, _ := result.(*contract.Cluster)
+	return err == nil && cluster != nil && cluster.Outcome != contract.Unchanged
 }
 
 // describeEnd returns the outcome of a run, or the type of its failure, and the last state of its cluster, "" where no
@@ -44,7 +53,11 @@ func (r *countedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.Execu
 func describeEnd(result any, err error) (outcome, state string) {
 	var failure *temporal.ApplicationError
 	var canceled *temporal.CanceledError
-	switch cluster, _ := result.(*contract.Cluster); {
+	cluster, _ := result.(*contract.Cluster)
+	lease, _ := result.(*contract.LeaseResult)
+	switch {
+	case err == nil && lease != nil:
+		return string(lease.Outcome), lease.Cluster.StateName
 	case err == nil && cluster != nil:
 		return string(cluster.Outcome), cluster.StateName
 	case errors.As(err, &canceled):

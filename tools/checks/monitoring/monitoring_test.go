@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -56,6 +57,9 @@ func checkQuery(t *testing.T, where, query string, known map[string][]string) {
 				if !slices.Contains(append(has, targetLabels...), m.Name) {
 					t.Errorf("%s: %s has no label %s", where, n.Name, m.Name)
 				}
+				if m.Name == "outcome" {
+					checkOutcomes(t, where, m)
+				}
 			}
 		case *parser.AggregateExpr:
 			for _, label := range n.Grouping {
@@ -68,6 +72,31 @@ func checkQuery(t *testing.T, where, query string, known map[string][]string) {
 	})
 	if used == 0 {
 		t.Errorf("%s: %s uses no metric", where, query)
+	}
+}
+
+// checkOutcomes reports the outcomes of runs that ended well which a selection by outcome leaves out: whether it is for
+// them or for failures, it means all of them.
+func checkOutcomes(t *testing.T, where string, m *labels.Matcher) {
+	t.Helper()
+	var schema struct {
+		Properties struct {
+			Outcome struct {
+				Enum []string `json:"enum"`
+			} `json:"outcome"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "../../../contract/schema/Cluster.json")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if len(schema.Properties.Outcome.Enum) == 0 {
+		t.Fatal("the schema of the result has no outcomes")
+	}
+	isFor := m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp
+	for _, outcome := range schema.Properties.Outcome.Enum {
+		if m.Matches(outcome) != isFor {
+			t.Errorf("%s: %s forgets %s", where, m, outcome)
+		}
 	}
 }
 
