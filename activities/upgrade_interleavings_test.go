@@ -421,7 +421,8 @@ func (w *upgradeWorld) runOnce(t *testing.T, deadline time.Time) (contract.Clust
 		return asked.Cluster, nil
 	}
 	wait.StateName, wait.ShownAt, wait.Before = asked.StateName, asked.ShownAt, wait.Asked.Completed(asked.Cluster)
-	cluster, err := w.execute(t, func(a *activities.Activities) (any, any) { return a.WaitUntilAsAsked, wait }, deadline)
+	waiting := func(a *activities.Activities) (any, any) { return a.WaitUntilAsAsked, wait }
+	cluster, err := w.execute(t, waiting, deadline)
 	cluster.Outcome = asked.Outcome
 	return cluster.Cluster, err
 }
@@ -489,7 +490,8 @@ func (w *upgradeWorld) execute(
 		}
 		time.Sleep(delay)
 	}
-	return activities.UpgradingCluster{}, temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
+	return activities.UpgradingCluster{},
+		temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
 }
 
 // brokenPromises names the promises of an upgrade that this end breaks.
