@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -111,7 +112,7 @@ func TestUpgradeInterleavings(t *testing.T) {
 		t.Run(fmt.Sprintf("dedicated %t", dedicated), func(t *testing.T) {
 			t.Parallel()
 			count := map[string]int{}
-			for range 10 { // of rapid's hundred each
+			for range 5 { // of rapid's hundred each
 				rapid.Check(t, func(rt *rapid.T) {
 					s := upgradeScenarios(dedicated).Draw(rt, "scenario")
 					var outcome string
@@ -140,7 +141,7 @@ type upgradeWorld struct {
 	atlasAhead time.Duration // of Atlas's clock before this machine's
 	wire       http.RoundTripper
 	worker     *activities.Activities // nil where it was killed
-	killed     bool                   // the worker of the attempt was killed
+	killed     atomic.Bool            // the worker of the attempt was killed
 	attempts   int                    // in all runs
 	started    time.Time              // the first run, by Temporal's clock
 	resets     int
@@ -150,6 +151,7 @@ type upgradeWorld struct {
 	madeByOthers map[string]bool // ids of clusters
 	acts         []string        // what other people did during the run
 	broken       []string        // promises
+	heartbeat    map[string]any  // that Temporal has of the activity; nil for none
 }
 
 const othersAgent = "others"
@@ -346,7 +348,7 @@ func (w *upgradeWorld) stepLocked() requestStep {
 // RoundTrip is the connection of an attempt to Atlas: it plays the scenario's steps. A worker that was killed sends
 // nothing and gets no answer.
 func (w *upgradeWorld) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.killed {
+	if w.killed.Load() {
 		return nil, errKilled
 	}
 	w.mu.Lock()
@@ -354,7 +356,7 @@ func (w *upgradeWorld) RoundTrip(r *http.Request) (*http.Response, error) {
 	step := w.stepLocked()
 	w.mu.Unlock()
 	if step.kill == "before" {
-		w.killed = true
+		w.killed.Store(true)
 		return nil, errKilled
 	}
 	w.atlas.ClearFaults()
@@ -373,7 +375,7 @@ func (w *upgradeWorld) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	synctest.Wait() // other people have done what they do once the request is answered
 	if step.kill == "after" {
-		w.killed = true
+		w.killed.Store(true)
 		return nil, errKilled
 	}
 	return resp, err
@@ -446,13 +448,13 @@ func (w *upgradeWorld) execute(
 	t *testing.T, method func(*activities.Activities) (any, any), deadline time.Time,
 ) (activities.UpgradingCluster, error) {
 	scheduled := w.temporalNow()
-	var heartbeat map[string]any
+	w.heartbeat = nil
 	for number := int32(1); w.temporalNow().Before(deadline); number++ {
 		if w.attempts++; w.attempts == w.scenario.resetAfter+1 && w.resets == 0 && w.scenario.resetAfter > 0 {
 			return activities.UpgradingCluster{}, errReset
 		}
-		if w.killed || w.worker == nil {
-			w.killed = false
+		if w.killed.Load() || w.worker == nil {
+			w.killed.Store(false)
 			atlas, err := atlasclient.New(atlasclient.Options{BaseURL: "http://localhost", Transport: w})
 			if err != nil {
 				t.Fatal(err)
@@ -464,20 +466,24 @@ func (w *upgradeWorld) execute(
 			i.WorkflowExecution.RunID = fmt.Sprint("run-", w.resets)
 			i.StartedTime, i.ScheduledTime = w.temporalNow(), scheduled
 		})
-		if heartbeat != nil {
-			env.SetHeartbeatDetails(heartbeat)
+		w.mu.Lock()
+		if w.heartbeat != nil {
+			env.SetHeartbeatDetails(w.heartbeat)
 		}
+		w.mu.Unlock()
 		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
 			var noted map[string]any
-			if !w.killed && details.Get(&noted) == nil {
-				heartbeat = noted
+			if !w.killed.Load() && details.Get(&noted) == nil {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.heartbeat = noted
 			}
 		})
 		value, err := env.ExecuteActivity(method(w.worker))
 		delay := min(time.Second<<min(number-1, 6), 10*time.Second)
 		var failure *temporal.ApplicationError
 		switch {
-		case w.killed: // Temporal hears nothing of the attempt, and notices by its missing heartbeat
+		case w.killed.Load(): // Temporal hears nothing of the attempt, and notices by its missing heartbeat
 			delay += 10*time.Second + w.scenario.downtime
 		case err == nil:
 			var cluster activities.UpgradingCluster
