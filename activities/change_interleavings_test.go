@@ -242,6 +242,8 @@ func (w *changeWorld) atStage(stage atlassim.Stage, e atlassim.Entry) {
 	w.requests.mu.Lock()
 	defer w.requests.mu.Unlock()
 	step := w.requests.stepLocked()
+	w.noteOwner()
+	defer w.noteOwner()
 	switch stage {
 	case atlassim.Arrived:
 		w.act(step.whenArrived)
@@ -264,11 +266,16 @@ func (w *changeWorld) atStage(stage atlassim.Stage, e atlassim.Entry) {
 		}
 		w.act(step.whenApplied)
 	case atlassim.Answered:
-		refused := e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
+		refused := e.Status/100 == 4 && e.Status != http.StatusRequestTimeout && e.Fault != atlassim.FaultTruncate
 		w.mayHaveChanged = w.mayHaveChanged || e.Method == http.MethodPatch && !refused
 		w.act(step.whenAnswered)
 	}
-	w.everOurs[w.existing().ID] = w.everOurs[w.existing().ID] || ownerOf(w.existing()) == workflowID
+}
+
+// noteOwner notes whether the cluster that has the name carries our tag.
+func (w *changeWorld) noteOwner() {
+	c := w.existing()
+	w.everOurs[c.ID] = w.everOurs[c.ID] || ownerOf(c) == workflowID
 }
 
 func (w *changeWorld) require(holds bool, format string, args ...any) {
