@@ -2,9 +2,11 @@ package provisioner
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -25,14 +27,32 @@ func (c *Client) Extend(ctx context.Context, workflowID, runID string, by time.D
 	return extended.Deadline, err
 }
 
+// notReadyDelay is the delay before an update is sent again that no workflow task could take.
+const notReadyDelay = 200 * time.Millisecond
+
+func (c *Client) sendUpdate(ctx context.Context, options client.UpdateWorkflowOptions, answer any) error {
+	update, err := c.temporal.UpdateWorkflow(ctx, options)
+	if err != nil {
+		return err
+	}
+	return update.Get(ctx, answer)
+}
+
 // update sends an update and waits for its answer. It fails with a [*Failure] where the run refuses it.
 func (c *Client) update(ctx context.Context, workflowID, runID, name string, answer any, args ...any) error {
-	update, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	options := client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, RunID: runID, UpdateName: name, Args: args,
 		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = update.Get(ctx, answer)
+		UpdateID:     rand.Text(), // so that it is taken once, however often it is sent
+	}
+	err := c.sendUpdate(ctx, options, answer)
+	var notReady *serviceerror.WorkflowNotReady
+	for errors.As(err, &notReady) && ctx.Err() == nil { // the workflow task that was to take it has failed
+		select {
+		case <-ctx.Done():
+		case <-time.After(notReadyDelay):
+			err = c.sendUpdate(ctx, options, answer)
+		}
 	}
 	var refused *temporal.ApplicationError
 	if !errors.As(err, &refused) {

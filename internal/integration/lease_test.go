@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
@@ -397,4 +398,95 @@ func TestLeaseExtendedOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, cluster.ID, result.Cluster.ID)
 	requireNothingLeft(s, 1)
+}
+
+// releaseAndEnd releases a lease if it still runs, and returns its outcome or the type of its failure.
+func releaseAndEnd(s *testenv.Stack, run provisioner.Run) string {
+	s.TB().Helper()
+	if err := s.Client.Release(s.Context(), run.WorkflowID, run.RunID); err != nil {
+		var ended *serviceerror.NotFound
+		require.ErrorAs(s.TB(), err, &ended)
+	}
+	result, err := endOfLease(s, run)
+	if err != nil {
+		return testenv.Failure(s.TB(), err).Type
+	}
+	return string(result.Outcome)
+}
+
+// A lease that is reset to any point, before and after its end, deletes its cluster in the end.
+func TestResetLease(t *testing.T) {
+	t.Parallel()
+	t.Run("during the provision", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, neverIdle())
+		run := start(s, lease(t))
+		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
+		for _, point := range finishedTasks(s, run) {
+			run = reset(s, run, point)
+			testenv.Eventually(t, func() bool {
+				return len(finishedTasks(s, run)) > 0 && len(describe(s, run).GetPendingChildren()) == 1 ||
+					len(scheduledActivities(s, run)) == 1
+			})
+		}
+		makeIdle(s)
+		awaitLeased(s, lease(t), run)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		requireNothingLeft(s, 1)
+	})
+	t.Run("cancelled after a reset during the provision", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, neverIdle())
+		run := start(s, lease(t))
+		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
+		points := finishedTasks(s, run)
+		run = reset(s, run, points[len(points)-1])
+		testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for the first child")
+		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+		makeIdle(s)
+		_, err := endOfLease(s, run)
+		require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
+		requireNothingLeft(s, 1)
+	})
+	t.Run("when it is leased", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		run := start(s, lease(t))
+		awaitLeased(s, lease(t), run)
+		for range finishedTasks(s, run) {
+			points := finishedTasks(s, run)
+			run = reset(s, run, points[0])
+			awaitLeased(s, lease(t), run)
+			run = reset(s, run, points[len(points)-1])
+			awaitLeased(s, lease(t), run)
+		}
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		requireNothingLeft(s, 1)
+	})
+	t.Run("after its end", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		run := start(s, lease(t))
+		awaitLeased(s, lease(t), run)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		for _, point := range finishedTasks(s, run) {
+			end := releaseAndEnd(s, reset(s, run, point))
+			require.Contains(t, []string{"RELEASED", "CLUSTER_GONE"}, end)
+			require.Empty(t, s.Sim.Clusters(), "event %d", point)
+		}
+	})
+	t.Run("after its provision failed", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND"))(t, s)
+		run := start(s, lease(t))
+		_, err := endOfLease(s, run)
+		require.Equal(t, "NO_PAYMENT_INFORMATION_FOUND", testenv.Failure(t, err).Type)
+		s.Sim.ClearFaults()
+		points := finishedTasks(s, run)
+		again := reset(s, run, points[len(points)-1])
+		awaitLeased(s, lease(t), again)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, again))
+		requireNothingLeft(s, 1)
+	})
 }
