@@ -76,43 +76,14 @@ func TestKillWorker(t *testing.T) {
 }
 
 func testKillAt(t *testing.T, bin string, m killMoment) {
-	name, run := testenv.ClusterName(t), killedRunOf(t, m.name)
-	var (
-		s      *testenv.Stack
-		mu     sync.Mutex // guards worker and seen
-		worker *process.Process
-		seen   int
-	)
-	killed := make(chan struct{})
-	config := atlassim.Config{
+	run := killedRunOf(t, m.name)
+	s, startWorker, killed := stackToKill(t, bin, m, atlassim.Config{
 		CreateFor: atlassim.Duration(2 * time.Second), UpdateFor: atlassim.Duration(2 * time.Second),
 		DeleteFor: atlassim.Duration(15 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second),
 		StaleIdleFor: atlassim.Duration(time.Second),
-		Hook: func(stage atlassim.Stage, e atlassim.Entry) {
-			if stage != m.stage || !e.Authenticated || e.Method != m.method ||
-				!strings.HasSuffix(e.Path, withName(m.path, name)) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if seen++; seen == m.nth {
-				kill(worker)
-				worker = startProcess(s, bin)
-				close(killed)
-			}
-		},
-	}
-	s = testenv.New(t, config)
-	run.prepare(t, s)
-	mu.Lock()
-	worker = startProcess(s, bin)
-	mu.Unlock()
-	t.Cleanup(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		kill(worker)
 	})
-
+	run.prepare(t, s)
+	startWorker()
 	started := start(s, run.request)
 	cluster, err := s.Client.Result(s.Context(), started.WorkflowID, started.RunID)
 	require.NoError(t, err)
@@ -130,6 +101,44 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 		require.Equal(t, 1, s.Requests("POST", run.post))
 	}
 	require.LessOrEqual(t, countEvents(s, started), maxEvents)
+}
+
+// stackToKill is a stack whose worker is killed at a moment, and replaced by another one then. startWorker starts the
+// first one; killed is closed when that was killed.
+func stackToKill(
+	t *testing.T, bin string, m killMoment, config atlassim.Config,
+) (s *testenv.Stack, startWorker func(), killed <-chan struct{}) {
+	name := testenv.ClusterName(t)
+	var (
+		mu     sync.Mutex // guards worker and seen
+		worker *process.Process
+		seen   int
+	)
+	done := make(chan struct{})
+	config.Hook = func(stage atlassim.Stage, e atlassim.Entry) {
+		if stage != m.stage || !e.Authenticated || e.Method != m.method ||
+			!strings.HasSuffix(e.Path, withName(m.path, name)) {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen++; seen == m.nth {
+			kill(worker)
+			worker = startProcess(s, bin)
+			close(done)
+		}
+	}
+	s = testenv.New(t, config)
+	return s, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		worker = startProcess(s, bin)
+		t.Cleanup(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			kill(worker)
+		})
+	}, done
 }
 
 // killedRun is a run whose worker is killed: what there is before, what it asks for, and how it ends.

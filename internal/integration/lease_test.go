@@ -490,3 +490,36 @@ func TestResetLease(t *testing.T) {
 		requireNothingLeft(s, 1)
 	})
 }
+
+// A worker is killed at each moment of a lease that is the lease's own, and another one is started. Each time the lease
+// ends with one cluster made, and none left.
+func TestKillWorkerOfLease(t *testing.T) {
+	t.Parallel()
+	bin := buildWorker(t)
+	var moments []killMoment
+	at := func(name, method, path string, nth int) {
+		for _, stage := range []atlassim.Stage{atlassim.Arrived, atlassim.Answered} {
+			moments = append(moments, killMoment{name + " " + string(stage), method, path, nth, stage})
+		}
+	}
+	at("create", "POST", "/flexClusters", 1)
+	at("look at the cluster that is leased", "GET", "/flexClusters/NAME", 2)
+	at("delete", "DELETE", "/flexClusters/NAME", 1)
+	for _, m := range moments {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			s, startWorker, killed := stackToKill(t, bin, m, quickDelete)
+			startWorker()
+			run, _, err := s.Client.Lease(s.Context(), lease(t))
+			require.NoError(t, err)
+			if m.method != "DELETE" {
+				<-killed
+			}
+			require.NoError(t, s.Client.Release(s.Context(), run.WorkflowID, ""))
+			_, err = endOfLease(s, run)
+			require.NoError(t, err)
+			<-killed
+			requireNothingLeft(s, 1)
+		})
+	}
+}

@@ -347,3 +347,35 @@ func TestNexusCancel(t *testing.T) {
 	require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
 	require.Len(t, s.Sim.Clusters(), 1)
 }
+
+// A caller leases a cluster through Nexus. The lease ends by itself when somebody releases it, and with the caller when
+// that is cancelled. Each time the cluster goes.
+func TestNexusLease(t *testing.T) {
+	t.Parallel()
+	for _, cancels := range []bool{false, true} {
+		t.Run(map[bool]string{false: "released", true: "cancelled"}[cancels], func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, quickDelete)
+			c := newCaller(s)
+			run := c.begin("leaseFlexCluster", lease(t))
+			c.awaitStarted(run)
+			id := contract.WorkflowID(lease(t))
+			awaitLeased(s, lease(t), provisioner.Run{WorkflowID: id})
+			if cancels {
+				require.NoError(t, c.temporal.CancelWorkflow(s.Context(), run.GetID(), run.GetRunID()))
+			} else {
+				require.NoError(t, s.Client.Release(s.Context(), id, ""))
+			}
+			var result contract.LeaseResult
+			err := run.Get(s.Context(), &result)
+			if cancels {
+				var canceled *temporal.CanceledError
+				require.ErrorAs(t, err, &canceled)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, contract.Released, result.Outcome)
+			}
+			requireNothingLeft(s, 1)
+		})
+	}
+}
