@@ -71,23 +71,25 @@ func TestLease(t *testing.T) {
 	require.Less(t, result.ReleasedAt.Sub(result.LeasedAt), testenv.Patience)
 	requireNothingLeft(s, 1)
 	require.LessOrEqual(t, len(s.History(run)), 60)
+	recordRun(s, run, "lease-released")
 }
 
 // Whenever a lease is cancelled, its cluster goes, and the run ends as cancelled.
 func TestLeaseCanceled(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name  string
-		sim   atlassim.Config
-		await func(*testenv.Stack, contract.LeaseFlexClusterInput, provisioner.Run)
+		name    string
+		history string
+		sim     atlassim.Config
+		await   func(*testenv.Stack, contract.LeaseFlexClusterInput, provisioner.Run)
 	}{
-		{"during the provision", atlassim.Config{
+		{"during the provision", "lease-canceled-while-provisioning", atlassim.Config{
 			CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(100 * time.Millisecond),
 		}, func(s *testenv.Stack, in contract.LeaseFlexClusterInput, _ provisioner.Run) {
 			s.AwaitRequests(1, "GET", "/"+in.Name)
 		}},
-		{"when it is leased", quickDelete, awaitLeased},
-		{"during the deletion", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
+		{"when it is leased", "lease-canceled-while-leased", quickDelete, awaitLeased},
+		{"during the deletion", "lease-canceled-while-deleting", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
 			func(s *testenv.Stack, in contract.LeaseFlexClusterInput, run provisioner.Run) {
 				awaitLeased(s, in, run)
 				require.NoError(s.TB(), s.Client.Cancel(s.Context(), run.WorkflowID, ""))
@@ -104,6 +106,7 @@ func TestLeaseCanceled(t *testing.T) {
 			_, err := endOfLease(s, run)
 			require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
 			requireNothingLeft(s, 1)
+			recordRun(s, run, test.history)
 		})
 	}
 }
@@ -151,11 +154,12 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 		change  func(*contract.LeaseFlexClusterInput)
 		fails   string
 		message string
+		history string
 		// left is how many clusters there are in the end, and created how many were made.
 		left, created int
 	}{
 		{
-			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1,
+			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1, history: "lease-timeout",
 			change:  func(in *contract.LeaseFlexClusterInput) { in.TimeoutSeconds = new(4) },
 			message: " is deleted",
 		},
@@ -170,7 +174,7 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 			fails: "NO_PAYMENT_INFORMATION_FOUND", message: ". The lease has ended: there was no cluster to delete",
 		},
 		{
-			name: "the name is somebody else's", fails: "CLUSTER_CONFLICT", left: 1, created: 0,
+			name: "the name is somebody else's", fails: "CLUSTER_CONFLICT", left: 1, history: "lease-conflict",
 			prepare: func(t *testing.T, s *testenv.Stack) { createByOthers(s, flex(t)) },
 			message: "It was left untouched",
 		},
@@ -212,6 +216,9 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 			require.Equal(t, ready.Details, failure.Details)
 			require.Len(t, s.Sim.Clusters(), test.left)
 			require.Equal(t, test.created, s.Sim.Count(atlassim.Created))
+			if test.history != "" {
+				recordRun(s, run, test.history)
+			}
 		})
 	}
 }
@@ -276,6 +283,7 @@ func TestLeaseBesideAnotherRun(t *testing.T) {
 		_, err = endOfLease(s, run)
 		require.NoError(t, err)
 		requireNothingLeft(s, 1)
+		recordRun(s, run, "lease-joined")
 	})
 	t.Run("another request", func(t *testing.T) {
 		t.Parallel()
@@ -335,6 +343,9 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+", which was leased until ")
 			require.Contains(t, failure.Message, test.message)
 			require.Equal(t, test.successor, len(s.Sim.Clusters()) == 1)
+			if !test.successor {
+				recordRun(s, run, "lease-gone")
+			}
 			_, err = s.Client.Ready(s.Context(), run.WorkflowID, run.RunID)
 			require.Equal(t, contract.ClusterGone, testenv.Failure(t, err).Type)
 		})
@@ -389,6 +400,12 @@ func TestLeaseExtendedOften(t *testing.T) {
 	again, err := s.Client.Start(s.Context(), lease(t))
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: after.RunID, Joined: true}, again)
+	for next := after; next.RunID == after.RunID; { // so that the history that is recorded is short
+		_, err := s.Client.Extend(s.Context(), run.WorkflowID, "", time.Minute)
+		require.NoError(t, err)
+		next, err = s.Client.Status(s.Context(), run.WorkflowID, "")
+		require.NoError(t, err)
+	}
 	ready, err := s.Client.Ready(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Equal(t, cluster, ready)
@@ -398,6 +415,132 @@ func TestLeaseExtendedOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, cluster.ID, result.Cluster.ID)
 	requireNothingLeft(s, 1)
+	last := describe(s, provisioner.Run{WorkflowID: run.WorkflowID}).GetWorkflowExecutionInfo().GetExecution()
+	recordRun(s, provisioner.Run{WorkflowID: run.WorkflowID, RunID: last.GetRunId()}, "lease-continued")
+}
+
+// releaseAndEnd releases a lease if it still runs, and returns its outcome or the type of its failure.
+func releaseAndEnd(s *testenv.Stack, run provisioner.Run) string {
+	s.TB().Helper()
+	if err := s.Client.Release(s.Context(), run.WorkflowID, run.RunID); err != nil {
+		var ended *serviceerror.NotFound
+		require.ErrorAs(s.TB(), err, &ended)
+	}
+	result, err := endOfLease(s, run)
+	if err != nil {
+		return testenv.Failure(s.TB(), err).Type
+	}
+	return string(result.Outcome)
+}
+
+// A lease that is reset to any point, before and after its end, deletes its cluster in the end.
+func TestResetLease(t *testing.T) {
+	t.Parallel()
+	t.Run("during the provision", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, neverIdle())
+		run := start(s, lease(t))
+		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
+		for _, point := range finishedTasks(s, run) {
+			run = reset(s, run, point)
+			testenv.Eventually(t, func() bool {
+				return len(finishedTasks(s, run)) > 0 && len(describe(s, run).GetPendingChildren()) == 1 ||
+					len(scheduledActivities(s, run)) == 1
+			})
+		}
+		makeIdle(s)
+		awaitLeased(s, lease(t), run)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		requireNothingLeft(s, 1)
+	})
+	t.Run("cancelled after a reset during the provision", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, neverIdle())
+		run := start(s, lease(t))
+		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
+		points := finishedTasks(s, run)
+		run = reset(s, run, points[len(points)-1])
+		testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for the first child")
+		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
+		makeIdle(s)
+		_, err := endOfLease(s, run)
+		require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
+		requireNothingLeft(s, 1)
+	})
+	t.Run("when it is leased", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		run := start(s, lease(t))
+		awaitLeased(s, lease(t), run)
+		for range finishedTasks(s, run) {
+			points := finishedTasks(s, run)
+			run = reset(s, run, points[0])
+			awaitLeased(s, lease(t), run)
+			run = reset(s, run, points[len(points)-1])
+			awaitLeased(s, lease(t), run)
+		}
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		requireNothingLeft(s, 1)
+	})
+	t.Run("after its end", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		run := start(s, lease(t))
+		awaitLeased(s, lease(t), run)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, run))
+		for _, point := range finishedTasks(s, run) {
+			end := releaseAndEnd(s, reset(s, run, point))
+			require.Contains(t, []string{"RELEASED", "CLUSTER_GONE"}, end)
+			require.Empty(t, s.Sim.Clusters(), "event %d", point)
+		}
+	})
+	t.Run("after its provision failed", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, quickDelete)
+		addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND"))(t, s)
+		run := start(s, lease(t))
+		_, err := endOfLease(s, run)
+		require.Equal(t, "NO_PAYMENT_INFORMATION_FOUND", testenv.Failure(t, err).Type)
+		s.Sim.ClearFaults()
+		points := finishedTasks(s, run)
+		again := reset(s, run, points[len(points)-1])
+		awaitLeased(s, lease(t), again)
+		require.Equal(t, "RELEASED", releaseAndEnd(s, again))
+		requireNothingLeft(s, 1)
+	})
+}
+
+// A worker is killed at each moment of a lease that is the lease's own, and another one is started. Each time the lease
+// ends with one cluster made, and none left.
+func TestKillWorkerOfLease(t *testing.T) {
+	t.Parallel()
+	bin := buildWorker(t)
+	var moments []killMoment
+	at := func(name, method, path string, nth int) {
+		for _, stage := range []atlassim.Stage{atlassim.Arrived, atlassim.Answered} {
+			moments = append(moments, killMoment{name + " " + string(stage), method, path, nth, stage})
+		}
+	}
+	at("create", "POST", "/flexClusters", 1)
+	at("look at the cluster that is leased", "GET", "/flexClusters/NAME", 2)
+	at("delete", "DELETE", "/flexClusters/NAME", 1)
+	for _, m := range moments {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			s, startWorker, killed := stackToKill(t, bin, m, quickDelete)
+			startWorker()
+			run, _, err := s.Client.Lease(s.Context(), lease(t))
+			require.NoError(t, err)
+			if m.method != "DELETE" {
+				<-killed
+			}
+			require.NoError(t, s.Client.Release(s.Context(), run.WorkflowID, ""))
+			_, err = endOfLease(s, run)
+			require.NoError(t, err)
+			<-killed
+			requireNothingLeft(s, 1)
+		})
+	}
 }
 
 // releaseAndEnd releases a lease if it still runs, and returns its outcome or the type of its failure.

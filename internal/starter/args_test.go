@@ -39,7 +39,7 @@ func named(command string, more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "extend", "list", "help", "environment",
+	commands := []string{"", "status", "watch", "result", "cancel", "extend", "release", "list", "help", "environment",
 		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)
