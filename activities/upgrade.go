@@ -141,8 +141,8 @@ func (u *upgrade) run() (contract.Cluster, error) {
 		"the upgrade is asked for next; that is put on record first", "", 0)
 }
 
-// asItWas gives a cluster whose upgrade is under way the tags and the protection from before: while it runs, they vanish
-// and come back (observed 2026-08-10).
+// asItWas gives a cluster whose upgrade is under way the tags and the protection from before: while it runs, they
+// vanish and come back (observed 2026-08-10).
 func (u *upgrade) asItWas(c contract.Cluster) contract.Cluster {
 	if before := u.progress.Source; before != nil && c.Outcome == contract.Upgraded {
 		c.Tags, c.TerminationProtectionEnabled = before.Tags, before.TerminationProtectionEnabled
@@ -252,8 +252,8 @@ func decideUpgrade(request upgradeRequest, found upgradeFound, pace Pace) upgrad
 		cluster.Outcome = contract.Upgraded
 		return upgradeDecision{cluster: cluster}
 	case state == contract.StateUpdating && found.mayHaveSent && found.before != nil:
-		return wait(2*pace.FastEvery, "the answer to the upgrade was lost, and the cluster is UPDATING for %s; looking "+
-			"whether that is the upgrade", watchedFor)
+		return wait(2*pace.FastEvery, "the answer to the upgrade was lost, and the cluster is UPDATING for %s; "+
+			"looking whether that is the upgrade", watchedFor)
 	case state != contract.StateIdle:
 		return wait(pace.SlowMin, "it is %s; the upgrade is asked for once it is IDLE", state)
 	//mutate:upgrade-watches-first
@@ -345,8 +345,8 @@ func (u upgradedAlready) decide(found upgradeFound, pace Pace) (contract.Cluster
 			target.StateName, changeAgainAfter)
 	//mutate:upgrade-untagged
 	case owner == untagged && !mayLackTag:
-		return contract.Cluster{}, untouched(target, "it is "+u.becomes+" already, and not known to be this workflow's ("+
-			untagged.whose(target)+")", "to take it over, "+u.takeOver+again)
+		return contract.Cluster{}, untouched(target, "it is "+u.becomes+" already, and not known to be this "+
+			"workflow's ("+untagged.whose(target)+")", "to take it over, "+u.takeOver+again)
 	case len(differences) > 0:
 		return contract.Cluster{}, conflict(target.Name, "it is "+u.becomes+" already, but not as asked: "+
 			contract.ListDifferences(differences)+". Change the cluster in Atlas or the request"+again, differences)

@@ -84,8 +84,8 @@ func sourceCases(shown func(state string) *observation) []decideUpgradeCase {
 				source: shown("UPDATING"), before: before, mayHaveSent: true, watchedFor: 29 * time.Second,
 			},
 			failureType: contract.NotYet,
-			message: `the answer to the upgrade was lost, and the cluster is UPDATING for 29s; looking whether that is ` +
-				`the upgrade`,
+			message: `the answer to the upgrade was lost, and the cluster is UPDATING for 29s; looking whether that ` +
+				`is the upgrade`,
 		},
 		{
 			name: "UPDATING for so long that it is the upgrade",
@@ -137,13 +137,16 @@ func TestDecideUpgradeToServerless(t *testing.T) {
 	})
 	for _, test := range append(sourceCases(shown), []decideUpgradeCase{
 		{name: "nothing that Atlas shows: it refuses in better words", send: true},
-		{name: "an instance of an earlier run", found: instance(clusterSeen{state: "IDLE"}), outcome: contract.Unchanged},
+		{
+			name:  "an instance of an earlier run",
+			found: instance(clusterSeen{state: "IDLE"}), outcome: contract.Unchanged,
+		},
 		{name: "an instance of this run", found: young, outcome: contract.Upgraded},
 		{
 			name: "an instance that is not as asked", found: instance(clusterSeen{state: "IDLE", region: "EU_WEST_1"}),
 			failureType: contract.ClusterConflict,
-			message: `it is serverless already, but not as asked: providerSettings.regionName is "EU_WEST_1", requested ` +
-				`"US_EAST_1". Change the instance in Atlas or the request, then start the workflow again`,
+			message: `it is serverless already, but not as asked: providerSettings.regionName is "EU_WEST_1", ` +
+				`requested "US_EAST_1". Change the instance in Atlas or the request, then start the workflow again`,
 		},
 		{
 			name: "an instance that is being deleted", found: instance(clusterSeen{state: "DELETING"}),
@@ -180,18 +183,19 @@ func TestDecideUpgradeToFlex(t *testing.T) {
 			failureType: contract.ClusterGone, message: `it is being deleted: ` + makeNew,
 		},
 		{
-			name: "a dedicated cluster", found: free(clusterSeen{state: "IDLE", owner: ourID, size: "M10", provider: "AWS"}),
+			name:        "a dedicated cluster",
+			found:       free(clusterSeen{state: "IDLE", owner: ourID, size: "M10", provider: "AWS"}),
 			failureType: contract.ClusterConflict,
-			message: `its size is M10, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then start ` +
-				`the workflow again`,
+			message: `its size is M10, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then ` +
+				`start the workflow again`,
 		},
 		{
 			name: "another size of the shared tier", found: free(clusterSeen{
 				state: "IDLE", size: "M2", provider: atlasclient.ProviderTenant,
 			}),
 			failureType: contract.ClusterConflict,
-			message: `its size is M2, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then start ` +
-				`the workflow again`,
+			message: `its size is M2, and only an M0 can be upgraded to Flex` + wasLeft + `correct the name, then ` +
+				`start the workflow again`,
 		},
 		{
 			name:        "an M0 that an earlier run has brought half way to Flex",
@@ -224,7 +228,8 @@ func TestDecideUpgradeToDedicated(t *testing.T) {
 				`to take it over, set adopt, then start the workflow again`,
 		},
 		{
-			name: "without a tag, and UPDATING: its tags may have vanished", found: source(clusterSeen{state: "UPDATING"}),
+			name:        "without a tag, and UPDATING: its tags may have vanished",
+			found:       source(clusterSeen{state: "UPDATING"}),
 			failureType: contract.NotYet, message: `it is UPDATING and shows no tag atlas-provisioner-workflow; ` +
 				`whose it is shows once it is IDLE`,
 		},
@@ -235,7 +240,8 @@ func TestDecideUpgradeToDedicated(t *testing.T) {
 		{
 			name: "an M0", found: tenant(clusterSeen{state: "IDLE", provider: atlasclient.ProviderTenant, size: "M0"}),
 			failureType: contract.ClusterConflict,
-			message: `it is a shared-tier cluster (M0), and only a Flex cluster can be upgraded to dedicated` + wasLeft +
+			message: `it is a shared-tier cluster (M0), and only a Flex cluster can be upgraded to dedicated` +
+				wasLeft +
 				`upgrade it to Flex first, then start the workflow again`,
 		},
 		{
@@ -297,15 +303,15 @@ func TestUpgradedAlready(t *testing.T) {
 			name:  "ours of an earlier run, without the tags that were asked for",
 			shown: clusterSeen{state: "IDLE", owner: ourID}, tags: []contract.Tag{{Key: "team", Value: "orders"}},
 			failureType: contract.ClusterConflict,
-			message: `it is dedicated already, but not as asked: tags.team is none, requested "orders". Change the cluster ` +
-				`in Atlas or the request, then start the workflow again`,
+			message: `it is dedicated already, but not as asked: tags.team is none, requested "orders". Change the ` +
+				`cluster in Atlas or the request, then start the workflow again`,
 		},
 		{
 			name: "ours of this run, of another size", history: answerLost,
 			shown:       clusterSeen{state: "IDLE", owner: ourID, size: "M20"},
 			failureType: contract.ClusterConflict,
-			message: `it is dedicated already, but not as asked: providerSettings.instanceSizeName is "M20", requested ` +
-				`"M10". Change the cluster in Atlas or the request, then start the workflow again`,
+			message: `it is dedicated already, but not as asked: providerSettings.instanceSizeName is "M20", ` +
+				`requested "M10". Change the cluster in Atlas or the request, then start the workflow again`,
 		},
 		{
 			name: "ours after a lost answer, of an unknown age", shown: clusterSeen{state: "IDLE", owner: ourID},
@@ -330,7 +336,8 @@ func TestUpgradedAlready(t *testing.T) {
 			failureType: contract.NotYet, message: `it is dedicated already and IDLE` + vanished,
 		},
 		{
-			name: "without tags, IDLE long after a lost answer", shown: clusterSeen{state: "IDLE"}, history: longSettled,
+			name:  "without tags, IDLE long after a lost answer",
+			shown: clusterSeen{state: "IDLE"}, history: longSettled,
 			failureType: contract.ClusterConflict,
 			message: `it is dedicated already, and not known to be this workflow's (it carries no tag ` +
 				`atlas-provisioner-workflow)` + wasLeft + `to take it over, set adopt, then start the workflow again`,
@@ -340,7 +347,8 @@ func TestUpgradedAlready(t *testing.T) {
 			outcome: contract.Unchanged,
 		},
 		{
-			name: "without tags, to be taken over after a lost answer", shown: clusterSeen{state: "UPDATING"}, adopt: true,
+			name:  "without tags, to be taken over after a lost answer",
+			shown: clusterSeen{state: "UPDATING"}, adopt: true,
 			history: answerLost, outcome: contract.Upgraded,
 		},
 		{
@@ -388,7 +396,8 @@ func TestUpgradedAlready(t *testing.T) {
 // An upgrade is sent with what is asked, and with what the cluster has where nothing is asked.
 func TestUpgradeBody(t *testing.T) {
 	t.Parallel()
-	ownTag, teamTag := atlasclient.Tag{Key: contract.OwnershipTag, Value: ourID}, atlasclient.Tag{Key: "team", Value: "a"}
+	ownTag := atlasclient.Tag{Key: contract.OwnershipTag, Value: ourID}
+	teamTag := atlasclient.Tag{Key: "team", Value: "a"}
 	for _, test := range []struct {
 		name      string
 		source    clusterSeen
@@ -410,7 +419,8 @@ func TestUpgradeBody(t *testing.T) {
 			source: clusterSeen{owner: ourID, tags: []atlasclient.Tag{teamTag}}, tags: []atlasclient.Tag{ownTag},
 		},
 		{
-			name: "tags and protection as asked", source: clusterSeen{tags: []atlasclient.Tag{{Key: "team", Value: "b"}}},
+			name:   "tags and protection as asked",
+			source: clusterSeen{tags: []atlasclient.Tag{{Key: "team", Value: "b"}}},
 			asked: contract.Asked{
 				Owner: ourID, Tags: []contract.Tag{contract.Tag(teamTag)}, TerminationProtectionEnabled: new(true),
 			},

@@ -53,12 +53,13 @@ type upgradeScenario struct {
 
 // upgradeScenarios draws scenarios at random.
 func upgradeScenarios(dedicated bool) *rapid.Generator[upgradeScenario] {
-	names := []string{"", "", "", ""}
+	// Most requests go well and most stages of a request are quiet, or no upgrade would come far.
+	names := make([]string, 2*len(faults))
 	for name := range faults {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	others := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", "create", "delete", "tag", "untag", "upgrade"})
+	others := rapid.SampledFrom(append(make([]string, 35), "create", "delete", "tag", "untag", "upgrade"))
 	steps := rapid.Custom(func(t *rapid.T) requestStep {
 		return requestStep{
 			fault:        rapid.SampledFrom(names).Draw(t, "fault"),
@@ -79,8 +80,8 @@ func upgradeScenarios(dedicated bool) *rapid.Generator[upgradeScenario] {
 			}).Draw(t, "before"),
 			othersMake: rapid.SampledFrom([]string{"old", "new", "old, workflow's", "new, workflow's"}).
 				Draw(t, "othersMake"),
-			upgradeFor: seconds(t, "upgradeFor", 1, 20, 120), staleReads: rapid.IntRange(0, 2).Draw(t, "staleReads"),
-			staleFor: seconds(t, "staleFor", 0, 0, 8), updateFor: seconds(t, "updateFor", 0, 3),
+			upgradeFor: seconds(t, "upgradeFor", 1, 20, 120), staleReads: rapid.IntRange(0, 6).Draw(t, "staleReads"),
+			staleFor: seconds(t, "staleFor", 0, 8, 25), updateFor: seconds(t, "updateFor", 0, 3),
 			temporalAhead: seconds(t, "temporalAhead", 0, -3600, 3600),
 			resetAfter:    rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 5}).Draw(t, "resetAfter"),
 			steps:         rapid.SliceOfN(steps, 0, 12).Draw(t, "steps"),
@@ -420,7 +421,8 @@ func (w *upgradeWorld) runOnce(t *testing.T, deadline time.Time) (contract.Clust
 		return asked.Cluster, nil
 	}
 	wait.StateName, wait.ShownAt, wait.Before = asked.StateName, asked.ShownAt, wait.Asked.Completed(asked.Cluster)
-	cluster, err := w.execute(t, func(a *activities.Activities) (any, any) { return a.WaitUntilAsAsked, wait }, deadline)
+	waiting := func(a *activities.Activities) (any, any) { return a.WaitUntilAsAsked, wait }
+	cluster, err := w.execute(t, waiting, deadline)
 	cluster.Outcome = asked.Outcome
 	return cluster.Cluster, err
 }
@@ -488,7 +490,8 @@ func (w *upgradeWorld) execute(
 		}
 		time.Sleep(delay)
 	}
-	return activities.UpgradingCluster{}, temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
+	return activities.UpgradingCluster{},
+		temporal.NewNonRetryableApplicationError("its time is up", contract.Timeout, nil)
 }
 
 // brokenPromises names the promises of an upgrade that this end breaks.

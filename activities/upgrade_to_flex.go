@@ -16,8 +16,8 @@ type UpgradeToFlexInput struct {
 
 // UpgradeClusterToFlex asks Atlas to upgrade an M0 to Flex, once in effect. It does not wait for the upgrade.
 //
-// It fails with CLUSTER_CONFLICT when the cluster is no M0, carries another workflow's ownership tag, or is Flex already
-// and not as asked; with CLUSTER_GONE when it is being deleted; and otherwise as Atlas answers.
+// It fails with CLUSTER_CONFLICT when the cluster is no M0, carries another workflow's ownership tag, or is Flex
+// already and not as asked; with CLUSTER_GONE when it is being deleted; and otherwise as Atlas answers.
 func (a *Activities) UpgradeClusterToFlex(ctx context.Context, in UpgradeToFlexInput) (UpgradingCluster, error) {
 	return a.upgrade(ctx, in.Run, func(workflowID string) upgradeRequest {
 		return a.flexUpgrade(in.Request, workflowID)

@@ -77,8 +77,8 @@ func TestBetweenKinds(t *testing.T) {
 	}
 }
 
-// A wait for an upgrade knows a cluster that was made after its own was shown as another one, though neither id nor tags
-// tell.
+// A wait for an upgrade knows a cluster that was made after its own was shown as another one, though neither id nor
+// tags tell.
 func TestStillOurs(t *testing.T) {
 	t.Parallel()
 	shown := time.Date(2026, 9, 1, 12, 0, 5, 0, time.UTC)
@@ -96,13 +96,13 @@ func TestStillOurs(t *testing.T) {
 		{name: "without a tag, and it is not known when Atlas showed it", created: shown.Add(time.Hour)},
 		{
 			name: "without a tag, and younger", created: shown.Add(3 * time.Second), shownAt: shown,
-			message: `a cluster that was made since has taken its place (it carries no tag atlas-provisioner-workflow). It ` +
-				`was left untouched: look in Atlas who made it`,
+			message: `a cluster that was made since has taken its place (it carries no tag ` +
+				`atlas-provisioner-workflow). It was left untouched: look in Atlas who made it`,
 		},
 		{
 			name: "another workflow's", owner: "somebody", created: shown, shownAt: shown,
-			message: `it is not this workflow's (workflow "somebody" made it). It was left untouched: use the workflow id ` +
-				`that made it`,
+			message: `it is not this workflow's (workflow "somebody" made it). It was left untouched: use the ` +
+				`workflow id that made it`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ type UpgradeRequest struct {
 	TerminationProtectionEnabled *bool
 }
 
-// UpgradeToFlex asks for the upgrade of an M0 to Flex. The answer comes at once, UPDATING and with the cluster's old id.
+// UpgradeToFlex asks for the upgrade of an M0 to Flex. The answer comes at once, UPDATING and with the old id.
 func (c *Client) UpgradeToFlex(ctx context.Context, groupID string, r UpgradeRequest) (*Cluster, *Response, error) {
 	const flex = "FLEX"
 	p := ProviderSettings{

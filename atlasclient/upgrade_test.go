@@ -122,7 +122,8 @@ func upgradeEndpoints() []endpoint {
 		{"upgrade to dedicated without tags", upgrade(toDedicated, noTags),
 			step{want: postDedicated, answer: flexAnswer, body: dedicatedBody + withNoTags}, flexMedia, flexCluster},
 		{"get an M0", get, shown(withRegions(tenantRegion)), clusterMedia, clusterIn(freeSettings)},
-		{"get a dedicated cluster", get, shown(withRegions(dedicatedRegion)), clusterMedia, clusterIn(dedicatedSettings)},
+		{"get a dedicated cluster", get, shown(withRegions(dedicatedRegion)), clusterMedia,
+			clusterIn(dedicatedSettings)},
 		{"get a dedicated cluster of several regions", get, shown(withRegions(otherRegion, dedicatedRegion)),
 			clusterMedia, clusterIn(dedicatedSettings)},
 		{"get a dedicated cluster of regions without a priority", get,
@@ -156,9 +157,8 @@ func TestSimulatorUpgrades(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, freeSettings, free.ProviderSettings)
 	r := atlasclient.UpgradeRequest{
-		Name: "orders", Tags: tags, TerminationProtectionEnabled: ptr(true), ProviderSettings: atlasclient.ProviderSettings{
-			BackingProviderName: "AWS", RegionName: "US_EAST_1",
-		},
+		Name: "orders", Tags: tags, TerminationProtectionEnabled: ptr(true),
+		ProviderSettings: atlasclient.ProviderSettings{BackingProviderName: "AWS", RegionName: "US_EAST_1"},
 	}
 	upgrading, _, err := c.UpgradeToFlex(ctx, group, r)
 	require.NoError(t, err)

@@ -28,8 +28,8 @@ const (
 
 // plan is what one operation does in its own way.
 type plan struct {
-	// activity asks Atlas, with the input that input makes of what the activity must know of the run. summary says so in
-	// the Web UI.
+	// activity asks Atlas, with the input that input makes of what the activity must know of the run. summary says so
+	// in the Web UI.
 	activity any
 	input    func(activities.RunInfo) any
 	summary  string

@@ -19,9 +19,11 @@ func (w *Workflows) UpgradeToDedicated(ctx workflow.Context, input converter.Raw
 			input: func(run activities.RunInfo) any {
 				return activities.UpgradeToDedicatedInput{Request: in, Run: run}
 			},
-			summary:    "Upgrade cluster " + in.Name + " to dedicated " + in.ProviderSettings.InstanceSizeName,
-			asking:     "Asking Atlas to upgrade cluster " + quote(in.Name) + " to dedicated " + in.ProviderSettings.InstanceSizeName,
-			accepted:   "Atlas is upgrading cluster " + quote(in.Name) + " to dedicated " + in.ProviderSettings.InstanceSizeName,
+			summary: "Upgrade cluster " + in.Name + " to dedicated " + in.ProviderSettings.InstanceSizeName,
+			asking: "Asking Atlas to upgrade cluster " + quote(in.Name) + " to dedicated " +
+				in.ProviderSettings.InstanceSizeName,
+			accepted: "Atlas is upgrading cluster " + quote(in.Name) + " to dedicated " +
+				in.ProviderSettings.InstanceSizeName,
 			firstState: contract.StateUpdating,
 			effect:     "changed",
 			canBeTaken: true,

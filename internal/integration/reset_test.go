@@ -281,12 +281,14 @@ func upgradeResetCases() (cases []resetCase) {
 					kind.prepare(t, s)
 					addFault(statusFault(402, "NO_PAYMENT_INFORMATION_FOUND"))(t, s)
 				}, repair: clearFaults, afterReset: []string{"UPGRADED", "UPGRADED"}, upgraded: 1},
-			{history: "timeout", sim: atlassim.Config{UpgradeFor: atlassim.Duration(7 * time.Second)},
-				request: within(6), want: "TIMEOUT", afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
+			{history: "timeout", sim: atlassim.Config{UpgradeFor: atlassim.Duration(9 * time.Second)},
+				request: within(8), want: "TIMEOUT",
+				afterReset: []string{"UPGRADED", "UPGRADED", "UPGRADED"}, upgraded: 1},
 			{history: "gone", sim: slowUpgrade, request: within(20), interfere: deleteDuringWait, want: "CLUSTER_GONE",
 				afterReset: []string{"CLUSTER_GONE", "CLUSTER_GONE", "CLUSTER_NOT_FOUND"}, upgraded: 1},
 			{history: "canceled-while-waiting", sim: atlassim.Config{UpgradeFor: atlassim.Duration(5 * time.Second)},
-				request: request, interfere: cancelDuringWait, want: "CANCELED", afterCanceled: "UPGRADED", upgraded: 1},
+				request: request, interfere: cancelDuringWait, want: "CANCELED",
+				afterCanceled: "UPGRADED", upgraded: 1},
 		} {
 			c.history = kind.name + "-" + c.history
 			if c.prepare == nil {

@@ -155,8 +155,8 @@ func TestUpgradeRetired(t *testing.T) {
 	require.Equal(t, 410, f.Details.Status)
 	record(s, "upgrade-retired")
 	require.Contains(t, f.Message,
-		"Atlas has retired the upgrade to serverless; what is left to do is to upgrade the cluster to Flex, "+
-			"in the Atlas UI or with POST /api/atlas/v2/groups/{groupId}/clusters/tenantUpgrade and providerName FLEX",
+		"Atlas has retired the upgrade to serverless: upgrade the cluster to Flex, with the workflow UpgradeToFlex "+
+			"(starter upgrade-to-flex)",
 	)
 	require.Equal(t, 1, s.Requests("POST", upgradePath))
 	require.Equal(t, atlassim.Kind("SHARED"), s.Sim.Clusters()[0].Kind)

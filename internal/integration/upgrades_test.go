@@ -18,8 +18,8 @@ import (
 type upgradeKind struct {
 	// name begins the names of its histories.
 	name string
-	// post is the end of the path of the request, old and new those of the reads, in which NAME stands for the cluster's
-	// name.
+	// post is the end of the path of the request, old and new those of the reads, in which NAME stands for the
+	// cluster's name.
 	post, old, new string
 	clusterType    string
 	// becomes and text name the target in a failure, and in the current details.
@@ -177,31 +177,33 @@ func TestUpgradesOfOthers(t *testing.T) {
 	}{
 		{
 			name: "none to Flex", kind: toFlex, wantType: "CLUSTER_NOT_FOUND",
-			want: `Atlas answered 404 CLUSTER_NOT_FOUND (No cluster named NAME exists in group ` + project + `.): check ` +
-				`that the project has a cluster of this name, then start the workflow again`,
+			want: `Atlas answered 404 CLUSTER_NOT_FOUND (No cluster named NAME exists in group ` + project + `.): ` +
+				`check that the project has a cluster of this name, then start the workflow again`,
 		},
 		{
 			name: "none to dedicated", kind: toDedicated, wantType: "CLUSTER_NOT_FOUND",
-			want: `Atlas answered 404 CLUSTER_NOT_FOUND (No cluster named NAME exists in group ` + project + `.): check ` +
-				`that the project has a cluster of this name, then start the workflow again`,
+			want: `Atlas answered 404 CLUSTER_NOT_FOUND (No cluster named NAME exists in group ` + project + `.): ` +
+				`check that the project has a cluster of this name, then start the workflow again`,
 		},
 		{
 			name: "another workflow's M0", kind: toFlex, make: toFlex.make, tags: []atlassim.Tag{others},
 			wantType: contract.ClusterConflict,
-			want: `it is not this workflow's (workflow "another-workflow" made it)` + untouched + `use the workflow id ` +
-				`that made it`,
+			want: `it is not this workflow's (workflow "another-workflow" made it)` + untouched + `use the workflow ` +
+				`id that made it`,
 		},
 		{
-			name: "another workflow's Flex cluster", kind: toDedicated, make: toDedicated.make, tags: []atlassim.Tag{others},
+			name: "another workflow's Flex cluster",
+			kind: toDedicated, make: toDedicated.make, tags: []atlassim.Tag{others},
 			wantType: contract.ClusterConflict,
-			want: `it is not this workflow's (workflow "another-workflow" made it)` + untouched + `use the workflow id ` +
-				`that made it`,
+			want: `it is not this workflow's (workflow "another-workflow" made it)` + untouched + `use the workflow ` +
+				`id that made it`,
 		},
 		{
 			name: "a Flex cluster without a tag, to Flex", kind: toFlex, make: toDedicated.make,
 			wantType: contract.ClusterConflict,
-			want: `it is Flex already, and not known to be this workflow's (it carries no tag atlas-provisioner-workflow)` +
-				untouched + `to take it over, use the workflow UpdateFlexCluster with adopt, then start the workflow again`,
+			want: `it is Flex already, and not known to be this workflow's (it carries no tag ` +
+				`atlas-provisioner-workflow)` + untouched + `to take it over, use the workflow UpdateFlexCluster ` +
+				`with adopt, then start the workflow again`,
 		},
 		{
 			name: "a Flex cluster without a tag, to dedicated", kind: toDedicated, make: toDedicated.make,
@@ -216,8 +218,8 @@ func TestUpgradesOfOthers(t *testing.T) {
 		},
 		{
 			name: "a dedicated cluster, to Flex", kind: toFlex, make: dedicated, wantType: contract.ClusterConflict,
-			want: `its size is M10, and only an M0 can be upgraded to Flex` + untouched + `correct the name, then start ` +
-				`the workflow again`,
+			want: `its size is M10, and only an M0 can be upgraded to Flex` + untouched + `correct the name, then ` +
+				`start the workflow again`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -285,16 +287,18 @@ func TestUpgradesRefused(t *testing.T) {
 			wantType, want string // want follows `cluster "name": Atlas answered `
 		}{
 			{"402", statusFault(402, "NO_PAYMENT_INFORMATION_FOUND"), "NO_PAYMENT_INFORMATION_FOUND",
-				"402 NO_PAYMENT_INFORMATION_FOUND: add a payment method to the organization, then start the workflow again"},
+				"402 NO_PAYMENT_INFORMATION_FOUND: add a payment method to the organization, then start the workflow " +
+					"again"},
 			{"400", statusFault(400, "INVALID_REGION"), "INVALID_REGION",
-				"400 INVALID_REGION: choose a region that Atlas offers for this provider, then start the workflow again"},
+				"400 INVALID_REGION: choose a region that Atlas offers for this provider, then start the workflow " +
+					"again"},
 			{"409", statusFault(409, "OUT_OF_CAPACITY"), "OUT_OF_CAPACITY",
 				"409 OUT_OF_CAPACITY: choose another region, or wait, then start the workflow again"},
-			{"403 HTML", htmlFault(403), "HTTP_403", "403 Forbidden: this answer names no errorCode, as those of Atlas do: " +
-				"look for a proxy or firewall between the worker and Atlas, and check MONGODB_ATLAS_BASE_URL, then start " +
-				"the workflow again"},
-			{"410", statusFault(410, "VERSION_GONE"), "VERSION_GONE", "410 VERSION_GONE: Atlas has retired this endpoint: " +
-				"look for a newer release of atlas-provisioner"},
+			{"403 HTML", htmlFault(403), "HTTP_403", "403 Forbidden: this answer names no errorCode, as those of " +
+				"Atlas do: look for a proxy or firewall between the worker and Atlas, and check " +
+				"MONGODB_ATLAS_BASE_URL, then start the workflow again"},
+			{"410", statusFault(410, "VERSION_GONE"), "VERSION_GONE", "410 VERSION_GONE: Atlas has retired this " +
+				"endpoint: look for a newer release of atlas-provisioner"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
@@ -390,9 +394,9 @@ func TestUpgradesTimeout(t *testing.T) {
 		record(s, kind.name+"-timeout")
 		require.Equal(t, contract.Timeout, f.Type)
 		require.Equal(t, contract.FailureDetails{StateName: "UPDATING"}, f.Details)
-		require.Equal(t, withName(`cluster "NAME" was not IDLE and as asked within 8s (timeoutSeconds): the last state `+
-			`seen was UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the same id to go `+
-			`on`, testenv.ClusterName(t)), f.Message)
+		require.Equal(t, withName(`cluster "NAME" was not IDLE and as asked within 8s (timeoutSeconds): the last `+
+			`state seen was UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the `+
+			`same id to go on`, testenv.ClusterName(t)), f.Message)
 		cluster, err := execute(s, kind.request(t, here(t), 0))
 		require.NoError(t, err)
 		require.Equal(t, contract.StateIdle, cluster.StateName)
@@ -407,15 +411,16 @@ func TestUpgradesGone(t *testing.T) {
 		s := kind.setup(t, slowUpgrade)
 		run := start(s, kind.request(t, here(t), 0))
 		awaitLooks(t, s, run)
-		require.Regexp(t, `^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to `+kind.text+`\. The last answer `+
-			`was UPDATING, at .* Waiting until it is IDLE and as asked: `, currentDetails(s, run))
+		require.Regexp(t, `^Atlas is upgrading cluster "`+testenv.ClusterName(t)+`" to `+kind.text+`\. The last `+
+			`answer was UPDATING, at .* Waiting until it is IDLE and as asked: `, currentDetails(s, run))
 		deleteCluster(t, s)
 		_, err := result(s, run)
 		f := testenv.Failure(t, err)
 		record(s, kind.name+"-gone")
 		require.Equal(t, contract.ClusterGone, f.Type)
-		require.Regexp(t, withName(`^cluster "NAME": Atlas has known no such cluster for \d+s \(last state UPDATING\): to `+
-			`make a new one, start the workflow ProvisionFlexCluster$`, testenv.ClusterName(t)), f.Message)
+		require.Regexp(t, withName(`^cluster "NAME": Atlas has known no such cluster for \d+s \(last state `+
+			`UPDATING\): to make a new one, start the workflow ProvisionFlexCluster$`, testenv.ClusterName(t)),
+			f.Message)
 	})
 }
 
@@ -430,8 +435,8 @@ func TestUpgradesCanceled(t *testing.T) {
 			_, err := result(s, run)
 			record(s, kind.name+"-canceled-while-waiting")
 			require.Equal(t, "CANCELED", testenv.Failure(t, err).Type)
-			require.Equal(t, withName(`Cancelled. The cluster is left as it is (UPDATING): start the workflow again under `+
-				`the same id to go on.`, testenv.ClusterName(t)), currentDetails(s, run))
+			require.Equal(t, withName(`Cancelled. The cluster is left as it is (UPDATING): start the workflow again `+
+				`under the same id to go on.`, testenv.ClusterName(t)), currentDetails(s, run))
 		})
 		t.Run("asking", func(t *testing.T) {
 			t.Parallel()
