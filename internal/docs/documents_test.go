@@ -286,10 +286,14 @@ func checkContract(t *testing.T, object map[string]any) {
 	t.Helper()
 	data, err := json.Marshal(object)
 	require.NoError(t, err)
-	if object["clusterType"] != nil {
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.DisallowUnknownFields()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	switch {
+	case object["clusterType"] != nil:
 		require.NoError(t, d.Decode(&contract.Cluster{}))
+		return
+	case object["releasedAt"] != nil:
+		require.NoError(t, d.Decode(&contract.LeaseResult{}))
 		return
 	}
 	var refusals []error
