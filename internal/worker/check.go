@@ -33,7 +33,7 @@ const versionLimit = 5 * time.Second
 
 // clockTolerance is how far the worker's clock may be from Atlas's. Nothing breaks beyond it, but then the times in its
 // log cannot be compared with those that Atlas shows.
-const clockTolerance = 5 * time.Second
+const clockTolerance = 10 * time.Second
 
 // logChecks logs what the worker finds where it starts: Temporal's version, and whether Atlas takes its credential.
 // Without a project Atlas is asked for the token of a service account only; `starter doctor` asks more. Nothing of it keeps the worker from starting. The search attributes are
