@@ -35,32 +35,41 @@ const versionLimit = 5 * time.Second
 // log cannot be compared with those that Atlas shows.
 const clockTolerance = 10 * time.Second
 
-// logChecks logs what the worker finds where it starts: Temporal's version, and whether Atlas takes its credential.
-// Without a project Atlas is asked for the token of a service account only; `starter doctor` asks more. Nothing of it keeps the worker from starting. The search attributes are
-// checked apart, and a namespace that is not there ends the worker.
+// logChecks logs what the worker finds where it starts: Temporal's version, the search attributes that it may set, and
+// whether Atlas takes its credential. Without a project Atlas is asked for the token of a service account only;
+// `starter doctor` asks more. Nothing of it keeps the worker from starting. A namespace that is not there does.
 func logChecks(ctx context.Context, logger *zap.Logger, temporal client.Client, atlas *atlasclient.Client,
-	about contract.WorkerReport,
+	about contract.WorkerReport, attributes []string,
 ) {
-	brief, cancel := context.WithTimeout(ctx, versionLimit)
-	defer cancel()
-	server, err := temporal.WorkflowService().GetSystemInfo(brief, &workflowservice.GetSystemInfoRequest{})
-	if err != nil {
-		logger.Warn("The version of the Temporal server cannot be read", zap.Error(err))
+	fields := []zap.Field{
+		zap.String("temporalVersion", serverVersion(ctx, temporal)), zap.Strings("searchAttributes", attributes),
+		zap.String("atlasHost", about.AtlasHost), zap.String("credential", about.Credential),
 	}
 	found := activities.CheckAtlas(ctx, atlas, "")
-	fields := []zap.Field{
-		zap.String("temporalVersion", server.GetServerVersion()), zap.String("atlasHost", about.AtlasHost),
-		zap.String("credential", about.Credential), zap.Bool("atlasAsked", found.Asked),
-	}
 	if found.ClockAhead != nil {
-		fields = append(fields, zap.Float64("clockAheadOfAtlasSeconds", *found.ClockAhead))
+		fields = append(fields, zap.Int("clockAheadOfAtlasSeconds", int(math.Round(*found.ClockAhead))))
 	}
-	logger.Info("Checked before the first task", fields...)
-	if found.Problem != "" && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil: // the worker stops already
+	case found.Problem != "":
 		logger.Warn("Atlas does not give a token to the worker's service account",
-			zap.String("problem", found.Problem), zap.String("next", found.Next))
+			append(fields, zap.String("problem", found.Problem), zap.String("next", found.Next))...)
+	case found.ClockAhead != nil && math.Abs(*found.ClockAhead) > clockTolerance.Seconds():
+		logger.Warn("The clock of this machine differs from Atlas's: set it by NTP", fields...)
+	case found.Asked:
+		logger.Info("Atlas gives a token to the worker's service account", fields...)
+	default:
+		logger.Info("Atlas is asked with the first request. 'starter doctor --project-id ID' asks it now", fields...)
 	}
-	if found.ClockAhead != nil && math.Abs(*found.ClockAhead) > clockTolerance.Seconds() {
-		logger.Warn("The clock of this machine differs from Atlas's: set it by NTP")
+}
+
+// serverVersion is the version of the Temporal server, "" where it does not tell.
+func serverVersion(ctx context.Context, temporal client.Client) string {
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	info, err := temporal.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+	if err != nil {
+		return ""
 	}
+	return info.GetServerVersion()
 }

@@ -166,7 +166,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		return err
 	}
 	defer stopHTTP()
-	logChecks(ctx, logger, temporal, atlas, about(config))
+	logChecks(ctx, logger, temporal, atlas, about(config), attributes.Usable())
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("the worker cannot start in namespace %q (TEMPORAL_NAMESPACE): %w",
 			config.Temporal.Namespace, err)
