@@ -21,6 +21,7 @@ import (
 // outcomes are those that a recorded history stands for; see the flag -record
 // of package integration.
 var outcomes = []string{
+	"check-worker",
 	"delete-canceled",
 	"delete-conflict",
 	"delete-deleted",

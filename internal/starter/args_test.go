@@ -39,8 +39,8 @@ func named(command string, more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "extend", "release", "list", "help", "environment",
-		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
+	commands := []string{"", "status", "watch", "result", "cancel", "extend", "release", "list", "doctor", "help",
+		"environment", "completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)
 	}
