@@ -48,8 +48,10 @@ func deleteOnce(
 		_ = details.Get(&left)
 	})
 	value, err := env.ExecuteActivity(a.DeleteCluster, DeleteInput{
-		Request: contract.DeleteClusterInput{GroupID: group, Name: found.Cluster.Name}, Found: found,
-		Deadline: time.Now().Add(time.Hour),
+		Request: contract.DeleteClusterInput{
+			GroupID: group, Name: found.Cluster.Name, RemoveTerminationProtection: true,
+		},
+		Found: found, Deadline: time.Now().Add(time.Hour),
 	})
 	if err == nil {
 		err = value.Get(&gone)
@@ -173,6 +175,22 @@ func TestDeleteFails(t *testing.T) {
 			require.Equal(t, test.errors+1, left.Errors)
 		})
 	}
+}
+
+// Where Atlas refuses to turn the protection of a cluster off since it deletes it already, the wait goes on.
+func TestDeleteOfAClusterThatGoes(t *testing.T) {
+	t.Parallel()
+	sim, a, _ := setup(t, atlassim.Config{
+		DeleteFor: atlassim.Duration(time.Hour), DeletingAfter: atlassim.Duration(time.Hour),
+	}, Pace{Fast: time.Nanosecond})
+	protected := oursInSimulator("orders")
+	protected.TerminationProtectionEnabled = true
+	require.NoError(t, sim.CreateFlex(group, protected))
+	found := foundInSimulator(sim)
+	require.NoError(t, sim.Delete(group, "orders"))
+	_, _, err := deleteOnce(a, found, nil)
+	requireFailureType(t, err, contract.NotYet)
+	require.Zero(t, sim.Count(atlassim.Updated)+sim.Count(atlassim.Deleted))
 }
 
 // A cluster that Atlas does not show is gone at once where it was seen in DELETING, and otherwise only after half a

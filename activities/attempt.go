@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/atlas-provisioner/atlas-provisioner/atlasclient"
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
 // attempt is one attempt of an activity: what Temporal says of it, the server's clock, its heartbeat, and the stop of
@@ -72,6 +73,9 @@ func (a *attempt) close() {
 	a.cancel()
 	<-a.done
 }
+
+// owner is the workflow id that the ownership tag of this run names.
+func (a *attempt) owner() string { return contract.Owner(a.info.WorkflowExecution.ID) }
 
 // note sets the details of the heartbeats from now on.
 func (a *attempt) note(details any) {

@@ -29,8 +29,8 @@ import (
 
 // changeScenario is one interleaving of an update or a delete with faults, killed workers and other people.
 type changeScenario struct {
-	// before is what the cluster is before the run: "ours", "as asked", "protected", "without a tag", "another
-	// workflow's", "being deleted", or "none".
+	// before is what the cluster is before the run: "ours", "as asked", "as asked, without a tag", "in another region",
+	// "protected", "without a tag", "another workflow's", "being deleted", or "none".
 	before string
 	// asks is what an update asks for: "tags", "protection" or "both".
 	asks string
@@ -126,6 +126,8 @@ type changeWorld struct {
 	everOurs map[string]bool  // ids of clusters that carried our tag
 	patches  int              // that took effect
 	deletes  int              // that took effect
+	creates  int              // that took effect
+	goneOurs int              // clusters that carried our tag and that other people deleted
 	tried    int              // deletes that reached Atlas
 	// mayHaveChanged says that a change was sent that Atlas did not refuse.
 	mayHaveChanged bool
@@ -171,6 +173,12 @@ func (w *changeWorld) makeFirst() {
 	case "as asked":
 		c.Tags = []atlassim.Tag{{Key: "team", Value: "billing"}, owner}
 		c.TerminationProtectionEnabled = true
+	case "as asked, without a tag":
+		c.Tags = []atlassim.Tag{{Key: "team", Value: "billing"}}
+		c.TerminationProtectionEnabled = true
+	case "in another region":
+		c.ProviderSettings.RegionName = "EU_WEST_1"
+		c.Tags = append(c.Tags, owner)
 	default:
 		c.Tags = append(c.Tags, owner)
 		c.TerminationProtectionEnabled = w.scenario.before == "protected"
@@ -217,6 +225,9 @@ func (w *changeWorld) act(act string) {
 	case !isThere:
 		return
 	case act == "delete":
+		if w.everOurs[c.ID] {
+			w.goneOurs++
+		}
 		err = w.atlas.Delete(projectID, request.Name)
 	case act == "tag":
 		tags := append(slices.Clone(c.Tags), atlassim.Tag{Key: fmt.Sprint("by-others-", len(c.Tags)), Value: "x"})
@@ -242,6 +253,8 @@ func (w *changeWorld) atStage(stage atlassim.Stage, e atlassim.Entry) {
 	w.requests.mu.Lock()
 	defer w.requests.mu.Unlock()
 	step := w.requests.stepLocked()
+	w.noteOwner()
+	defer w.noteOwner()
 	switch stage {
 	case atlassim.Arrived:
 		w.act(step.whenArrived)
@@ -260,15 +273,21 @@ func (w *changeWorld) atStage(stage atlassim.Stage, e atlassim.Entry) {
 			w.deletes++
 			w.checkDelete(w.reached)
 		case e.Effect == atlassim.Created:
-			w.require(false, "a cluster was created")
+			w.creates++
+			w.everOurs[w.existing().ID] = true
 		}
 		w.act(step.whenApplied)
 	case atlassim.Answered:
-		refused := e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
+		refused := e.Status/100 == 4 && e.Status != http.StatusRequestTimeout && e.Fault != atlassim.FaultTruncate
 		w.mayHaveChanged = w.mayHaveChanged || e.Method == http.MethodPatch && !refused
 		w.act(step.whenAnswered)
 	}
-	w.everOurs[w.existing().ID] = w.everOurs[w.existing().ID] || ownerOf(w.existing()) == workflowID
+}
+
+// noteOwner notes whether the cluster that has the name carries our tag.
+func (w *changeWorld) noteOwner() {
+	c := w.existing()
+	w.everOurs[c.ID] = w.everOurs[c.ID] || ownerOf(c) == workflowID
 }
 
 func (w *changeWorld) require(holds bool, format string, args ...any) {
@@ -471,6 +490,7 @@ func (w *changeWorld) update(in contract.UpdateFlexClusterInput) (contract.Clust
 }
 
 func (w *changeWorld) checkEndOfUpdate(outcome string, cluster contract.Cluster) {
+	w.require(w.creates == 0, "a cluster was created")
 	before, others := w.scenario.before, w.othersDid
 	notOurs := before == "without a tag" && !w.scenario.adopt || before == "another workflow's"
 	switch outcome {
@@ -491,6 +511,74 @@ func (w *changeWorld) checkEndOfUpdate(outcome string, cluster contract.Cluster)
 		w.require(before == "none" || others["delete"] || before == "being deleted", "nobody else deleted it")
 	default:
 		w.require(false, "that is no end of an update")
+	}
+}
+
+// Whatever is lost, killed and tried again, and whatever other people do to the cluster meanwhile, a provision that may
+// update or adopt ends with the cluster IDLE and as asked: CREATED, UPDATED or UNCHANGED; or with CLUSTER_CONFLICT or
+// CLUSTER_GONE. It changes nothing that is not its own, and takes over only what is as asked.
+func TestProvisionInterleavings(t *testing.T) {
+	scenarios := changeScenarios("ours", "ours", "as asked", "as asked, without a tag", "without a tag",
+		"in another region", "another workflow's", "being deleted", "none")
+	checkScenarios(t, scenarios, playProvision,
+		"CREATED", "UPDATED", "UNCHANGED", contract.ClusterConflict, contract.ClusterGone)
+}
+
+func playProvision(t *testing.T, s changeScenario) (outcome string, broken []string) {
+	w := newChangeWorld(t, s)
+	in := request
+	in.Adopt, in.IfDifferent = s.adopt, contract.UpdateIfDifferent
+	in.Tags, in.TerminationProtectionEnabled = []contract.Tag{{Key: "team", Value: "billing"}}, true
+	w.asked = in.Asked(workflowID)
+	cluster, err := w.provision(in)
+	outcome = end(cluster, err)
+	w.checkEndOfProvision(outcome, cluster)
+	return outcome, w.violations
+}
+
+// provision does what the workflow does.
+func (w *changeWorld) provision(in contract.ProvisionFlexClusterInput) (contract.Cluster, error) {
+	var cluster, idle contract.Cluster
+	err := w.runActivity(func(a *activities.Activities) any { return a.CreateFlexCluster },
+		activities.CreateInput{Request: in, Run: activities.RunInfo{WorkflowStarted: w.started}}, &cluster)
+	if err != nil || cluster.Ready() && len(w.asked.Differences(cluster)) == 0 {
+		return cluster, err
+	}
+	wait, asked := func(a *activities.Activities) any { return a.WaitUntilIdle }, contract.Asked{}
+	if cluster.Outcome == contract.Updated {
+		wait, asked = func(a *activities.Activities) any { return a.WaitUntilAsAsked }, w.asked
+	}
+	w.found = cluster.ID
+	err = w.runActivity(wait, activities.WaitInput{
+		GroupID: projectID, Name: in.Name, ID: cluster.ID, ClusterType: contract.ClusterTypeFlex,
+		StateName: cluster.StateName, Shown: cluster.Outcome != contract.Created,
+		Deadline: w.started.Add(24 * time.Hour), Asked: asked,
+	}, &idle)
+	idle.Outcome = cluster.Outcome
+	return idle, err
+}
+
+func (w *changeWorld) checkEndOfProvision(outcome string, cluster contract.Cluster) {
+	before, others := w.scenario.before, w.othersDid
+	w.require(w.creates <= 1+w.goneOurs, "%d clusters were created, and others deleted %d", w.creates, w.goneOurs)
+	switch outcome {
+	case "CREATED", "UPDATED", "UNCHANGED":
+		w.require(w.everOurs[cluster.ID], "it was never ours")
+		w.require(w.existing().ID == cluster.ID || others["delete"], "it is not there")
+		w.require(outcome != "CREATED" || w.creates > 0, "it was not created")
+		w.require(outcome != "UPDATED" || w.mayHaveChanged || w.wasKilled, "it was not changed")
+		w.require(outcome != "UNCHANGED" || w.patches == 0, "it was changed")
+		changedByOthers := others["tag"] || others["untag"] || others["steal"] || others["protect"]
+		w.require(cluster.Ready(), "it is not IDLE")
+		w.require(len(w.asked.Differences(cluster)) == 0 || changedByOthers, "it is not as asked: %v", cluster)
+	case contract.ClusterConflict:
+		adopted := before == "as asked, without a tag" && w.scenario.adopt
+		isOurs := before == "ours" || before == "as asked" || before == "none" || before == "being deleted"
+		w.require(!isOurs && !adopted || len(others) > 0, "nobody else was there")
+	case contract.ClusterGone:
+		w.require(others["delete"], "nobody else deleted it")
+	default:
+		w.require(false, "that is no end of a provision")
 	}
 }
 
@@ -541,6 +629,7 @@ func (w *changeWorld) delete(in contract.DeleteClusterInput) (contract.Cluster, 
 }
 
 func (w *changeWorld) checkEndOfDelete(outcome string, cluster contract.Cluster) {
+	w.require(w.creates == 0, "a cluster was created")
 	s, others := w.scenario, w.othersDid
 	notOurs := s.before == "without a tag" && !s.adopt || s.before == "another workflow's"
 	w.require(w.patches == 0 || s.removeProtection, "the protection was removed")

@@ -28,7 +28,7 @@ type CreateInput struct {
 func (a *Activities) CreateFlexCluster(ctx context.Context, in CreateInput) (cluster contract.Cluster, err error) {
 	attempt := newAttempt(ctx)
 	defer attempt.close()
-	runID, workflowID := attempt.info.WorkflowExecution.RunID, attempt.info.WorkflowExecution.ID
+	runID, workflowID := attempt.info.WorkflowExecution.RunID, attempt.owner()
 	var progress changeProgress
 	if mayChange(in.Request) {
 		progress = attempt.readChangeProgress(in.Run)

@@ -198,7 +198,7 @@ func (w *wait) askToDelete(in DeleteInput, saw look) error {
 	}
 	// A cluster that was not ours was on its way out when it was found, and has come back. The tags of one that was
 	// ours can have vanished since.
-	workflowID, adopt := w.attempt.info.WorkflowExecution.ID, in.Request.Adopt || in.Found.Ours
+	workflowID, adopt := w.attempt.owner(), in.Request.Adopt || in.Found.Ours
 	if err := checkMayDelete(in.Request, workflowID, saw.result(), adopt); err != nil {
 		return err
 	}

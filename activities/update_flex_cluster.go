@@ -21,7 +21,7 @@ func (a *Activities) UpdateFlexCluster(ctx context.Context, in UpdateInput) (con
 	at := newAttempt(ctx)
 	defer at.close()
 	progress := at.readChangeProgress(in.Run)
-	ref, workflowID := in.Request.Cluster(), at.info.WorkflowExecution.ID
+	ref, workflowID := in.Request.Cluster(), at.owner()
 
 	saw, err := a.lookToUpdate(at, in.Request)
 	if err != nil {

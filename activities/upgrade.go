@@ -85,7 +85,7 @@ func (a *Activities) upgrade(
 	}
 	u.attempt = newAttempt(ctx)
 	defer u.attempt.close()
-	u.request = makeRequest(u.attempt.info.WorkflowExecution.ID)
+	u.request = makeRequest(u.attempt.owner())
 	// Until it is known how this attempt ends, the next one must see what this one saw.
 	u.attempt.note(u.progress)
 

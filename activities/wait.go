@@ -258,7 +258,7 @@ func (w *wait) isToAsk(saw look) bool {
 // ownership tag: one that was made after Atlas had shown the cluster to upgrade is another.
 func (w *wait) checkStillOurs(saw observation) error {
 	const inaccuracy = 2 * time.Second // Atlas tells its times to the second
-	cluster, workflowID, shownAt := saw.result(), w.attempt.info.WorkflowExecution.ID, w.in.ShownAt
+	cluster, workflowID, shownAt := saw.result(), w.attempt.owner(), w.in.ShownAt
 	isNew := !shownAt.IsZero() && cluster.CreateDate.After(shownAt.Add(inaccuracy))
 	//mutate:upgrade-successor
 	if isNew && ownershipOf(cluster, workflowID) == untagged {

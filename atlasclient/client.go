@@ -46,6 +46,7 @@ type Client struct {
 	base    string
 	http    *http.Client
 	digest  *digestTransport // nil unless the credential is an API key
+	token   *sharedToken     // nil unless the credential is a service account
 	timeout time.Duration
 	limiter Limiter
 	observe func(context.Context, Observation)
@@ -76,10 +77,12 @@ func New(o Options) (*Client, error) {
 		transport = o.Auth.transport(base, transport)
 	}
 	digest, _ := transport.(*digestTransport)
+	token, _ := transport.(*sharedToken)
 	return &Client{
 		base:    base,
 		http:    &http.Client{Transport: transport, CheckRedirect: stay}, //mutate:no-redirect
 		digest:  digest,
+		token:   token,
 		timeout: o.Timeout,
 		limiter: o.Limiter,
 		observe: o.Observe,

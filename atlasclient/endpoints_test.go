@@ -153,6 +153,11 @@ func endpoints() []endpoint {
 		}, step{want: "GET " + flex + "?includeCount=true&itemsPerPage=500&pageNum=1",
 			answer: `{"links":[],"results":[` + flexAnswer + `],"totalCount":1}`},
 			flexMedia, []atlasclient.Cluster{*flexCluster}},
+		{"read a project", func(ctx context.Context, c *atlasclient.Client) (any, *atlasclient.Response, error) {
+			resp, err := c.ReadProject(ctx, group)
+			return nil, resp, err
+		}, step{want: "GET " + flex + "?itemsPerPage=1", answer: `{"links":[],"results":[` + flexAnswer + `]}`},
+			flexMedia, nil},
 		{"delete", func(ctx context.Context, c *atlasclient.Client) (any, *atlasclient.Response, error) {
 			resp, err := c.DeleteFlexCluster(ctx, group, "orders")
 			return nil, resp, err

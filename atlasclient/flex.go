@@ -119,6 +119,17 @@ func (c *Client) ListFlexClusters(ctx context.Context, groupID string) ([]Cluste
 	}
 }
 
+// ReadProject reads one Flex cluster of a project at most, to see whether Atlas takes the credential for the project. A
+// credential that may not read it is a 401 NOT_IN_GROUP, an unknown project a 404 GROUP_NOT_FOUND.
+func (c *Client) ReadProject(ctx context.Context, groupID string) (*Response, error) {
+	var page flexPage
+	return c.do(ctx, call{
+		method: http.MethodGet, endpoint: "/groups/{groupId}/flexClusters", params: []string{groupID},
+		version: flexVersion, query: url.Values{"itemsPerPage": {"1"}},
+		into: &page, check: func() error { return page.read(nil) },
+	})
+}
+
 // read checks that a page is one that comes after the previous, and reads its entries.
 func (p *flexPage) read(previous []clusterAnswer) error {
 	if p.Results == nil {

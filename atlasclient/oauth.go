@@ -46,8 +46,10 @@ type sharedToken struct {
 }
 
 type token struct {
-	value string
-	ends  time.Time // zero where Atlas did not say
+	value   string
+	ends    time.Time // zero where Atlas did not say
+	fetched time.Time
+	date    time.Time // when it was fetched by Atlas's clock; zero where Atlas did not say
 }
 
 func (t *token) ended() bool {
@@ -69,6 +71,36 @@ func (t *sharedToken) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return sendSigned(t.next, req, "Bearer "+token.value)
+}
+
+// FetchToken fetches the token of a service account, so that a wrong credential shows before the first request. Where
+// there is a token already, it fetches none, and the Response has no Date. Other credentials need no token: then the
+// Response is nil.
+func (c *Client) FetchToken(ctx context.Context) (*Response, error) {
+	if c.token == nil {
+		return nil, nil
+	}
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	token, err := c.token.get(ctx, nil)
+	var failed *Error
+	switch {
+	case errors.As(err, &failed):
+		failed.makePlain()
+		if c.observe != nil {
+			c.observe(ctx, Observation{
+				Method: failed.Method, Endpoint: failed.Path, Status: failed.Status,
+				Duration: time.Since(begun), RetryAfter: failed.RetryAfter,
+			})
+		}
+		return nil, failed
+	case err != nil:
+		return nil, err
+	case token.fetched.Before(begun):
+		return &Response{}, nil
+	}
+	return &Response{Status: http.StatusOK, Date: token.date}, nil
 }
 
 // get is the shared token. It is fetched anew where there is none, where it is about to end, and where it is the one
@@ -132,7 +164,9 @@ func (t *sharedToken) fetch(ctx context.Context) (*token, error) {
 	if answer.AccessToken == "" {
 		return nil, failed.because(errors.New("the answer holds no token"))
 	}
-	return &token{answer.AccessToken, tokenEnd(answer.ExpiresIn, time.Now())}, nil
+	now := time.Now()
+	date, _ := http.ParseTime(resp.Header.Get("Date"))
+	return &token{answer.AccessToken, tokenEnd(answer.ExpiresIn, now), now, date}, nil
 }
 
 // tokenEnd is when a token ends, whose life is in seconds: a number, whole or not, or one in a string. Where the life

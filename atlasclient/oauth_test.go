@@ -81,6 +81,32 @@ func TestOneToken(t *testing.T) {
 	})
 }
 
+// The token of a service account is fetched ahead of the first request, once, and a wrong credential shows then.
+func TestFetchToken(t *testing.T) {
+	t.Parallel()
+	right, sim := setupSim(t, accountSim, account)
+	resp, err := right.FetchToken(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.Status)
+	require.WithinDuration(t, time.Now(), resp.Date, time.Minute)
+	resp, err = right.FetchToken(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, &atlasclient.Response{}, resp, "it has one")
+	require.NoError(t, list(right, t.Context()))
+	require.Equal(t, 1, sim.TokensIssued())
+
+	wrong, _ := setupSim(t, accountSim, atlasclient.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"})
+	resp, err = wrong.FetchToken(t.Context())
+	require.Nil(t, resp)
+	require.EqualError(t, err, "POST /api/oauth/token: 401: invalid_client")
+
+	key, unasked := setupSim(t, atlassim.Config{}, atlasclient.AccessToken("any"))
+	resp, err = key.FetchToken(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, resp, "it needs no token")
+	require.Empty(t, unasked.Ledger())
+}
+
 // A token is renewed shortly before it ends, not after.
 func TestTokenRenewal(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -193,6 +194,13 @@ func WorkflowID(r Request) string { return r.Operation().WorkflowID(r.Cluster())
 // ClusterWorkflowID is the workflow id of every operation that changes a cluster.
 func ClusterWorkflowID(groupID, name string) string { return clusterIDPrefix + groupID + "-" + name }
 
+// scheduledAt matches the time that a Schedule of Temporal's adds to the workflow id of each run that it starts.
+var scheduledAt = regexp.MustCompile(`-\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$`)
+
+// Owner is the value of the ownership tag of a run: its workflow id, without the time that a Schedule adds. So the runs
+// of a Schedule own what a run under the id without the time owns. No tag can hold such a time.
+func Owner(workflowID string) string { return scheduledAt.ReplaceAllString(workflowID, "") }
+
 // IDPrefixes are the beginnings of the workflow ids that the starter and the client helper use.
 func IDPrefixes() []string {
 	var out []string
@@ -204,10 +212,11 @@ func IDPrefixes() []string {
 	return out
 }
 
-// ClusterOfWorkflowID is the cluster that a workflow id of the starter and the client helper names.
+// ClusterOfWorkflowID is the cluster that a workflow id of the starter and the client helper names, also with the time
+// that a Schedule adds.
 func ClusterOfWorkflowID(id string) (ClusterRef, bool) {
 	for _, prefix := range IDPrefixes() {
-		rest, ok := strings.CutPrefix(id, prefix)
+		rest, ok := strings.CutPrefix(Owner(id), prefix)
 		groupID, name, cut := strings.Cut(rest, "-")
 		if ok && cut && groupIDPattern.MatchString(groupID) && namePattern.MatchString(name) {
 			return ClusterRef{GroupID: groupID, Name: name}, true

@@ -92,7 +92,8 @@ func TestClusterOfWorkflowID(t *testing.T) {
 		"atlas-lease-" + group + "-orders":     {GroupID: group, Name: "orders"},
 		"atlas-cluster-" + group + "-":         {},
 		// A Schedule adds a time.
-		"atlas-lease-" + group + "-orders-2026-11-25T22:00:00Z": {},
+		"atlas-lease-" + group + "-orders-2026-11-25T22:00:00Z": {GroupID: group, Name: "orders"},
+		"atlas-lease-" + group + "-a_b":                         {},
 		"atlas-cluster-" + group:                                {},
 		"atlas-cluster-orders-orders":                           {},
 		"provision-flex-" + group + "-orders":                   {},
@@ -101,5 +102,19 @@ func TestClusterOfWorkflowID(t *testing.T) {
 		got, ok := contract.ClusterOfWorkflowID(id)
 		require.Equal(t, want, got, id)
 		require.Equal(t, want != contract.ClusterRef{}, ok, id)
+	}
+}
+
+// The runs of a Schedule own what a run under the id without the time owns.
+func TestOwnerOfARun(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"atlas-cluster-" + group + "-orders":                        "atlas-cluster-" + group + "-orders",
+		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z":   "atlas-cluster-" + group + "-orders",
+		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a": "atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a",
+		"2026-11-25T22:00:00Z":                                      "2026-11-25T22:00:00Z",
+		"":                                                          "",
+	} {
+		require.Equal(t, want, contract.Owner(id))
 	}
 }

@@ -144,6 +144,7 @@ func checkTagText(field, text string) []Violation {
 
 // checkOwnershipTag checks that the workflow id, which a caller may have chosen, can be the value of a tag.
 func checkOwnershipTag(workflowID string) []Violation {
+	workflowID = Owner(workflowID)
 	switch {
 	case utf8.RuneCountInString(workflowID) > maxTag:
 		return violation("ownershipTag", "cannot hold a workflow id of more than %d characters: "+
@@ -157,6 +158,7 @@ func checkOwnershipTag(workflowID string) []Violation {
 
 // checkOwner checks the workflow id of an operation whose cluster always carries the ownership tag.
 func checkOwner(workflowID string) []Violation {
+	workflowID = Owner(workflowID)
 	switch {
 	case utf8.RuneCountInString(workflowID) > maxTag:
 		return violation("workflowId", "must have %d characters at most, since it is the value of the ownership tag",

@@ -208,7 +208,8 @@ func TestOwnershipTag(t *testing.T) {
 		{"too long", text(256), nil, invalid(long)},
 		{"too long, in two bytes each", wide(256), ptr(true), invalid(long)},
 		{"too long, and not asked for", text(1000), ptr(false), ""},
-		{"of a schedule", "nightly-2026-11-25T11:00:00Z", nil, invalid(refused("nightly-2026-11-25T11:00:00Z"))},
+		{"of a schedule", "nightly-2026-11-25T11:00:00Z", nil, ""},
+		{"with another time", "nightly-2026-11-25T11:00", nil, invalid(refused("nightly-2026-11-25T11:00"))},
 		{"with a slash", "team/orders", nil, invalid(refused("team/orders"))},
 		{"with a slash, and not asked for", "team/orders", ptr(false), ""},
 	} {

@@ -214,8 +214,9 @@ func details(r contract.Request) string {
 	if tags := tagsText(fields); tags != "" {
 		lines = append(lines, "- Tags: "+tags)
 	}
-	if protected := fields["terminationProtectionEnabled"]; protected != "" {
-		lines = append(lines, "- Termination protection: "+protected)
+	const protection = "terminationProtectionEnabled"
+	if byDefault := r.Operation().Input.Fields()[protection]; fields[protection] != byDefault {
+		lines = append(lines, "- Termination protection: "+fields[protection])
 	}
 	return strings.Join(append(lines, "- Time limit: "+r.Timeout().String()), "\n")
 }

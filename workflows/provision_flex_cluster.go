@@ -27,7 +27,7 @@ func (w *Workflows) ProvisionFlexCluster(ctx workflow.Context, input converter.R
 			canBeTaken: in.HasOwnershipTag(),
 			effect:     "made",
 			creates:    true,
-			asked:      new(in.Asked(info.WorkflowExecution.ID)),
+			asked:      new(in.Asked(contract.Owner(info.WorkflowExecution.ID))),
 		}
 	})
 }

@@ -20,8 +20,8 @@ const (
 	// attemptTimeout bounds one attempt: half a minute of looking, and the requests before and after it at their own
 	// limit.
 	attemptTimeout = 2 * time.Minute
-	// askPriority goes before lookPriority, the server's default.
-	askPriority, lookPriority = 2, 3
+	// checkPriority goes before askPriority, and that before lookPriority, the server's default.
+	checkPriority, askPriority, lookPriority = 1, 2, 3
 	// lostInterval is the longest delay after an attempt whose worker died.
 	lostInterval = 10 * time.Second
 )

@@ -26,7 +26,7 @@ func (w *Workflows) UpdateFlexCluster(ctx workflow.Context, input converter.RawV
 			firstState: contract.StateUpdating,
 			effect:     "changed",
 			canBeTaken: true,
-			asked:      new(in.Asked(info.WorkflowExecution.ID)),
+			asked:      new(in.Asked(contract.Owner(info.WorkflowExecution.ID))),
 		}
 	})
 }

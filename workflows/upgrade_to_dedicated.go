@@ -28,7 +28,7 @@ func (w *Workflows) UpgradeToDedicated(ctx workflow.Context, input converter.Raw
 			effect:     "changed",
 			canBeTaken: true,
 			upgrades:   true,
-			asked:      new(in.Asked(info.WorkflowExecution.ID)),
+			asked:      new(in.Asked(contract.Owner(info.WorkflowExecution.ID))),
 		}
 	})
 }

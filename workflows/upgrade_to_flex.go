@@ -26,7 +26,7 @@ func (w *Workflows) UpgradeToFlex(ctx workflow.Context, input converter.RawValue
 			effect:     "changed",
 			canBeTaken: in.HasOwnershipTag(),
 			upgrades:   true,
-			asked:      new(in.Asked(info.WorkflowExecution.ID)),
+			asked:      new(in.Asked(contract.Owner(info.WorkflowExecution.ID))),
 		}
 	})
 }

@@ -23,13 +23,14 @@ type Workflows struct {
 	SearchAttributes func() []string
 }
 
-// Register registers the workflow of each operation in the table of operations.
+// Register registers the workflow of each operation in the table of operations, and the one that checks the worker.
 func (w *Workflows) Register(registry worker.WorkflowRegistry) {
 	methods := reflect.ValueOf(w)
 	for _, operation := range contract.Operations() {
 		method := methods.MethodByName(operation.WorkflowType)
 		registry.RegisterWorkflowWithOptions(method.Interface(), workflow.RegisterOptions{Name: operation.WorkflowType})
 	}
+	registry.RegisterWorkflowWithOptions(w.CheckWorker, workflow.RegisterOptions{Name: contract.CheckWorker})
 }
 
 // activityMethods only lends the names of its methods.

@@ -44,6 +44,8 @@ const project = "32b6e34b3d91647abb20e7b8"
 //	         `NAME.yaml`: it is saved under that name
 //	toml     is read, strictly, by the package that reads Temporal's profiles
 //	mermaid  has no line but the nodes and edges of a flowchart
+//	text     stands, line by line, in the test that a comment before it names,
+//	         <!-- shown by: FILE -->
 //
 // A block of another kind fails. A block of sh or console that cannot run here says why in a comment before it,
 // <!-- not run: REASON -->; its calls are then checked as checks says.
@@ -142,6 +144,29 @@ var kinds = map[string]func(*reader, *testing.T, block){
 	"json":    (*reader).data,
 	"toml":    func(_ *reader, t *testing.T, b block) { checkProfiles(t, b.text) },
 	"mermaid": func(_ *reader, t *testing.T, b block) { require.Regexp(t, flowchart, b.text) },
+	"text": func(_ *reader, t *testing.T, b block) {
+		test := shownBy.FindStringSubmatch(b.before)
+		require.NotNil(t, test, "name the test that shows it in a line before it: <!-- shown by: FILE -->")
+		require.Empty(t, notShown(b.text, read(t, test[1])))
+	},
+}
+
+var shownBy = regexp.MustCompile(`^<!-- shown by: (\S+_test\.go) -->$`)
+
+// notShown returns the first line of a text that the source of a test lacks. White space makes no difference.
+func notShown(text, source string) string {
+	for line := range strings.Lines(text) {
+		if words := strings.Join(strings.Fields(line), " "); !strings.Contains(source, words) {
+			return line
+		}
+	}
+	return ""
+}
+
+func TestNotShown(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, notShown("one\n  two   2\n\n", "x one\n\ttwo 2 three"))
+	require.Equal(t, "two 3\n", notShown("one\ntwo 3\n", "one\ntwo 2\n"))
 }
 
 // checkKind returns why a block is neither run nor checked.
@@ -161,7 +186,7 @@ func TestCheckKind(t *testing.T) {
 	require.NoError(t, checkKind(block{kind: "sh", skipped: "it needs a cloud"}))
 	require.NoError(t, checkKind(block{kind: "toml"}))
 	require.EqualError(t, checkKind(block{}),
-		`a block of the kind "" cannot be tested: name one of console, go, json, mermaid, sh, toml, yaml`)
+		`a block of the kind "" cannot be tested: name one of console, go, json, mermaid, sh, text, toml, yaml`)
 	require.EqualError(t, checkKind(block{kind: "yaml", skipped: "it needs a cloud"}),
 		`a block of the kind "yaml" is never left out`)
 }
@@ -286,10 +311,14 @@ func checkContract(t *testing.T, object map[string]any) {
 	t.Helper()
 	data, err := json.Marshal(object)
 	require.NoError(t, err)
-	if object["clusterType"] != nil {
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.DisallowUnknownFields()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	switch {
+	case object["clusterType"] != nil:
 		require.NoError(t, d.Decode(&contract.Cluster{}))
+		return
+	case object["releasedAt"] != nil:
+		require.NoError(t, d.Decode(&contract.LeaseResult{}))
 		return
 	}
 	var refusals []error

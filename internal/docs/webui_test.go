@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The Web UI shows what became of a run that waits, one that failed and one that is done, without a payload being
-// opened. tools/webui/look.mjs says what each page must show. With -pictures the test writes what the browser showed
-// to docs.
+// The Web UI shows what became of a run that waits, one that failed, those that are done and a cluster that is deleted,
+// without a payload being opened. tools/webui/look.mjs says what each page must show. With -pictures the test writes
+// what the browser showed to docs.
 func TestWebUI(t *testing.T) {
 	t.Parallel()
 	u.dependOnAllFiles(t)
@@ -22,15 +22,24 @@ func TestWebUI(t *testing.T) {
 	require.NoError(t, err, "the browser's driver is missing: run make browser")
 
 	const project = "5f2b9c1e7a3d48069be1c2d4" // no other test uses it, so the list shows these runs only
+	begin := func(verb, name string, more ...string) *running {
+		return u.begin(t, "bin/starter", append([]string{verb, "--project-id", project, "--name", name}, more...)...)
+	}
 	provision := func(name string, more ...string) *running {
-		return u.begin(t, "bin/starter", append([]string{"provision-flex", "--project-id", project,
-			"--name", name, "--provider", "AWS", "--region", "US_EAST_1"}, more...)...)
+		return begin("provision-flex", name, append([]string{"--provider", "AWS", "--region", "US_EAST_1"}, more...)...)
 	}
 	starting := provision("payments")
 	u.holdState(t, project, "payments", "CREATING")
 	started := starting.end()
 	require.Zero(t, started.code, started)
-	done := provision("orders", "--wait").end()
+	orders, invoices := provision("orders", "--wait"), provision("invoices", "--wait")
+	for _, one := range []*running{orders, invoices} {
+		done := one.end()
+		require.Zero(t, done.code, done)
+	}
+	done := begin("update-flex", "invoices", "--tag", "team=billing", "--wait").end()
+	require.Zero(t, done.code, done)
+	done = begin("delete", "invoices", "--yes", "--wait").end()
 	require.Zero(t, done.code, done)
 	failed := func() result {
 		u.faults.Lock()

@@ -99,8 +99,8 @@ func TestClusterConflict(t *testing.T) {
 					fmt.Sprintf(
 						"cluster %q: the name is taken in this project by a cluster that this workflow did not "+
 							"make (%s). "+
-							"It was left untouched: choose another name, or delete that cluster, then start the "+
-							"workflow again",
+							"It was left untouched: choose another name, delete that cluster, or set adopt to take "+
+							"it over, then start the workflow again",
 						in.Name,
 						why,
 					),
@@ -182,8 +182,7 @@ func TestTimeout(t *testing.T) {
 		require.Equal(t,
 			fmt.Sprintf("cluster %q was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING. "+
 				"The cluster is left as it is (CREATING): start the workflow again under the same id to go on "+
-				"waiting, or "+
-				"delete it in Atlas", in.Name),
+				"waiting, or delete it with the workflow DeleteCluster", in.Name),
 			f.Message,
 		)
 		record(s, "provision-timeout")

@@ -71,23 +71,25 @@ func TestLease(t *testing.T) {
 	require.Less(t, result.ReleasedAt.Sub(result.LeasedAt), testenv.Patience)
 	requireNothingLeft(s, 1)
 	require.LessOrEqual(t, len(s.History(run)), 60)
+	recordRun(s, run, "lease-released")
 }
 
 // Whenever a lease is cancelled, its cluster goes, and the run ends as cancelled.
 func TestLeaseCanceled(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name  string
-		sim   atlassim.Config
-		await func(*testenv.Stack, contract.LeaseFlexClusterInput, provisioner.Run)
+		name    string
+		history string
+		sim     atlassim.Config
+		await   func(*testenv.Stack, contract.LeaseFlexClusterInput, provisioner.Run)
 	}{
-		{"during the provision", atlassim.Config{
+		{"during the provision", "lease-canceled-while-provisioning", atlassim.Config{
 			CreateFor: atlassim.Duration(time.Hour), DeleteFor: atlassim.Duration(100 * time.Millisecond),
 		}, func(s *testenv.Stack, in contract.LeaseFlexClusterInput, _ provisioner.Run) {
 			s.AwaitRequests(1, "GET", "/"+in.Name)
 		}},
-		{"when it is leased", quickDelete, awaitLeased},
-		{"during the deletion", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
+		{"when it is leased", "lease-canceled-while-leased", quickDelete, awaitLeased},
+		{"during the deletion", "lease-canceled-while-deleting", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
 			func(s *testenv.Stack, in contract.LeaseFlexClusterInput, run provisioner.Run) {
 				awaitLeased(s, in, run)
 				require.NoError(s.TB(), s.Client.Cancel(s.Context(), run.WorkflowID, ""))
@@ -104,6 +106,7 @@ func TestLeaseCanceled(t *testing.T) {
 			_, err := endOfLease(s, run)
 			require.Equal(t, provisioner.Canceled, testenv.Failure(t, err).State)
 			requireNothingLeft(s, 1)
+			recordRun(s, run, test.history)
 		})
 	}
 }
@@ -151,11 +154,12 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 		change  func(*contract.LeaseFlexClusterInput)
 		fails   string
 		message string
+		history string
 		// left is how many clusters there are in the end, and created how many were made.
 		left, created int
 	}{
 		{
-			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1,
+			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1, history: "lease-timeout",
 			change:  func(in *contract.LeaseFlexClusterInput) { in.TimeoutSeconds = new(4) },
 			message: " is deleted",
 		},
@@ -170,7 +174,7 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 			fails: "NO_PAYMENT_INFORMATION_FOUND", message: ". The lease has ended: there was no cluster to delete",
 		},
 		{
-			name: "the name is somebody else's", fails: "CLUSTER_CONFLICT", left: 1, created: 0,
+			name: "the name is somebody else's", fails: "CLUSTER_CONFLICT", left: 1, history: "lease-conflict",
 			prepare: func(t *testing.T, s *testenv.Stack) { createByOthers(s, flex(t)) },
 			message: "It was left untouched",
 		},
@@ -212,6 +216,9 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 			require.Equal(t, ready.Details, failure.Details)
 			require.Len(t, s.Sim.Clusters(), test.left)
 			require.Equal(t, test.created, s.Sim.Count(atlassim.Created))
+			if test.history != "" {
+				recordRun(s, run, test.history)
+			}
 		})
 	}
 }
@@ -276,6 +283,7 @@ func TestLeaseBesideAnotherRun(t *testing.T) {
 		_, err = endOfLease(s, run)
 		require.NoError(t, err)
 		requireNothingLeft(s, 1)
+		recordRun(s, run, "lease-joined")
 	})
 	t.Run("another request", func(t *testing.T) {
 		t.Parallel()
@@ -335,6 +343,9 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+", which was leased until ")
 			require.Contains(t, failure.Message, test.message)
 			require.Equal(t, test.successor, len(s.Sim.Clusters()) == 1)
+			if !test.successor {
+				recordRun(s, run, "lease-gone")
+			}
 			_, err = s.Client.Ready(s.Context(), run.WorkflowID, run.RunID)
 			require.Equal(t, contract.ClusterGone, testenv.Failure(t, err).Type)
 		})
@@ -389,6 +400,12 @@ func TestLeaseExtendedOften(t *testing.T) {
 	again, err := s.Client.Start(s.Context(), lease(t))
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Run{WorkflowID: run.WorkflowID, RunID: after.RunID, Joined: true}, again)
+	for next := after; next.RunID == after.RunID; { // so that the history that is recorded is short
+		_, err := s.Client.Extend(s.Context(), run.WorkflowID, "", time.Minute)
+		require.NoError(t, err)
+		next, err = s.Client.Status(s.Context(), run.WorkflowID, "")
+		require.NoError(t, err)
+	}
 	ready, err := s.Client.Ready(s.Context(), run.WorkflowID, run.RunID)
 	require.NoError(t, err)
 	require.Equal(t, cluster, ready)
@@ -398,6 +415,8 @@ func TestLeaseExtendedOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, cluster.ID, result.Cluster.ID)
 	requireNothingLeft(s, 1)
+	last := describe(s, provisioner.Run{WorkflowID: run.WorkflowID}).GetWorkflowExecutionInfo().GetExecution()
+	recordRun(s, provisioner.Run{WorkflowID: run.WorkflowID, RunID: last.GetRunId()}, "lease-continued")
 }
 
 // releaseAndEnd releases a lease if it still runs, and returns its outcome or the type of its failure.

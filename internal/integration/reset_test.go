@@ -571,6 +571,9 @@ func TestEveryHistoryIsReset(t *testing.T) {
 		"provision-canceled-while-asking", "provision-without-search-attributes",
 		"provision-extended",                                                  // by TestResetAfterExtension
 		"to-flex-canceled-while-asking", "to-dedicated-canceled-while-asking", // by TestUpgradesCanceled
+		// By TestResetLease, which goes on from the points of leases that run and of those that have ended.
+		"lease-canceled-while-deleting", "lease-canceled-while-leased", "lease-canceled-while-provisioning",
+		"lease-conflict", "lease-continued", "lease-gone", "lease-joined", "lease-released", "lease-timeout",
 	}
 	for _, operation := range contract.Operations() {
 		covered = append(covered, "invalid-input-"+operation.WorkflowType)

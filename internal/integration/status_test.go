@@ -55,7 +55,7 @@ func TestWebUITexts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t,
 		"- Project: `"+project+"`\n- Cluster: `"+in.Name+"`\n- Where: AWS US_EAST_1\n- Tags: `team=orders`\n"+
-			"- Termination protection: false\n- Time limit: 30m0s",
+			"- Time limit: 30m0s",
 		details,
 	)
 

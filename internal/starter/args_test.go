@@ -39,8 +39,8 @@ func named(command string, more ...string) []string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	commands := []string{"", "status", "watch", "result", "cancel", "extend", "list", "help", "environment",
-		"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
+	commands := []string{"", "status", "watch", "result", "cancel", "extend", "release", "list", "doctor", "help",
+		"environment", "completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
 	for _, operation := range contract.Operations() {
 		commands = append(commands, operation.Command)
 	}
@@ -176,9 +176,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"cancel"}, "cancel" + id, "starter cancel"},
 		{[]string{"extend", "--by", "30m"}, "extend" + id, "starter extend"},
 		{[]string{"extend", "a"}, "extend takes --by DURATION, such as --by 30m", "starter extend"},
-		{[]string{"extend", "a", "--by", "0s"}, "--by must be from 1s to 168h", "starter extend"},
-		{[]string{"extend", "a", "--by", "-1m"}, "--by must be from 1s to 168h", "starter extend"},
-		{[]string{"extend", "a", "--by", "169h"}, "--by must be from 1s to 168h", "starter extend"},
+		{[]string{"extend", "a", "--by", "0s"}, "--by must be from 1s to 720h", "starter extend"},
+		{[]string{"extend", "a", "--by", "-1m"}, "--by must be from 1s to 720h", "starter extend"},
+		{[]string{"extend", "a", "--by", "721h"}, "--by must be from 1s to 720h", "starter extend"},
 		{[]string{"extend", "a", "--by", "30"}, `invalid argument "30" for "--by" flag: time: missing unit in ` +
 			`duration "30"`, "starter extend"},
 

@@ -46,9 +46,10 @@ func (a *app) runRelease(ctx context.Context, workflowID string, yes bool) error
 		return endedAlready(s)
 	}
 	if !yes {
+		project, name := clusterOf(s)
 		question := confirmation{
-			command: "release", refused: "nothing was released",
-			effects: []string{"end lease " + s.WorkflowID + " and delete its cluster"},
+			command: "release", refused: "nothing was released", effects: []string{fmt.Sprintf(
+				"end lease %s and delete cluster %s of project %s", s.WorkflowID, name, project)},
 		}
 		if err := a.confirm(ctx, question); err != nil {
 			return err

@@ -31,9 +31,19 @@ const dialTimeout = 5 * time.Second
 
 // Run is the whole program.
 func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: env.Env(environ), stdin: stdin, output: "text", begun: time.Now()}
+	return newApp(environ, stdin, stdout, stderr).run(ctx, args)
+}
+
+func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
+	a := &app{
+		env: env.Env(environ), stdin: stdin, output: "text", begun: time.Now(), now: time.Now, version: version.String(),
+	}
 	lookup := func(name string) string { return a.env.Get(name, "") }
 	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
+	return a
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
 	root.SetOut(a.stdout)
@@ -60,7 +70,10 @@ type app struct {
 
 	temporal client.Client
 	options  client.Options
+	payloads codec.Codec
 
+	now     func() time.Time
+	version string
 	begun   time.Time
 	command string // such as "starter list"; "" while the shell completes
 	tracing tracing.Config
@@ -93,7 +106,7 @@ Exit codes:
   starter status atlas-cluster-32b6e34b3d91647abb20e7b8-orders
   starter delete --project-id 32b6e34b3d91647abb20e7b8 --name orders --wait
   starter list`,
-		Version:       version.String(),
+		Version:       a.version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -122,7 +135,8 @@ Exit codes:
 	for _, operation := range contract.Operations() {
 		root.AddCommand(a.startCommand(operation))
 	}
-	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.release(), a.list(), environmentTopic())
+	root.AddCommand(a.statusCommand(), a.watch(), a.result(), a.cancel(), a.extend(), a.release(), a.list(), a.doctor(),
+		environmentTopic())
 	return root
 }
 
@@ -199,14 +213,13 @@ func (a *app) readEnvironment() error {
 	if err != nil {
 		return refusedError{err.Error()}
 	}
-	payloads, err := codec.FromEnv(a.env.LookupEnv)
-	if err != nil {
+	if a.payloads, err = codec.FromEnv(a.env.LookupEnv); err != nil {
 		return refusedError{err.Error()}
 	}
 	if a.tracing, err = tracing.ReadConfig(a.env); err != nil {
 		return refusedError{err.Error()}
 	}
-	payloads.Configure(&options)
+	a.payloads.Configure(&options)
 	options.Logger = log.NewStructuredLogger(discard)
 	a.options = options
 	return nil

@@ -27,6 +27,7 @@ import (
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/searchattributes"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
 	"github.com/atlas-provisioner/atlas-provisioner/workflows"
 )
@@ -58,7 +59,7 @@ func checked(t *testing.T, options client.Options) (usable []string, logs *obser
 func TestSearchAttributesWithoutOperator(t *testing.T) {
 	t.Parallel()
 	usable, logs := checked(t, client.Options{Namespace: "default", TrafficController: notAnOperator{}})
-	require.Equal(t, searchAttributeNames, usable)
+	require.Equal(t, searchattributes.Names, usable)
 	require.Empty(t, logs.All())
 }
 
@@ -66,7 +67,7 @@ func TestSearchAttributesWithoutOperator(t *testing.T) {
 func TestSearchAttributesUnknown(t *testing.T) {
 	t.Parallel()
 	usable, logs := checked(t, client.Options{Namespace: "no-such-namespace"})
-	require.Equal(t, searchAttributeNames, usable)
+	require.Equal(t, searchattributes.Names, usable)
 	require.Len(t, logs.All(), 1)
 	require.Equal(t, "The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
 		logs.All()[0].Message)

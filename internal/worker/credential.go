@@ -15,6 +15,17 @@ type credentialKind struct {
 	auth      func(values []string) atlasclient.Auth
 }
 
+// credentialName names the kind of a credential.
+func credentialName(auth atlasclient.Auth) string {
+	switch auth.(type) {
+	case atlasclient.ServiceAccount:
+		return "service account"
+	case atlasclient.APIKey:
+		return "API key"
+	}
+	return "access token"
+}
+
 var credentialKinds = []credentialKind{
 	{[]string{envClientID, envClientSecret}, func(v []string) atlasclient.Auth {
 		return atlasclient.ServiceAccount{ClientID: v[0], ClientSecret: v[1]}

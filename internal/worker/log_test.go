@@ -40,14 +40,19 @@ func TestLog(t *testing.T) {
 		require.Equal(t, []map[string]any{
 			{"level": "info", "msg": "The health endpoints are served",
 				"address": strings.TrimPrefix(p.url, "http://")},
+			{"level": "info",
+				"msg":              "Atlas is asked with the first request. 'starter doctor --project-id ID' asks it now",
+				"temporalVersion":  lines[1]["temporalVersion"],
+				"searchAttributes": []any{"AtlasProjectId", "AtlasClusterName", "AtlasClusterState"},
+				"atlasHost":        strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=http://"), "credential": "access token"},
 			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue,
-				"WorkerID": lines[1]["WorkerID"]}, // the SDK's
+				"WorkerID": lines[2]["WorkerID"]}, // the SDK's
 			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue,
 				"namespace": "default",
 				"temporal":  s.on.Address(), "atlas": strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=")},
 			{"level": "info", "msg": "The worker stops: it takes no more work, and lets waits go on elsewhere"},
 			{"level": "info", "msg": "Stopped Worker", "Namespace": "default", "TaskQueue": s.queue,
-				"WorkerID": lines[1]["WorkerID"]},
+				"WorkerID": lines[2]["WorkerID"]},
 			{"level": "info", "msg": "The worker has stopped"},
 		}, lines)
 	})
@@ -93,6 +98,36 @@ func TestLog(t *testing.T) {
 			},
 			p.logs.lines(t)[0])
 	})
+}
+
+// At its start a worker tries the credential of a service account. It starts also where that is wrong, or the clock.
+func TestChecksAtTheStart(t *testing.T) {
+	t.Parallel()
+	sim := atlassim.Config{ClientID: "mdb_sa_id_1", ClientSecret: "right", TokenTTL: atlassim.Duration(time.Hour)}
+	for _, test := range []struct{ secret, level, message, problem, next string }{
+		{secret: "right", level: "info", message: "Atlas gives a token to the worker's service account"},
+		{secret: "wrong", level: "warn", message: "Atlas does not give a token to the worker's service account",
+			problem: "Atlas answered 401 Unauthorized (invalid_client)",
+			next:    "check the worker's Atlas credential (MONGODB_ATLAS_…)"},
+	} {
+		t.Run(test.secret, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t, sim, "MONGODB_ATLAS_CLIENT_ID=mdb_sa_id_1", "MONGODB_ATLAS_CLIENT_SECRET="+test.secret)
+			p := s.run()
+			line := p.logs.line(t, test.message)
+			require.Equal(t, test.level, line["level"])
+			require.Equal(t, "service account", line["credential"])
+			require.NotEmpty(t, line["temporalVersion"])
+			if test.problem != "" {
+				require.Equal(t, []any{test.problem, test.next}, []any{line["problem"], line["next"]})
+			} else {
+				require.InDelta(t, 0, line["clockAheadOfAtlasSeconds"], 10)
+				require.Equal(t, 1, s.sim.TokensIssued())
+			}
+			code, _ := p.end()
+			require.Equal(t, 0, code)
+		})
+	}
 }
 
 // runUntil runs a worker and one workflow until the log holds the message, and returns the log.

@@ -2,15 +2,12 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/operatorservice/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
@@ -18,12 +15,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/searchattributes"
 )
-
-var searchAttributeNames = []string{
-	contract.SearchAttributeProjectID, contract.SearchAttributeClusterName, contract.SearchAttributeClusterState,
-}
 
 // searchAttributes knows which of the contract's search attributes may be set. A workflow task that sets one which
 // the namespace lacks, or has with another type than Keyword, is refused as a whole, and its run would stand still.
@@ -53,7 +46,7 @@ const (
 func (s *searchAttributes) Usable() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(searchAttributeNames),
+	return slices.DeleteFunc(slices.Clone(searchattributes.Names),
 		func(name string) bool { return !s.usableLocked(name) })
 }
 
@@ -66,64 +59,37 @@ func (s *searchAttributes) usableLocked(name string) bool {
 func (s *searchAttributes) check(ctx context.Context, c client.Client, namespace string) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	types, err := searchAttributeTypes(ctx, c, namespace)
+	types, err := searchattributes.Types(ctx, c, namespace)
 	if err != nil {
 		s.logger.Warn("The namespace's search attributes cannot be read, so they are set until Temporal refuses them",
 			zap.Error(err))
 		// Runs that began with them keep them: a Temporal that is slow at the start of a worker changes no history.
 		types = map[string]enumspb.IndexedValueType{}
-		for _, name := range searchAttributeNames {
+		for _, name := range searchattributes.Names {
 			types[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 		}
 	}
 	usable := map[string]usability{}
-	add := "temporal operator search-attribute create --type Keyword"
-	lacking := false
-	for _, name := range searchAttributeNames {
+	var lacking []string
+	for _, name := range searchattributes.Names {
 		switch got := types[name]; got {
 		case enumspb.INDEXED_VALUE_TYPE_KEYWORD:
 			usable[name] = usability{}
 		case enumspb.INDEXED_VALUE_TYPE_UNSPECIFIED:
-			lacking = true
-			add += " --name " + name
+			lacking = append(lacking, name)
 		default:
 			s.logger.Warn("A search attribute has another type than Keyword, so it is not set. "+
 				"Remove it, add it as Keyword, then restart the worker",
 				zap.String("attribute", name), zap.Stringer("type", got), zap.String("namespace", namespace))
 		}
 	}
-	if lacking {
+	if len(lacking) > 0 {
 		s.logger.Warn("The namespace lacks search attributes, so they are not set. Add them, then restart the worker",
-			zap.String("add", add+" --namespace "+namespace))
+			zap.String("add", searchattributes.AddCommand(namespace, lacking...)))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.usable = usable
-}
-
-// searchAttributeTypes answers the types of those of the contract's search attributes that the namespace has. The list
-// of them is for operators, and Temporal Cloud gives it to no worker. Whoever may start workflows may count them,
-// which tells only whether an attribute is there: it is then taken for a Keyword.
-func searchAttributeTypes(
-	ctx context.Context, c client.Client, namespace string,
-) (map[string]enumspb.IndexedValueType, error) {
-	list, err := c.OperatorService().ListSearchAttributes(ctx,
-		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if err == nil {
-		return list.GetCustomAttributes(), nil
-	}
-	types := map[string]enumspb.IndexedValueType{}
-	for _, name := range searchAttributeNames {
-		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: name + " = ''"})
-		var unknown *serviceerror.InvalidArgument
-		switch {
-		case err == nil:
-			types[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-		case !errors.As(err, &unknown):
-			return nil, err
-		}
-	}
-	return types, nil
 }
 
 // intercept is a [grpc.UnaryClientInterceptor] that notices when Temporal refuses a workflow task for its search

@@ -148,6 +148,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 	register(w, activities.New(atlas, shared, config.Pace), attributes.Usable)
 	w.RegisterNexusService(nexusService(config.Temporal.DataConverter))
 	w.RegisterActivity(&clusterRuns{data: config.Temporal.DataConverter})
+	w.RegisterActivity(&activities.WorkerCheck{About: about(config), Atlas: atlas})
 
 	health := &health{temporal: temporal, metrics: measured.Handler()}
 	if config.CodecServer.Enabled() {
@@ -165,6 +166,7 @@ func Serve(ctx context.Context, config Config, logger *zap.Logger) error {
 		return err
 	}
 	defer stopHTTP()
+	logChecks(ctx, logger, temporal, atlas, about(config), attributes.Usable())
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("the worker cannot start in namespace %q (TEMPORAL_NAMESPACE): %w",
 			config.Temporal.Namespace, err)

@@ -6,8 +6,8 @@
 // playwright-core 1.61 is the last version that runs on Debian's Node.js (18).
 //
 // In the project the cluster "orders" is done, "payments" is CREATING and has
-// been looked at more than once, and "billing" was refused for want of a
-// payment method; see internal/docs.
+// been looked at more than once, "billing" was refused for want of a payment
+// method, and "invoices" was made, updated and deleted; see internal/docs.
 
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -26,7 +26,7 @@ context.setDefaultTimeout(patience);
 // The columns that the gear under the list adds; the Web UI keeps them here.
 await context.addInitScript((columns) => {
   localStorage.setItem('namespace-workflow-table-columns', JSON.stringify({ default: columns.map((label) => ({ label })) }));
-}, ['Status', 'AtlasClusterName', 'AtlasClusterState', 'Start', 'Workflow ID']);
+}, ['Status', 'AtlasClusterName', 'AtlasClusterState', 'Type', 'Start', 'Workflow ID']);
 const page = await context.newPage();
 
 // text is all that the page shows; Markdown is in frames of its own.
@@ -62,10 +62,12 @@ try {
   // The list, by project: which clusters there are, and how each is.
   await page.goto(`${workflows}?query=${encodeURIComponent(`AtlasProjectId="${project}"`)}`);
   await shows('the list', [
-    'AtlasClusterName', 'AtlasClusterState', '3 Workflows',
-    /Completed orders IDLE /, /Running payments CREATING /, /Failed billing /,
+    'AtlasClusterName', 'AtlasClusterState', '6 Workflows',
+    /Completed orders IDLE ProvisionFlexCluster /, /Running payments CREATING ProvisionFlexCluster /, /Failed billing /,
+    /Completed invoices IDLE ProvisionFlexCluster /, /Completed invoices IDLE UpdateFlexCluster /,
+    /Completed invoices DELETED DeleteCluster /,
   ], true);
-  await picture('web-ui-list.png', 440);
+  await picture('web-ui-list.png', 560);
   // And by state.
   await page.goto(`${workflows}?query=${encodeURIComponent(`AtlasProjectId="${project}" AND AtlasClusterState="CREATING"`)}`);
   await shows('the list by state', ['1 Workflow', run('payments')], true);
@@ -96,6 +98,22 @@ try {
   // A run that is done.
   await open('orders', 'User Metadata');
   await shows('the user metadata of a run that is done', ['Completed', 'Cluster “orders” is IDLE (CREATED).']);
+
+  // The newest run of a cluster that is deleted, with the result, and the run before it.
+  await page.goto(`${workflows}/${run('invoices')}`);
+  await shows('the history of a delete', ['"stateName": "DELETED"', '"outcome": "DELETED"', 'FindCluster', 'DeleteCluster']);
+  await page.getByRole('tab', { name: 'User Metadata' }).click();
+  await shows('the user metadata of a delete', [
+    'Delete cluster invoices', 'Find out whose cluster invoices is, and its id', 'Delete cluster invoices and wait until it is gone',
+    'Cluster “invoices” is gone (DELETED).',
+  ]);
+  const updates = `AtlasClusterName="invoices" AND WorkflowType="UpdateFlexCluster"`;
+  await page.goto(`${workflows}?query=${encodeURIComponent(updates)}`);
+  await page.getByRole('link', { name: run('invoices') }).first().click();
+  await page.getByRole('tab', { name: 'User Metadata' }).click();
+  await shows('the user metadata of an update', [
+    'Update Flex cluster invoices', 'Tags: team=billing', 'Cluster “invoices” is IDLE and as asked (UPDATED).',
+  ]);
 } catch (err) {
   await picture('web-ui-error.png').catch(() => {});
   console.error(String(err));

@@ -71,10 +71,14 @@ func (c *campaign) endEarly(ctx context.Context, j *job, end leaseEnd) {
 	}
 	ready := false
 	for ctx.Err() == nil {
+		pause := time.Second
 		call, cancel := context.WithTimeout(ctx, leaseFor)
 		if !ready {
 			_, err := p.Ready(call, j.workflowID, "")
 			ready = err == nil
+			if failure := (*provisioner.Failure)(nil); errors.As(err, &failure) {
+				pause = 10 * time.Second // the provision was refused: the lease is started again when it has ended
+			}
 		} else if err := act(call); err == nil || isNotFound(err) {
 			cancel()
 			return
@@ -82,7 +86,7 @@ func (c *campaign) endEarly(ctx context.Context, j *job, end leaseEnd) {
 		cancel()
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -286,8 +286,8 @@ func (c *campaign) verifyHistory(ctx context.Context, r *report, j *job, run job
 	}
 	const eventsOfALostTask = 3 // at most: scheduled, started, lost
 	most := maxEvents
-	if j.kind == leaseJob { // it has updates and children
-		most = 100
+	if j.kind == leaseJob { // it continues as new after that
+		most = 500
 	}
 	if own := len(types) - eventsOfALostTask*lostTasks - cancelRequests; own > most {
 		file := c.stack.Path(j.workflowID + "-" + run.id + ".history")

@@ -120,7 +120,7 @@ var safeguards = []safeguard{
 		name: "delete-in-progress",
 		what: "a refusal since the cluster is being deleted already is no failure",
 		edit: replace(" || isBeingDeleted(err)", ""),
-		pkg:  "activities", test: "TestUpdateInterleavings",
+		pkg:  "activities", test: "TestDeleteOfAClusterThatGoes",
 	},
 	{
 		name: "gone-once-deleting",

@@ -20,6 +20,7 @@ const (
 var colors = map[string]string{
 	"RUNNING": cyan, "STARTED": cyan, "JOINED": cyan, "COMPLETED": green, "CANCELED": yellow, "UNKNOWN": yellow,
 	"FAILED": red, "TERMINATED": red, "TIMED_OUT": red, "REFUSED": red,
+	"OK": green, "WARNING": yellow, "SKIPPED": cyan,
 }
 
 // Table is rows of cells, which have the same width in a column.

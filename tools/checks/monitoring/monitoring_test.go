@@ -79,25 +79,35 @@ func checkQuery(t *testing.T, where, query string, known map[string][]string) {
 // them or for failures, it means all of them.
 func checkOutcomes(t *testing.T, where string, m *labels.Matcher) {
 	t.Helper()
-	var schema struct {
-		Properties struct {
-			Outcome struct {
-				Enum []string `json:"enum"`
-			} `json:"outcome"`
-		} `json:"properties"`
-	}
-	if err := json.Unmarshal([]byte(read(t, "../../../contract/schema/Cluster.json")), &schema); err != nil {
-		t.Fatal(err)
-	}
-	if len(schema.Properties.Outcome.Enum) == 0 {
-		t.Fatal("the schema of the result has no outcomes")
-	}
 	isFor := m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp
-	for _, outcome := range schema.Properties.Outcome.Enum {
+	for _, outcome := range outcomes(t) {
 		if m.Matches(outcome) != isFor {
 			t.Errorf("%s: %s forgets %s", where, m, outcome)
 		}
 	}
+}
+
+// outcomes are those of all results, by their schemas.
+func outcomes(t *testing.T) (all []string) {
+	t.Helper()
+	files, _ := filepath.Glob("../../../contract/schema/*.json")
+	for _, file := range files {
+		var schema struct {
+			Properties struct {
+				Outcome struct {
+					Enum []string `json:"enum"`
+				} `json:"outcome"`
+			} `json:"properties"`
+		}
+		if err := json.Unmarshal([]byte(read(t, file)), &schema); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, schema.Properties.Outcome.Enum...)
+	}
+	if len(all) == 0 {
+		t.Fatal("no schema has outcomes")
+	}
+	return all
 }
 
 // targetLabels are those that Prometheus gives to every series that it scrapes.
