@@ -145,7 +145,8 @@ func (w *wait) run() (contract.Cluster, error) {
 			return w.expire(saw.observation)
 		case !w.fast():
 			return contract.Cluster{}, notYet(w.in.Name,
-				fmt.Sprintf("%s; next look in %s", w.describe(saw.observation), delay.Round(time.Second)), w.progress.StateName, delay)
+				fmt.Sprintf("%s; next look in %s", w.describe(saw.observation), delay.Round(time.Second)),
+				w.progress.StateName, delay)
 		case !w.shared.Sleep(ctx, delay):
 			return stopped()
 		}
