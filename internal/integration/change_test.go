@@ -396,7 +396,8 @@ func TestChangeFails(t *testing.T) {
 		{history: "delete-timeout", sim: deleting(time.Hour), prepare: makeOurs,
 			request: withTimeLimit(deletionRequest, 5), want: contract.Timeout,
 			message: `cluster "NAME" was not gone within 5s (timeoutSeconds): the last state seen was DELETING. ` +
-				`Atlas goes on deleting the cluster: start the workflow again under the same id to wait for its end`,
+				`Atlas goes on deleting the cluster: start the workflow again under the same id to wait ` +
+				`for its end`,
 			state: "DELETING"},
 		{history: "delete while Atlas fails", prepare: makeOurs, request: withTimeLimit(deletionRequest, 4),
 			fault: withMethod(htmlFault(503), "DELETE"), want: contract.Timeout,
