@@ -391,8 +391,8 @@ func TestChangeFails(t *testing.T) {
 		{history: "update of a cluster that is busy", sim: atlassim.Config{CreateFor: atlassim.Duration(time.Hour)},
 			prepare: makeCreating, request: withTimeLimit(updateRequest, 3), want: contract.Timeout,
 			message: `cluster "NAME": it is CREATING; it is changed once it is IDLE, for which no time was left ` +
-				`within 3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under the ` +
-				`same id to go on`, state: "CREATING"},
+				`within 3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under ` +
+				`the same id to go on`, state: "CREATING"},
 		{history: "delete-timeout", sim: deleting(time.Hour), prepare: makeOurs,
 			request: withTimeLimit(deletionRequest, 5), want: contract.Timeout,
 			message: `cluster "NAME" was not gone within 5s (timeoutSeconds): the last state seen was DELETING. ` +
