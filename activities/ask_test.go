@@ -114,7 +114,10 @@ func TestDeleteIsAskedForAgain(t *testing.T) {
 	}{
 		{name: "at first", state: "IDLE", deletes: 1},
 		{name: "CREATING is no hindrance", state: "CREATING", deletes: 1},
-		{name: "asked a moment ago", noted: contract.WaitProgress{AskedAt: ago(time.Second), IdleSince: ago(time.Minute)}},
+		{
+			name:  "asked a moment ago",
+			noted: contract.WaitProgress{AskedAt: ago(time.Second), IdleSince: ago(time.Minute)},
+		},
 		{
 			name:  "asked long ago, and shown again since a moment ago",
 			noted: contract.WaitProgress{AskedAt: ago(time.Minute), IdleSince: ago(time.Second)},
@@ -152,8 +155,14 @@ func TestDeleteFails(t *testing.T) {
 		want   string
 		delay  time.Duration // of the next attempt; 0: the failure is final
 	}{
-		{name: "403", want: "NO_ROLE", fault: atlassim.Fault{Kind: atlassim.FaultStatus, Status: 403, ErrorCode: "NO_ROLE"}},
-		{name: "503", want: "HTTP_503", fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503}, delay: time.Second},
+		{
+			name: "403", want: "NO_ROLE",
+			fault: atlassim.Fault{Kind: atlassim.FaultStatus, Status: 403, ErrorCode: "NO_ROLE"},
+		},
+		{
+			name: "503", want: "HTTP_503", delay: time.Second,
+			fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503},
+		},
 		{
 			name: "503 again and again", want: "HTTP_503", errors: 3, delay: 8 * time.Second,
 			fault: atlassim.Fault{Kind: atlassim.FaultHTML, Status: 503},

@@ -364,7 +364,7 @@ func (l *laggingLists) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// runActivity makes attempts at an activity as Temporal does, until one ends it. method gets the activities of a worker.
+// runActivity makes attempts at an activity as Temporal does, until one ends it. method picks the activity of a worker.
 func (w *changeWorld) runActivity(method func(*activities.Activities) any, input, result any) error {
 	scheduled := time.Now()
 	time.Sleep(time.Millisecond)      // or a list would begin at the very moment at which its wait was scheduled
@@ -451,7 +451,8 @@ func end(cluster contract.Cluster, err error) string {
 // No change reaches a cluster that the run did not see as its own, nor a successor of it. None drops the ownership tag,
 // or changes what was not asked for.
 func TestUpdateInterleavings(t *testing.T) {
-	scenarios := changeScenarios("ours", "ours", "as asked", "without a tag", "another workflow's", "being deleted", "none")
+	scenarios := changeScenarios("ours", "ours", "as asked", "without a tag", "another workflow's", "being deleted",
+		"none")
 	checkScenarios(t, scenarios, playUpdate,
 		"UPDATED", "UNCHANGED", contract.ClusterConflict, contract.ClusterGone, "CLUSTER_NOT_FOUND")
 }

@@ -78,7 +78,10 @@ func TestDecideUpdate(t *testing.T) {
 		message     string
 	}{
 		{name: "ours, and different", existing: existingCluster(ourID), changed: true},
-		{name: "ours, and still different after a request", existing: existingCluster(ourID), sent: true, changed: true},
+		{
+			name: "ours, and still different after a request", existing: existingCluster(ourID), sent: true,
+			changed: true,
+		},
 		{name: "ours, and as asked", existing: existingCluster(ourID, orders), outcome: contract.Unchanged},
 		{
 			name: "ours, and as asked since an attempt before", existing: existingCluster(ourID, orders), sent: true,
@@ -204,7 +207,8 @@ func TestDecideDelete(t *testing.T) {
 		},
 		{
 			name: "protected, and the protection may be removed", existing: protectedCluster(existingCluster(ourID)),
-			request: contract.DeleteClusterInput{RemoveTerminationProtection: true}, outcome: contract.Deleted, ours: true,
+			request: contract.DeleteClusterInput{RemoveTerminationProtection: true},
+			outcome: contract.Deleted, ours: true,
 		},
 		{
 			name: "protected, and not ours", existing: protectedCluster(existingCluster("")),
@@ -277,12 +281,14 @@ func TestUpdateFor(t *testing.T) {
 			asked: contract.Asked{Tags: []contract.Tag{tag(" team ", " orders ")}, Owner: ourID},
 		},
 		{
-			name: "tags", has: existingCluster(ourID, env), asked: contract.Asked{Tags: []contract.Tag{team}, Owner: ourID},
-			want: atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{atlasTag(team), owner}},
+			name: "tags", has: existingCluster(ourID, env),
+			asked: contract.Asked{Tags: []contract.Tag{team}, Owner: ourID},
+			want:  atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{atlasTag(team), owner}},
 		},
 		{
-			name: "no tags at all", has: existingCluster(ourID, env), asked: contract.Asked{Tags: []contract.Tag{}, Owner: ourID},
-			want: atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{owner}},
+			name: "no tags at all", has: existingCluster(ourID, env),
+			asked: contract.Asked{Tags: []contract.Tag{}, Owner: ourID},
+			want:  atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{owner}},
 		},
 		{
 			name: "tags, where the request has no owner", has: existingCluster(ourID, env),
@@ -290,8 +296,9 @@ func TestUpdateFor(t *testing.T) {
 			want:  atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{atlasTag(team), owner}},
 		},
 		{
-			name: "no tags, and none has an owner", has: existingCluster("", env), asked: contract.Asked{Tags: []contract.Tag{}},
-			want: atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{}},
+			name: "no tags, and none has an owner", has: existingCluster("", env),
+			asked: contract.Asked{Tags: []contract.Tag{}},
+			want:  atlasclient.ClusterUpdate{Tags: []atlasclient.Tag{}},
 		},
 		{
 			name: "protection alone", has: existingCluster(ourID, env),

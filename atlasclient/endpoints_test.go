@@ -164,7 +164,8 @@ func endpoints() []endpoint {
 		}, step{want: "DELETE " + flex + "/orders", status: 204}, flexMedia, nil},
 		{"change the tags", change((*atlasclient.Client).UpdateFlexCluster, atlasclient.ClusterUpdate{
 			Tags: []atlasclient.Tag{{Key: "team", Value: "shop"}},
-		}), step{want: "PATCH " + flex + "/orders", answer: flexAnswer, body: `{"tags":[{"key":"team","value":"shop"}]}`},
+		}), step{want: "PATCH " + flex + "/orders", answer: flexAnswer,
+			body: `{"tags":[{"key":"team","value":"shop"}]}`},
 			flexMedia, flexCluster},
 		{"take all tags away", change((*atlasclient.Client).UpdateFlexCluster, atlasclient.ClusterUpdate{
 			Tags: []atlasclient.Tag{},

@@ -105,7 +105,9 @@ func TestUpdated(t *testing.T) {
 		},
 		{
 			name: "protection alone", prepare: makeOurs, outcome: contract.Updated, patches: 1, protected: true,
-			edit: func(in *contract.UpdateFlexClusterInput) { in.Tags, in.TerminationProtectionEnabled = nil, new(true) },
+			edit: func(in *contract.UpdateFlexClusterInput) {
+				in.Tags, in.TerminationProtectionEnabled = nil, new(true)
+			},
 			tags: []contract.Tag{{Key: "team", Value: "orders"}},
 		},
 		{
@@ -203,7 +205,8 @@ func TestDeleted(t *testing.T) {
 			edit: func(_ *testing.T, _ *testenv.Stack, in *contract.DeleteClusterInput) { in.Adopt = true },
 		},
 		{
-			name: "protected", sim: deleting(time.Second), prepare: makeProtected, outcome: contract.Deleted, deletes: 1,
+			name: "protected", sim: deleting(time.Second), prepare: makeProtected, outcome: contract.Deleted,
+			deletes: 1,
 			edit: func(_ *testing.T, _ *testenv.Stack, in *contract.DeleteClusterInput) {
 				in.RemoveTerminationProtection = true
 			},
@@ -363,8 +366,9 @@ func TestChangeFails(t *testing.T) {
 				s.Sim.SeedShared(atlassim.SharedCluster{GroupID: project, Name: testenv.ClusterName(t)})
 			},
 			message: `cluster "NAME": Atlas answered 400 CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API (Cannot use ` +
-				`non-flex cluster NAME in the flex API.): this operation is for Flex clusters, and the cluster of this ` +
-				`name is of another kind: correct the name, or choose another operation, then start the workflow again`},
+				`non-flex cluster NAME in the flex API.): this operation is for Flex clusters, and the cluster of ` +
+				`this name is of another kind: correct the name, or choose another operation, then start the ` +
+				`workflow again`},
 		{history: "delete of an M0", request: deletionRequest, want: contract.ClusterConflict,
 			prepare: func(t *testing.T, s *testenv.Stack) {
 				s.Sim.SeedShared(atlassim.SharedCluster{GroupID: project, Name: testenv.ClusterName(t)})
@@ -382,17 +386,18 @@ func TestChangeFails(t *testing.T) {
 		{history: "update-timeout", sim: atlassim.Config{UpdateFor: atlassim.Duration(time.Hour)}, prepare: makeOurs,
 			request: withTimeLimit(updateRequest, 5), want: contract.Timeout,
 			message: `cluster "NAME" was not IDLE and as asked within 5s (timeoutSeconds): the last state seen was ` +
-				`UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the same id to go on`,
-			state: "UPDATING"},
+				`UPDATING. The cluster is left as it is (UPDATING): start the workflow again under the same id to go ` +
+				`on`, state: "UPDATING"},
 		{history: "update of a cluster that is busy", sim: atlassim.Config{CreateFor: atlassim.Duration(time.Hour)},
 			prepare: makeCreating, request: withTimeLimit(updateRequest, 3), want: contract.Timeout,
-			message: `cluster "NAME": it is CREATING; it is changed once it is IDLE, for which no time was left within ` +
-				`3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under the ` +
-				`same id to go on`, state: "CREATING"},
+			message: `cluster "NAME": it is CREATING; it is changed once it is IDLE, for which no time was left ` +
+				`within 3s (timeoutSeconds). The cluster is left as it is (CREATING): start the workflow again under ` +
+				`the same id to go on`, state: "CREATING"},
 		{history: "delete-timeout", sim: deleting(time.Hour), prepare: makeOurs,
 			request: withTimeLimit(deletionRequest, 5), want: contract.Timeout,
-			message: `cluster "NAME" was not gone within 5s (timeoutSeconds): the last state seen was DELETING. Atlas ` +
-				`goes on deleting the cluster: start the workflow again under the same id to wait for its end`,
+			message: `cluster "NAME" was not gone within 5s (timeoutSeconds): the last state seen was DELETING. ` +
+				`Atlas goes on deleting the cluster: start the workflow again under the same id to wait ` +
+				`for its end`,
 			state: "DELETING"},
 		{history: "delete while Atlas fails", prepare: makeOurs, request: withTimeLimit(deletionRequest, 4),
 			fault: withMethod(htmlFault(503), "DELETE"), want: contract.Timeout,
