@@ -156,19 +156,16 @@ func decideLeftover(
 ) (contract.Cluster, error) {
 	provision := request.Provision()
 	asAsked := len(contract.Differences(provision.ClusterFields(), existing.Fields())) == 0
-	switch ownershipOf(existing, contract.ClusterWorkflowID(request.GroupID, request.Name)) {
-	case unreadable:
+	owner := ownershipOf(existing, contract.ClusterWorkflowID(request.GroupID, request.Name))
+	switch {
+	case owner == unreadable:
 		return contract.Cluster{}, notYet(request.Name, "it is being deleted; looking until it is gone",
 			existing.StateName, 5*time.Second)
 	//mutate:leftover-age
-	case ours:
-		if youngEnough {
-			return existing, nil
-		}
-	case untagged:
-		if youngEnough && asAsked && !provision.HasOwnershipTag() {
-			return existing, nil
-		}
+	case !youngEnough: // it was there before
+	//mutate:leftover-owner
+	case owner == ours, owner == untagged && asAsked && !provision.HasOwnershipTag():
+		return existing, nil
 	}
 	return contract.Cluster{}, nil
 }

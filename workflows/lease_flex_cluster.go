@@ -127,7 +127,6 @@ func (l *lease) finish(err error) error {
 
 // continueAsNew goes on in a new run, with a short history.
 func (l *lease) continueAsNew(input converter.RawValue) error {
-	//mutate:lease-answers-updates
 	return l.finish(workflow.NewContinueAsNewError(l.run.ctx, contract.LeaseFlexCluster, input, &l.state))
 }
 
@@ -155,7 +154,6 @@ func (l *lease) provision() {
 		if !canceled && !l.released {
 			end.Failure = &failure
 		}
-		//mutate:lease-makes-no-conflict
 		end.Leftover = (started || l.wasReset()) && !slices.Contains(makesNothing, failure.Type)
 		l.state.End = &end
 		return
@@ -207,15 +205,16 @@ func never() bool { return false }
 func (l *lease) executeChild(
 	request contract.Request, summary string, isToStop func() bool, out *contract.Cluster,
 ) error {
+	//mutate:lease-cleans-up
 	disconnected, _ := workflow.NewDisconnectedContext(l.run.ctx)
 	ctx, cancel := workflow.WithCancel(workflow.WithChildOptions(disconnected, workflow.ChildWorkflowOptions{
-		WorkflowID: l.clusterWorkflowID(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON, WaitForCancellation: true,
-		StaticSummary: summary,
+		WorkflowID: l.clusterWorkflowID(), WaitForCancellation: true, StaticSummary: summary,
+		//mutate:lease-abandons
+		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 	}))
 	child := workflow.ExecuteChildWorkflow(ctx, request.Operation().WorkflowType, request)
 	_ = workflow.Await(disconnected, func() bool { return child.IsReady() || isToStop() })
 	if !child.IsReady() {
-		//mutate:lease-cancels-provision
 		cancel()
 	}
 	return child.Get(disconnected, out)

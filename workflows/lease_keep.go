@@ -187,6 +187,7 @@ func (l *lease) release() (goesOn bool) {
 	disconnected, _ := workflow.NewDisconnectedContext(r.ctx)
 	for {
 		gone, err := l.deleteByChild()
+		//mutate:lease-deletes-again
 		if err == nil {
 			c := &l.state.Cluster
 			c.StateName, c.Outcome, c.Warnings = contract.StateDeleted, gone.Outcome, union(c.Warnings, gone.Warnings)
@@ -195,7 +196,6 @@ func (l *lease) release() (goesOn bool) {
 		l.state.FailedDeletes++
 		delay := min(firstDeleteDelay<<min(l.state.FailedDeletes-1, 10), lastDeleteDelay)
 		workflow.SetCurrentDetails(r.ctx, l.failedDeleteText(err, delay))
-		//mutate:lease-deletes-again
 		_ = workflow.Sleep(disconnected, delay)
 		if l.isLong() {
 			return true
