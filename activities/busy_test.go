@@ -42,7 +42,9 @@ func TestBusyCluster(t *testing.T) {
 		},
 		{
 			name: "somebody changes the shared cluster", upgrade: true, attempt: 1, kind: contract.NotYet,
-			busy:    func(sim *atlassim.Server) error { return sim.SetState(projectID, "orders", contract.StateUpdating) },
+			busy: func(sim *atlassim.Server) error {
+				return sim.SetState(projectID, "orders", contract.StateUpdating)
+			},
 			message: `cluster "orders": it is UPDATING; the upgrade is asked for once it is IDLE`,
 		},
 	} {

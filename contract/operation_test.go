@@ -111,7 +111,8 @@ func TestOwnerOfARun(t *testing.T) {
 	for id, want := range map[string]string{
 		"atlas-cluster-" + group + "-orders":                        "atlas-cluster-" + group + "-orders",
 		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z":   "atlas-cluster-" + group + "-orders",
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a": "atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a",
+		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a": //
+		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a",
 		"2026-11-25T22:00:00Z":                                      "2026-11-25T22:00:00Z",
 		"":                                                          "",
 	} {

@@ -21,7 +21,8 @@ const (
 	TimedOut   State = "TIMED_OUT"
 )
 
-// Failure is why a run ended without doing what was asked, or was not started: find it with [errors.As] and switch on its Type.
+// Failure is why a run ended without doing what was asked, or was not started: find it with [errors.As] and switch on
+// its Type.
 type Failure struct {
 	// State of the run; "" when none was started.
 	State State `json:"-"`

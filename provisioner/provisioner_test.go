@@ -75,7 +75,8 @@ func TestFailureJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(
 		t,
-		`{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"","path":""}}`,
+		`{"type":"T","message":"m","details":{"status":0,"errorCode":"","reason":"","detail":"","method":"",`+
+			`"path":""}}`,
 		string(b),
 	)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// DeleteCluster deletes a Flex or dedicated cluster and waits until it is gone. The result is the cluster as it was seen
-// last, with the state DELETED.
+// DeleteCluster deletes a Flex or dedicated cluster and waits until it is gone. The result is the cluster as it was
+// seen last, with the state DELETED.
 //
 // The input is a [contract.DeleteClusterInput], taken raw so that one that does not even decode fails as INVALID_INPUT.
 // The failure types are those of package contract.
@@ -25,7 +25,8 @@ func (w *Workflows) DeleteCluster(ctx workflow.Context, input converter.RawValue
 	})
 }
 
-// findAndDelete finds the cluster by one activity, so that whose it is stands in the history, and deletes it by another.
+// findAndDelete finds the cluster by one activity, so that whose it is stands in the history, and deletes it by
+// another.
 func (r *run) findAndDelete(request contract.DeleteClusterInput) (*contract.Cluster, error) {
 	var found activities.FoundCluster
 	find := func() any { return activities.FindInput{Request: request, Run: r.runInfo()} }

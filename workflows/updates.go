@@ -119,8 +119,8 @@ func (r *run) timeLimit() string {
 	return r.timeout.String() + " (timeoutSeconds, extended by " + r.movedBy.String() + ")"
 }
 
-// goesOnExtended reports whether an activity that ended with err is begun anew, since its time was up at a deadline that
-// was moved meanwhile. What the activity had on record is lost but for the last state of the cluster.
+// goesOnExtended reports whether an activity that ended with err is begun anew, since its time was up at a deadline
+// that was moved meanwhile. What the activity had on record is lost but for the last state of the cluster.
 func (r *run) goesOnExtended(deadline time.Time, err error) bool {
 	var app *temporal.ApplicationError
 	timeWasUp := !isFinal(err) || errors.As(err, &app) && app.Type() == contract.Timeout

@@ -36,8 +36,8 @@ const (
 
 var verbs = []verb{resetRun, pauseActivity, resetActivity, resetHeartbeats, terminateRun, cancelRun}
 
-// endsRun reports whether the verb ends a run. A lease that is terminated leaves its cluster, and one that is cancelled or
-// reset has ended or begins again, so that the campaign does not do that to leases at random.
+// endsRun reports whether the verb ends a run. A lease that is terminated leaves its cluster, and one that is cancelled
+// or reset has ended or begins again, so that the campaign does not do that to leases at random.
 func (v verb) endsRun() bool { return v == resetRun || v == terminateRun || v == cancelRun }
 
 // maxVerbs is how often the operator does something to one job, so that each comes to its end.

@@ -167,7 +167,8 @@ func (c *campaign) verifyLedger(ctx context.Context, r *report, jobs []*job) err
 	excused := map[string]int{}               // by project
 	asked := map[atlassim.Effect]int{}        // how often
 	askedOf := map[string][]atlassim.Effect{} // by cluster
-	again := 0                                // leases that were refused and started again: each can have made a cluster
+	// leases that were refused and started again: each can have made a cluster
+	again := 0
 	for _, j := range jobs {
 		for _, s := range j.steps {
 			r.startedAgain += s.startedAgain
