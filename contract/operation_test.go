@@ -108,13 +108,13 @@ func TestClusterOfWorkflowID(t *testing.T) {
 // The runs of a Schedule own what a run under the id without the time owns.
 func TestOwnerOfARun(t *testing.T) {
 	t.Parallel()
+	const orders = "atlas-cluster-" + group + "-orders"
 	for id, want := range map[string]string{
-		"atlas-cluster-" + group + "-orders":                        "atlas-cluster-" + group + "-orders",
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z":   "atlas-cluster-" + group + "-orders",
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a": //
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a",
-		"2026-11-25T22:00:00Z":                                      "2026-11-25T22:00:00Z",
-		"":                                                          "",
+		orders:                             orders,
+		orders + "-2026-11-25T22:00:00Z":   orders,
+		orders + "-2026-11-25T22:00:00Z-a": orders + "-2026-11-25T22:00:00Z-a",
+		"2026-11-25T22:00:00Z":             "2026-11-25T22:00:00Z",
+		"":                                 "",
 	} {
 		require.Equal(t, want, contract.Owner(id))
 	}

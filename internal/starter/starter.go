@@ -36,7 +36,8 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 	a := &app{
-		env: env.Env(environ), stdin: stdin, output: "text", begun: time.Now(), now: time.Now, version: version.String(),
+		env: env.Env(environ), stdin: stdin, output: "text", version: version.String(),
+		begun: time.Now(), now: time.Now,
 	}
 	lookup := func(name string) string { return a.env.Get(name, "") }
 	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
