@@ -100,7 +100,7 @@ func ExampleClient_Start() {
 	// joined: true true
 	// REQUEST_CONFLICT [providerSettings.regionName is "CENTRAL_US", requested "EUROPE_WEST_1"]
 	// RUNNING
-	// CANCELED: the run was cancelled; the cluster is left as it is
+	// CANCELED: the run was cancelled; what Atlas has begun goes on
 }
 
 // MongoDB retired this upgrade, so be ready for VERSION_GONE.

@@ -90,7 +90,7 @@ func ended(err error) error {
 
 // stopped is the failure of a run that did not end by itself.
 func stopped(state State, what string) *Failure {
-	return &Failure{State: state, Type: string(state), Message: what + "; the cluster is left as it is"}
+	return &Failure{State: state, Type: string(state), Message: what + "; what Atlas has begun goes on"}
 }
 
 // Invalid is the [*Failure] of an input that does not validate: nothing was started.

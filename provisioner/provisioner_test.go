@@ -274,7 +274,7 @@ func TestResult(t *testing.T) {
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 
-	left := "; the cluster is left as it is"
+	left := "; what Atlas has begun goes on"
 	for _, test := range []struct {
 		workflow string
 		end      func(id string) error

@@ -56,7 +56,7 @@ func TestCancel(t *testing.T) {
 			&provisioner.Failure{
 				State:   provisioner.Canceled,
 				Type:    "CANCELED",
-				Message: "the run was cancelled; the cluster is left as it is",
+				Message: "the run was cancelled; what Atlas has begun goes on",
 			},
 			testenv.Failure(t, err),
 		)

@@ -171,8 +171,8 @@ func TestCancel(t *testing.T) {
 			watch.sees("Following atlas-cluster-PROJECT-orders")
 			require.Equal(t, output{stdout: test.asked}, run("cancel"))
 
-			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; the " +
-				"cluster is left as it is\n"
+			const complaint = "Web UI     " + webUILink + "\nstarter: CANCELED: the run was cancelled; what " +
+				"Atlas has begun goes on\n"
 			out := watch.end()
 			require.Equal(t, 1, out.code)
 			require.Empty(t, out.stdout)
@@ -201,7 +201,7 @@ func TestCancel(t *testing.T) {
 
 func TestTerminated(t *testing.T) {
 	t.Parallel()
-	const message = "the run was terminated; the cluster is left as it is"
+	const message = "the run was terminated; what Atlas has begun goes on"
 	const complaint = "Web UI     " + webUILink + "\nstarter: TERMINATED: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
@@ -220,7 +220,7 @@ func TestTerminated(t *testing.T) {
 // The starter sets no time limit with Temporal; somebody else may.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
-	const message = "the run reached the time limit that Temporal was given for it; the cluster is left as it is"
+	const message = "the run reached the time limit that Temporal was given for it; what Atlas has begun goes on"
 	const complaint = "Web UI     " + webUILink + "\nstarter: TIMED_OUT: " + message + "\n"
 	s := setupWithoutWorker(t, atlassim.Config{})
 	_, err := s.temporal().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{
