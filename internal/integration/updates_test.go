@@ -218,6 +218,16 @@ func joinCases() []joinCase {
 			`terminationProtectionEnabled is "true", requested "false"`},
 		{"DeleteCluster", with(nil), with(object{"removeTerminationProtection": true}),
 			`removeTerminationProtection is "false", requested "true"`},
+		{"LeaseFlexCluster", forAnHour(in("US_EAST_1")), forAnHour(in("EU_WEST_1")), region},
+	}
+}
+
+// forAnHour makes of the input of a provision that of a lease.
+func forAnHour(provision func(string) object) func(string) object {
+	return func(name string) object {
+		input := provision(name)
+		input["leaseSeconds"] = 3600
+		return input
 	}
 }
 
@@ -233,7 +243,8 @@ func TestStartByJoin(t *testing.T) {
 			s := setup(t, atlassim.Config{})
 			s.Sim.AddFault(htmlFault(503)) // keeps the run asking
 			name := testenv.ClusterName(t)
-			id := contract.ClusterWorkflowID(project, name)
+			operation, _ := contract.OperationOf(test.workflowType)
+			id := operation.WorkflowID(contract.ClusterRef{GroupID: project, Name: name})
 			first, err := startByJoin(s, test.workflowType, id, test.input(name))
 			require.NoError(t, err)
 			require.Equal(t, contract.Joined{
@@ -247,6 +258,7 @@ func TestStartByJoin(t *testing.T) {
 				"a different request runs under workflow id %q (%s): %s. It was left alone: wait for its end, cancel "+
 					"it, or ask for the same", id, test.workflowType, test.difference))
 			require.NoError(t, s.Client.Cancel(s.Context(), id, first.RunID))
+			s.Sim.ClearFaults() // a lease that is cancelled makes sure that no cluster is left
 			_, err = s.Client.Result(s.Context(), id, first.RunID)
 			require.Equal(t, "CANCELED", testenv.Failure(t, err).Type)
 		})
