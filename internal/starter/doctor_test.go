@@ -26,6 +26,9 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
@@ -156,6 +159,23 @@ var faults = []fault{
 		want: []doctor.Finding{{
 			Check: "temporal", Status: doctor.Failed, Message: "what answers at ADDRESS is no Temporal server",
 			Next: "set TEMPORAL_ADDRESS to the frontend of Temporal, whose port is 7233 by default",
+		}},
+	},
+	{
+		name: "another gRPC server answers", code: 3,
+		make: func(s *stack) *stack { return s.grpcServer(codes.Unimplemented, "unknown service") },
+		want: []doctor.Finding{{
+			Check: "temporal", Status: doctor.Failed, Message: "what answers at ADDRESS is no Temporal server",
+			Next: "set TEMPORAL_ADDRESS to the frontend of Temporal, whose port is 7233 by default",
+		}},
+	},
+	{
+		name: "Temporal refuses the API key", code: 3,
+		make: func(s *stack) *stack { return s.grpcServer(codes.PermissionDenied, "Request unauthorized.") },
+		want: []doctor.Finding{{
+			Check: "temporal", Status: doctor.Failed,
+			Message: "Temporal at ADDRESS refuses this client: failed reaching server: Request unauthorized.",
+			Next:    "check TEMPORAL_API_KEY, or the client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH)",
 		}},
 	},
 	{
@@ -313,6 +333,11 @@ var faults = []fault{
 			"HTTPS_PROXY and MONGODB_ATLAS_BASE_URL of the worker"),
 	},
 	{
+		name: "Atlas fails", make: workerWith(), code: 1,
+		sim:  atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 503}}},
+		want: atlasFault("API key: Atlas answered 503 UNEXPECTED_ERROR", "try again later"),
+	},
+	{
 		name: "a proxy answers for Atlas", make: workerWith(), code: 1,
 		sim: atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 403}}},
 		want: atlasFault("API key: Atlas answered 403 Forbidden",
@@ -367,6 +392,19 @@ func (s *stack) inNamespace(types ...enumspb.IndexedValueType) *stack {
 	})
 	out := s.with("TEMPORAL_NAMESPACE=" + namespace)
 	return workerWith()(out)
+}
+
+// grpcServer starts a server that answers every call with an error.
+func (s *stack) grpcServer(code codes.Code, message string) *stack {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	server := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+		return status.Error(code, message)
+	}))
+	go func() { _ = server.Serve(listener) }()
+	s.t.Cleanup(server.Stop)
+	return s.with("TEMPORAL_ADDRESS=" + listener.Addr().String())
 }
 
 // otherWorker starts a worker that is none of ours.

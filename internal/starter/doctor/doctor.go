@@ -70,8 +70,8 @@ type Options struct {
 }
 
 const (
-	// limit bounds all checks together.
-	limit = 20 * time.Second
+	// limit bounds all checks together; the end of the workflow that no worker answered may take callLimit more.
+	limit = 17 * time.Second
 	// dialLimit bounds the first contact with Temporal.
 	dialLimit = 5 * time.Second
 	// callLimit bounds each other call.
