@@ -32,11 +32,13 @@ func TestClocks(t *testing.T) {
 		{"the worker is off", checkRun{},
 			&contract.WorkerReport{ClockAheadOfTemporal: 60.4, Atlas: contract.AtlasReport{ClockAhead: &far}},
 			Finding{checkClock, Warning,
-				"the worker's clock is 1m0s ahead of Temporal's; the worker's clock is 1m1s ahead of Atlas's", setByNTP}},
+				"the worker's clock is 1m0s ahead of Temporal's; the worker's clock is 1m1s ahead of Atlas's",
+				setByNTP}},
 		{"Temporal is off", checkRun{ahead: 30 * time.Second},
 			&contract.WorkerReport{ClockAheadOfTemporal: 30, Atlas: contract.AtlasReport{ClockAhead: &near}},
 			Finding{checkClock, Warning,
-				"this machine's clock is 30s ahead of Temporal's; the worker's clock is 30s ahead of Temporal's", setByNTP}},
+				"this machine's clock is 30s ahead of Temporal's; the worker's clock is 30s ahead of Temporal's",
+				setByNTP}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,8 +81,9 @@ func TestTemporalCloud(t *testing.T) {
 	d.describeFairness(&taskqueuepb.TaskQueueConfig{FairnessKeysRateLimitDefault: &taskqueuepb.RateLimitConfig{
 		RateLimit: &taskqueuepb.RateLimit{RequestsPerSecond: 8},
 	}})
-	require.Equal(t, []Finding{{checkFairness, Skipped, "Temporal tells no client whether fairness is on; where it is, " +
-		"each project gets 8 activities a second at most", "see that fairness is on in the settings of the namespace"}},
+	require.Equal(t, []Finding{{checkFairness, Skipped, "Temporal tells no client whether fairness is on; where it " +
+		"is, each project gets 8 activities a second at most",
+		"see that fairness is on in the settings of the namespace"}},
 		d.findings)
 }
 
