@@ -14,12 +14,13 @@ import (
 var workerCheckMethods *activities.WorkerCheck
 
 // CheckWorker answers how the worker stands that runs its activity. Somebody waits for the answer on a terminal, so it
-// is tried once, and goes before everything else.
+// is tried once, and goes before everything else. The time limit of the run, which the caller sets, is shorter than the
+// activity's.
 func (w *Workflows) CheckWorker(
 	ctx workflow.Context, in contract.CheckWorkerInput,
 ) (report contract.WorkerReport, err error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ScheduleToCloseTimeout: 10 * time.Second,
+		ScheduleToCloseTimeout: time.Minute,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 		Priority:               temporal.Priority{PriorityKey: checkPriority},
 		Summary:                "Tell how the worker stands",

@@ -32,12 +32,15 @@ not be reached.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("project-id") && !projectIDForm.MatchString(projectID) {
-				return usageError{fmt.Sprintf("--project-id must be 24 hexadecimal digits (0-9, a-f), got %q", projectID)}
+				return usageError{
+					fmt.Sprintf("--project-id must be 24 hexadecimal digits (0-9, a-f), got %q", projectID),
+				}
 			}
 			return a.runDoctor(cmd.Context(), projectID)
 		},
 	}
-	cmd.Flags().StringVar(&projectID, "project-id", "", "the Atlas project `ID` for which the worker tries its credential")
+	cmd.Flags().StringVar(&projectID, "project-id", "",
+		"the Atlas project `ID` for which the worker tries its credential")
 	knownClusters{a}.completeProjects(cmd)
 	return cmd
 }
@@ -53,7 +56,7 @@ func (a *app) runDoctor(ctx context.Context, projectID string) error {
 	}
 	findings := doctor.Check(ctx, doctor.Options{
 		Temporal: a.options, TaskQueue: a.env.TaskQueue(), ProjectID: projectID, Version: a.version,
-		Encrypts: a.payloads.Encrypts(), Now: a.now,
+		Encrypts: a.payloads.Encrypts(), Now: a.now, Limit: a.doctorLimit,
 	})
 	if ctx.Err() != nil {
 		return exitError{exitInterrupted, "interrupted before all checks were made"}

@@ -26,6 +26,9 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
@@ -36,26 +39,13 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 )
 
-// wellBeforeTheFirstRun is what the doctor prints where everything is fine.
-const wellBeforeTheFirstRun = `OK       environment        Temporal at ADDRESS, namespace "default", task queue "QUEUE"; payloads are not encrypted
-OK       temporal           Temporal answers at ADDRESS
-OK       server version     the Temporal server is VERSION
-OK       namespace          the namespace "default" is there
-OK       search attributes  AtlasProjectId, AtlasClusterName, AtlasClusterState are there
-OK       task queue         the task queue "QUEUE" is polled by one worker: HOST (build dev, pid N), last poll Ns ago
-SKIPPED  fairness           Temporal tells no client whether fairness is on
-                            → see that the dynamic configuration of the server has matching.enableFairness: true ` +
-	`(docs/production.md)
-OK       worker             HOST (build dev, pid N) answers: version dev, Atlas at ATLAS with its API key
-OK       payload keys       the worker reads what this starter sends; neither encrypts
-OK       atlas              the worker may read project PROJECT with its API key
-OK       clock              the clocks of this machine, Temporal, the worker and Atlas agree
-`
-
+// Where everything is fine the doctor says so of each check, and changes nothing in Atlas.
 func TestDoctorFindsNothing(t *testing.T) {
 	t.Parallel()
 	s := workerWith()(setupWithoutWorker(t, atlassim.Config{}))
-	require.Equal(t, output{stdout: wellBeforeTheFirstRun}, s.doctor(asAlways, "--project-id", s.project))
+	got := s.doctor(asAlways, "--project-id", s.project)
+	require.Equal(t, output{stdout: got.stdout}, got)
+	testenv.Golden(t, "doctor-finds-nothing.txt", got.stdout)
 	require.Equal(t, 1, s.on.Requests(http.MethodGet, "/flexClusters"))
 	for _, e := range s.sim.Ledger() {
 		require.Equal(t, http.MethodGet, e.Method, "nothing is changed in Atlas")
@@ -68,6 +58,7 @@ func asAlways(*app) {}
 func (s *stack) doctor(alter func(*app), args ...string) output {
 	var stdout, stderr bytes.Buffer
 	a := newApp(s.env, strings.NewReader(""), &stdout, &stderr)
+	a.doctorLimit = testenv.Patience
 	alter(a)
 	code := a.run(s.ctx(), append([]string{"doctor"}, args...))
 	clean := func(text string) string {
@@ -159,6 +150,23 @@ var faults = []fault{
 		}},
 	},
 	{
+		name: "another gRPC server answers", code: 3,
+		make: func(s *stack) *stack { return s.grpcServer(codes.Unimplemented, "unknown service") },
+		want: []doctor.Finding{{
+			Check: "temporal", Status: doctor.Failed, Message: "what answers at ADDRESS is no Temporal server",
+			Next: "set TEMPORAL_ADDRESS to the frontend of Temporal, whose port is 7233 by default",
+		}},
+	},
+	{
+		name: "Temporal refuses the API key", code: 3,
+		make: func(s *stack) *stack { return s.grpcServer(codes.PermissionDenied, "Request unauthorized.") },
+		want: []doctor.Finding{{
+			Check: "temporal", Status: doctor.Failed,
+			Message: "Temporal at ADDRESS refuses this client: failed reaching server: Request unauthorized.",
+			Next:    "check TEMPORAL_API_KEY, or the client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH)",
+		}},
+	},
+	{
 		name: "Temporal has no TLS", make: starterWith("TEMPORAL_TLS=true"), code: 3,
 		want: []doctor.Finding{{
 			Check: "temporal", Status: doctor.Failed,
@@ -180,8 +188,8 @@ var faults = []fault{
 		make: func(s *stack) *stack { return s.inNamespace() },
 		want: []doctor.Finding{{
 			Check: "search attributes", Status: doctor.Failed,
-			Message: "the namespace lacks AtlasProjectId, AtlasClusterName, AtlasClusterState: runs go on, but cannot " +
-				"be found by project, cluster or state",
+			Message: "the namespace lacks AtlasProjectId, AtlasClusterName, AtlasClusterState: runs go on, " +
+				"but cannot be found by project, cluster or state",
 			Next: "run 'temporal operator search-attribute create --type Keyword --name AtlasProjectId --name " +
 				"AtlasClusterName --name AtlasClusterState --namespace doctor-PROJECT', then restart the workers",
 		}},
@@ -196,9 +204,9 @@ var faults = []fault{
 			Check: "search attributes", Status: doctor.Failed,
 			Message: "AtlasClusterState is of type Int and must be Keyword: runs go on, but cannot be found by " +
 				"project, cluster or state",
-			Next: "run 'temporal operator search-attribute remove --name AtlasClusterState --namespace doctor-PROJECT', then " +
-				"'temporal operator search-attribute create --type Keyword --name AtlasClusterState --namespace " +
-				"doctor-PROJECT', then restart the workers",
+			Next: "run 'temporal operator search-attribute remove --name AtlasClusterState --namespace " +
+				"doctor-PROJECT', then 'temporal operator search-attribute create --type Keyword --name " +
+				"AtlasClusterState --namespace doctor-PROJECT', then restart the workers",
 		}},
 	},
 	{
@@ -219,7 +227,7 @@ var faults = []fault{
 		name: "the worker takes no activities", code: 1,
 		make: func(s *stack) *stack {
 			s.otherWorker(worker.Options{LocalActivityWorkerOnly: true})
-			testenv.Eventually(s.t, func() bool { return s.polled(enumspb.TASK_QUEUE_TYPE_WORKFLOW) }, "no worker polls")
+			testenv.Eventually(s.t, func() bool { return s.polled(enumspb.TASK_QUEUE_TYPE_WORKFLOW) })
 			return s
 		},
 		want: []doctor.Finding{{
@@ -239,6 +247,21 @@ var faults = []fault{
 			Message: "the worker does not know the workflow CheckWorker: it is older than this starter, or no worker " +
 				"of atlas-provisioner",
 			Next: "update the worker, or let TEMPORAL_TASK_QUEUE name another task queue",
+		}},
+	},
+	{
+		name: "the worker has gone a moment ago", code: 1,
+		make: func(s *stack) *stack {
+			w := testworker.StartWithEnv(s.on, s.env)
+			s.awaitPollers()
+			w.Stop()
+			return s
+		},
+		alter: func(a *app) { a.doctorLimit = 12 * time.Second },
+		want: []doctor.Finding{{
+			Check: "worker", Status: doctor.Failed,
+			Message: "no worker has answered within 6s: those that poll the task queue are busy or gone",
+			Next:    "look at the workers' logs",
 		}},
 	},
 	{
@@ -295,8 +318,9 @@ var faults = []fault{
 	},
 	{
 		name: "there is no such project", make: workerWith(), code: 1,
-		sim:  atlassim.Config{Groups: []string{"32b6e34b3d91647abb20e7b8"}},
-		want: atlasFault("API key: Atlas answered 404 GROUP_NOT_FOUND (No group with ID PROJECT exists.)", "correct groupId"),
+		sim: atlassim.Config{Groups: []string{"32b6e34b3d91647abb20e7b8"}},
+		want: atlasFault("API key: Atlas answered 404 GROUP_NOT_FOUND (No group with ID PROJECT exists.)",
+			"correct groupId"),
 	},
 	{
 		name: "the credential has no part in the project", make: workerWith(), code: 1,
@@ -313,11 +337,16 @@ var faults = []fault{
 			"HTTPS_PROXY and MONGODB_ATLAS_BASE_URL of the worker"),
 	},
 	{
+		name: "Atlas fails", make: workerWith(), code: 1,
+		sim:  atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultStatus, Status: 503}}},
+		want: atlasFault("API key: Atlas answered 503 UNEXPECTED_ERROR", "try again later"),
+	},
+	{
 		name: "a proxy answers for Atlas", make: workerWith(), code: 1,
 		sim: atlassim.Config{Faults: []atlassim.Fault{{Kind: atlassim.FaultHTML, Status: 403}}},
 		want: atlasFault("API key: Atlas answered 403 Forbidden",
-			"this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker and "+
-				"Atlas, and check MONGODB_ATLAS_BASE_URL"),
+			"this answer names no errorCode, as those of Atlas do: look for a proxy or firewall between the worker "+
+				"and Atlas, and check MONGODB_ATLAS_BASE_URL"),
 	},
 	{
 		name: "the clock is wrong", make: workerWith(),
@@ -367,6 +396,19 @@ func (s *stack) inNamespace(types ...enumspb.IndexedValueType) *stack {
 	})
 	out := s.with("TEMPORAL_NAMESPACE=" + namespace)
 	return workerWith()(out)
+}
+
+// grpcServer starts a server that answers every call with an error.
+func (s *stack) grpcServer(code codes.Code, message string) *stack {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	server := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+		return status.Error(code, message)
+	}))
+	go func() { _ = server.Serve(listener) }()
+	s.t.Cleanup(server.Stop)
+	return s.with("TEMPORAL_ADDRESS=" + listener.Addr().String())
 }
 
 // otherWorker starts a worker that is none of ours.

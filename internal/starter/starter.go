@@ -20,6 +20,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/env"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/doctor"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/tracing"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/version"
@@ -37,7 +38,7 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 func newApp(environ []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 	a := &app{
 		env: env.Env(environ), stdin: stdin, output: "text", version: version.String(),
-		begun: time.Now(), now: time.Now,
+		begun: time.Now(), now: time.Now, doctorLimit: doctor.DefaultLimit,
 	}
 	lookup := func(name string) string { return a.env.Get(name, "") }
 	a.stdout, a.stderr = terminal.NewOutput(stdout, lookup), terminal.NewOutput(stderr, lookup)
@@ -73,8 +74,11 @@ type app struct {
 	options  client.Options
 	payloads codec.Codec
 
-	now     func() time.Time
-	version string
+	// now, version and doctorLimit are changed by tests only.
+	now         func() time.Time
+	version     string
+	doctorLimit time.Duration
+
 	begun   time.Time
 	command string // such as "starter list"; "" while the shell completes
 	tracing tracing.Config

@@ -40,11 +40,12 @@ func TestLog(t *testing.T) {
 		require.Equal(t, []map[string]any{
 			{"level": "info", "msg": "The health endpoints are served",
 				"address": strings.TrimPrefix(p.url, "http://")},
-			{"level": "info",
-				"msg":              "Atlas is asked with the first request. 'starter doctor --project-id ID' asks it now",
+			{"level": "info", "credential": "access token",
+				"msg": "Atlas is asked with the first request. 'starter doctor --project-id ID' asks it " +
+					"now",
 				"temporalVersion":  lines[1]["temporalVersion"],
 				"searchAttributes": []any{"AtlasProjectId", "AtlasClusterName", "AtlasClusterState"},
-				"atlasHost":        strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=http://"), "credential": "access token"},
+				"atlasHost":        strings.TrimPrefix(s.env[3], "MONGODB_ATLAS_BASE_URL=http://")},
 			{"level": "info", "msg": "Started Worker", "Namespace": "default", "TaskQueue": s.queue,
 				"WorkerID": lines[2]["WorkerID"]}, // the SDK's
 			{"level": "info", "msg": "The worker runs", "version": version.Version, "taskQueue": s.queue,

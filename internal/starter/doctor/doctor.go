@@ -67,22 +67,17 @@ type Options struct {
 	Encrypts bool
 	// Now is the clock of this machine.
 	Now func() time.Time
+	// Limit bounds all checks together: the answer of a worker may take half of it, and each call of Temporal a
+	// quarter. The end of a workflow that no worker has answered may take a quarter more.
+	Limit time.Duration
 }
 
-const (
-	// limit bounds all checks together.
-	limit = 20 * time.Second
-	// dialLimit bounds the first contact with Temporal.
-	dialLimit = 5 * time.Second
-	// callLimit bounds each other call.
-	callLimit = 3 * time.Second
-	// workerLimit bounds the wait for the answer of a worker, which asks Atlas for 5 seconds at most.
-	workerLimit = 9 * time.Second
-)
+// DefaultLimit leaves a worker 8 seconds for its answer, of which Atlas may take 5.
+const DefaultLimit = 16 * time.Second
 
 // Check makes the checks. It answers a finding for each of them, also where ctx ends meanwhile.
 func Check(ctx context.Context, o Options) []Finding {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 	d := &doctor{Options: o}
 	d.checkEnvironment()
@@ -102,6 +97,11 @@ type doctor struct {
 	Options
 	client   client.Client
 	findings []Finding
+}
+
+// brief is a context for one call of Temporal.
+func (d *doctor) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d.Limit/4)
 }
 
 func (d *doctor) found(check string, status Status, message, next string) {

@@ -28,21 +28,24 @@ func (d *doctor) checkTaskQueue(ctx context.Context, run checkRun) bool {
 		activities, config, err = d.describeTaskQueue(ctx, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	}
 	if err != nil {
-		d.found(checkPollers, Warning, fmt.Sprintf("the task queue %q cannot be read: %v", d.TaskQueue, err), "try again")
+		d.found(checkPollers, Warning, fmt.Sprintf("the task queue %q cannot be read: %v", d.TaskQueue, err),
+			"try again")
 		d.found(checkFairness, Skipped, "the task queue cannot be read", "")
 		return true
 	}
 	d.describeFairness(config)
-	const next = "start a worker, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll"
+	missing := ""
 	switch {
 	case len(workflows)+len(activities) == 0:
-		d.found(checkPollers, Failed, fmt.Sprintf("no worker polls the task queue %q", d.TaskQueue), next)
-		return false
+		missing = "no worker polls the task queue %q"
 	case len(workflows) == 0:
-		d.found(checkPollers, Failed, fmt.Sprintf("no worker polls the task queue %q for workflows", d.TaskQueue), next)
-		return false
+		missing = "no worker polls the task queue %q for workflows"
 	case len(activities) == 0:
-		d.found(checkPollers, Failed, fmt.Sprintf("no worker polls the task queue %q for activities", d.TaskQueue), next)
+		missing = "no worker polls the task queue %q for activities"
+	}
+	if missing != "" {
+		d.found(checkPollers, Failed, fmt.Sprintf(missing, d.TaskQueue),
+			"start a worker, or let TEMPORAL_TASK_QUEUE name the queue that the workers poll")
 		return false
 	}
 	who, age := describePollers(append(workflows, activities...), d.Now().Add(-run.ahead))
@@ -58,7 +61,7 @@ func (d *doctor) checkTaskQueue(ctx context.Context, run checkRun) bool {
 func (d *doctor) describeTaskQueue(ctx context.Context, kind enumspb.TaskQueueType) (
 	[]*taskqueuepb.PollerInfo, *taskqueuepb.TaskQueueConfig, error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := d.brief(ctx)
 	defer cancel()
 	answer, err := d.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace: d.Temporal.Namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: d.TaskQueue}, TaskQueueType: kind,

@@ -42,7 +42,7 @@ func (d *doctor) checkTemporal(ctx context.Context) {
 
 // connect dials Temporal and answers the version of the server.
 func (d *doctor) connect(ctx context.Context) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	ctx, cancel := d.brief(ctx)
 	defer cancel()
 	if d.client, err = client.DialContext(ctx, d.Temporal); err != nil {
 		return "", err
@@ -111,7 +111,7 @@ func minorVersion(version string) int {
 
 // checkNamespace reports whether the namespace can be used.
 func (d *doctor) checkNamespace(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := d.brief(ctx)
 	defer cancel()
 	name := d.Temporal.Namespace
 	_, err := d.client.WorkflowService().DescribeNamespace(ctx,
@@ -146,11 +146,12 @@ func (d *doctor) isCloud() bool {
 }
 
 func (d *doctor) checkSearchAttributes(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := d.brief(ctx)
 	defer cancel()
 	types, err := searchattributes.Types(ctx, d.client, d.Temporal.Namespace)
 	if err != nil {
-		d.found(checkSearchAttributes, Warning, fmt.Sprintf("the search attributes cannot be read: %v", err), "try again")
+		d.found(checkSearchAttributes, Warning, fmt.Sprintf("the search attributes cannot be read: %v", err),
+			"try again")
 		return
 	}
 	var lacking, mistyped, problems, next []string

@@ -28,12 +28,12 @@ type checkRun struct {
 
 // startCheckWorker starts the workflow. The server's time in its first event also tells of this machine's clock.
 func (d *doctor) startCheckWorker(ctx context.Context) (run checkRun) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := d.brief(ctx)
 	defer cancel()
 	before := d.Now()
 	run.WorkflowRun, run.err = d.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: "atlas-doctor-" + strings.ToLower(rand.Text()), TaskQueue: d.TaskQueue, StaticSummary: "starter doctor",
-		WorkflowExecutionTimeout: limit,
+		WorkflowExecutionTimeout: d.Limit,
 	}, contract.CheckWorker, contract.CheckWorkerInput{GroupID: d.ProjectID})
 	if run.err != nil {
 		return run
@@ -75,14 +75,14 @@ func (d *doctor) askWorker(ctx context.Context, run checkRun, polled bool) {
 
 // end terminates a run that nobody waits for any more.
 func (d *doctor) end(ctx context.Context, run checkRun) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+	ctx, cancel := d.brief(context.WithoutCancel(ctx))
 	defer cancel()
 	// It may have ended, and ends by its own time limit in any case.
 	_ = d.client.TerminateWorkflow(ctx, run.GetID(), run.GetRunID(), "starter doctor does not wait any more")
 }
 
 // errNoAnswer says that no worker has answered in time.
-var errNoAnswer = fmt.Errorf("no worker has answered within %s", workerLimit)
+var errNoAnswer = errors.New("no worker has answered")
 
 // heldUpError says what holds up the run.
 type heldUpError struct{ blocker provisioner.Blocker }
@@ -91,7 +91,7 @@ func (e heldUpError) Error() string { return e.blocker.Message }
 
 // await waits for the answer of a worker, and gives up where its workflow task fails.
 func (d *doctor) await(ctx context.Context, run checkRun) (report contract.WorkerReport, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, workerLimit, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.Limit/2, errNoAnswer)
 	defer cancel()
 	runs := provisioner.New(d.client, provisioner.Options{DataConverter: d.Temporal.DataConverter})
 	answered := make(chan error, 1)
@@ -133,8 +133,8 @@ func (d *doctor) describeNoAnswer(err error) {
 		d.skipRest("the answer of the worker cannot be read")
 	case isHeldUp && missingKey.MatchString(text):
 		d.found(checkWorker, OK, "a worker takes the tasks of the task queue", "")
-		d.found(checkPayloadKeys, Failed, "the worker cannot read what this starter sends: "+missingKey.FindString(text)+
-			", which the worker lacks",
+		d.found(checkPayloadKeys, Failed,
+			"the worker cannot read what this starter sends: "+missingKey.FindString(text)+", which the worker lacks",
 			"give the worker the payload keys of this starter (TEMPORAL_PAYLOAD_KEYS), then restart it")
 		d.skipRest("the worker cannot read what it is asked")
 	case isHeldUp && strings.Contains(text, "unable to find workflow type"):
@@ -142,7 +142,9 @@ func (d *doctor) describeNoAnswer(err error) {
 			": it is older than this starter, or no worker of atlas-provisioner",
 			"update the worker, or let TEMPORAL_TASK_QUEUE name another task queue")
 	case errors.Is(err, errNoAnswer):
-		d.found(checkWorker, Failed, text+": those that poll the task queue are busy or gone", "look at the workers' logs")
+		d.found(checkWorker, Failed,
+			fmt.Sprintf("no worker has answered within %s: those that poll the task queue are busy or gone", d.Limit/2),
+			"look at the workers' logs")
 	default:
 		d.found(checkWorker, Failed, "the worker does not answer: "+text, "look at the workers' logs")
 	}
@@ -173,7 +175,8 @@ func (d *doctor) describeReport(r contract.WorkerReport) {
 		d.found(checkAtlas, OK, "Atlas has given a token to the worker's "+r.Credential+". "+
 			"Whether it may use a project shows with --project-id", "")
 	default:
-		d.found(checkAtlas, OK, fmt.Sprintf("the worker may read project %s with its %s", d.ProjectID, r.Credential), "")
+		d.found(checkAtlas, OK,
+			fmt.Sprintf("the worker may read project %s with its %s", d.ProjectID, r.Credential), "")
 	}
 }
 
