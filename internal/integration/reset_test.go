@@ -25,7 +25,7 @@ import (
 // made.
 func TestResetAfterTimeout(t *testing.T) {
 	t.Parallel()
-	const limit = 4 * time.Second
+	const limit = 8 * time.Second
 	s := setup(t, neverIdle())
 	in := flex(t)
 	in.TimeoutSeconds = new(int(limit / time.Second))
@@ -43,7 +43,7 @@ func TestResetAfterTimeout(t *testing.T) {
 		failure := testenv.Failure(t, err)
 		require.Equal(t, contract.Timeout, failure.Type)
 		require.Contains(t, failure.Message,
-			"was not IDLE within 4s (timeoutSeconds): the last state seen was CREATING",
+			"was not IDLE within 8s (timeoutSeconds): the last state seen was CREATING",
 		)
 		// The wait gives up early where the next look would be too late.
 		require.Greater(t, time.Since(begun), limit/2, "event %d", point)

@@ -58,8 +58,12 @@ func TestRetried(t *testing.T) {
 		for _, tagged := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/tag %t", test.name, tagged), func(t *testing.T) {
 				t.Parallel()
-				s := setup(t, atlassim.Config{}, withRequestTimeout(5*time.Second))
 				fault := test.fault
+				var options []testworker.Option
+				if fault.Kind == atlassim.FaultHang {
+					options = append(options, withRequestTimeout(5*time.Second))
+				}
+				s := setup(t, atlassim.Config{}, options...)
 				fault.Method, fault.Times = http.MethodPost, 1
 				s.Sim.AddFault(fault)
 				in := flex(t)

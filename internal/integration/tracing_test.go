@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"go.temporal.io/sdk/contrib/opentelemetry"
 	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/atlas-provisioner/atlas-provisioner/codec"
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
@@ -215,8 +217,27 @@ func TestTraceReplay(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(testenv.Quiet(), file), file)
+		require.NoError(t, replayHistory(replayer, file), file)
 	}
 	require.NoError(t, traces.Close())
 	require.Empty(t, collector.Spans())
+}
+
+// replayHistory replays a recorded history under its own workflow id, which the ownership tag holds.
+func replayHistory(replayer sdkworker.WorkflowReplayer, file string) error {
+	recorded, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer recorded.Close()
+	history, err := client.HistoryFromJSON(recorded, client.HistoryJSONOptions{})
+	if err != nil {
+		return err
+	}
+	started := history.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
+	return replayer.ReplayWorkflowHistoryWithOptions(testenv.Quiet(), history, sdkworker.ReplayWorkflowHistoryOptions{
+		OriginalExecution: workflow.Execution{
+			ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
+		},
+	})
 }

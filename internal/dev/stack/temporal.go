@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	nexuspb "go.temporal.io/api/nexus/v1"
 	"go.temporal.io/api/operatorservice/v1"
@@ -14,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 )
 
 // Part is a part of a Temporal server that can be killed by itself.
@@ -67,7 +69,7 @@ func (s *Stack) createNexusEndpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.OperatorService().CreateNexusEndpoint(ctx, &operatorservice.CreateNexusEndpointRequest{
+	request := &operatorservice.CreateNexusEndpointRequest{
 		Spec: &nexuspb.EndpointSpec{
 			Name: contract.NexusService,
 			Target: &nexuspb.EndpointTarget{Variant: &nexuspb.EndpointTarget_Worker_{
@@ -76,13 +78,24 @@ func (s *Stack) createNexusEndpoint(ctx context.Context) error {
 				},
 			}},
 		},
-	})
-	var exists *serviceerror.AlreadyExists
-	if err == nil || errors.As(err, &exists) {
-		return nil
 	}
-	return fmt.Errorf("the Nexus endpoint was not made: %w", err)
+	// The client may not have found yet that a server that was restarted answers again.
+	ctx, cancel := context.WithTimeout(ctx, nexusEndpointTime)
+	defer cancel()
+	var last error
+	err = process.Poll(ctx, func(ctx context.Context) bool {
+		var exists *serviceerror.AlreadyExists
+		_, last = c.OperatorService().CreateNexusEndpoint(ctx, request)
+		return last == nil || errors.As(last, &exists)
+	})
+	if err != nil {
+		return fmt.Errorf("the Nexus endpoint was not made: %w", errors.Join(err, last))
+	}
+	return nil
 }
+
+// nexusEndpointTime is how long a server that is up may take to make the endpoint.
+const nexusEndpointTime = 30 * time.Second
 
 // Restart kills the dev server and starts it again.
 func (d DevServer) Restart(ctx context.Context, part Part) error {
