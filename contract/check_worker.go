@@ -10,6 +10,14 @@ type CheckWorkerInput struct {
 	GroupID string `json:"groupId,omitempty"`
 }
 
+// Validate fails with an [*InputError] where the project is none.
+func (in CheckWorkerInput) Validate() error {
+	if in.GroupID == "" {
+		return nil
+	}
+	return inputError(checkProject(in.GroupID))
+}
+
 // WorkerReport is the result of [CheckWorker]. It holds nothing of a credential but its kind.
 type WorkerReport struct {
 	// Version is that of the worker's build, as `worker --version` prints it.

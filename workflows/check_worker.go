@@ -19,6 +19,9 @@ var workerCheckMethods *activities.WorkerCheck
 func (w *Workflows) CheckWorker(
 	ctx workflow.Context, in contract.CheckWorkerInput,
 ) (report contract.WorkerReport, err error) {
+	if err := in.Validate(); err != nil {
+		return report, temporal.NewNonRetryableApplicationError(err.Error(), contract.InvalidInput, nil)
+	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: time.Minute,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},

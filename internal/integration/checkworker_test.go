@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
@@ -34,4 +35,20 @@ func TestCheckWorker(t *testing.T) {
 	require.NotNil(t, report.Atlas.ClockAhead)
 	require.Equal(t, 1, s.Requests(http.MethodGet, "/flexClusters"))
 	require.Len(t, s.Sim.Ledger(), 2, "a challenge and a read")
+}
+
+// A project that is none is refused before Atlas is asked.
+func TestCheckWorkerInvalid(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	started, err := s.Temporal.ExecuteWorkflow(s.Context(),
+		client.StartWorkflowOptions{ID: "atlas-doctor-" + t.Name(), TaskQueue: s.TaskQueue},
+		contract.CheckWorker, contract.CheckWorkerInput{GroupID: "../orgs"})
+	require.NoError(t, err)
+	var failure *temporal.ApplicationError
+	require.ErrorAs(t, started.Get(s.Context(), nil), &failure)
+	require.Equal(t, contract.InvalidInput, failure.Type())
+	require.Equal(t, `invalid input: groupId must be the project's id of 24 hexadecimal digits (0-9, a-f), got `+
+		`"../orgs". Nothing was sent to Atlas: correct the input and start the workflow again`, failure.Message())
+	require.Empty(t, s.Sim.Ledger())
 }

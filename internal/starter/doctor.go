@@ -2,12 +2,13 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/atlas-provisioner/atlas-provisioner/contract"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/doctor"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/starter/terminal"
 )
@@ -31,10 +32,12 @@ not be reached.`,
   starter doctor --project-id 32b6e34b3d91647abb20e7b8`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("project-id") && !projectIDForm.MatchString(projectID) {
-				return usageError{
-					fmt.Sprintf("--project-id must be 24 hexadecimal digits (0-9, a-f), got %q", projectID),
-				}
+			var invalid *contract.InputError
+			switch err := (contract.CheckWorkerInput{GroupID: projectID}).Validate(); {
+			case errors.As(err, &invalid):
+				return usageError{"--project-id " + invalid.Violations[0].Problem}
+			case cmd.Flags().Changed("project-id") && projectID == "":
+				return usageError{"--project-id must not be empty"}
 			}
 			return a.runDoctor(cmd.Context(), projectID)
 		},
@@ -44,8 +47,6 @@ not be reached.`,
 	knownClusters{a}.completeProjects(cmd)
 	return cmd
 }
-
-var projectIDForm = regexp.MustCompile(`^[0-9a-f]{24}$`)
 
 func (a *app) runDoctor(ctx context.Context, projectID string) error {
 	if err := a.readEnvironment(); err != nil {

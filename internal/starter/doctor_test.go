@@ -468,8 +468,10 @@ func TestTestedServers(t *testing.T) {
 // An id that is none is refused before anything is dialled, and an interruption ends the checks.
 func TestDoctorEndsEarly(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, output{code: 2, stderr: `starter: --project-id must be 24 hexadecimal digits (0-9, a-f), got "x"` +
-		"\nSee 'starter doctor --help'\n"}, run(nowhere, "doctor", "--project-id", "x"))
+	require.Equal(t, output{code: 2, stderr: "starter: --project-id must be the project's id of 24 hexadecimal " +
+		"digits (0-9, a-f), got \"x\"\nSee 'starter doctor --help'\n"}, run(nowhere, "doctor", "--project-id", "x"))
+	require.Equal(t, output{code: 2, stderr: "starter: --project-id must not be empty\nSee 'starter doctor --help'\n"},
+		run(nowhere, "doctor", "--project-id="))
 	require.Equal(t, output{code: 2, stderr: "starter: TEMPORAL_TLS must be true or false, got \"yes\"\n"},
 		run(append(nowhere, "TEMPORAL_TLS=yes"), "doctor"))
 

@@ -145,6 +145,23 @@ func TestMetrics(t *testing.T) {
 	all.check(t)
 }
 
+// A check of the worker is about no cluster, so it does not count as a run.
+func TestChecksAreNotCounted(t *testing.T) {
+	t.Parallel()
+	s := setup(t, atlassim.Config{})
+	p := s.run()
+	check, err := s.on.Client().ExecuteWorkflow(s.ctx(), client.StartWorkflowOptions{TaskQueue: s.queue},
+		contract.CheckWorker, contract.CheckWorkerInput{GroupID: group})
+	require.NoError(t, err)
+	require.NoError(t, check.Get(s.ctx(), nil))
+	_, err = s.client.Result(s.ctx(), s.start().WorkflowID, "")
+	require.NoError(t, err)
+	status, body := p.get("/metrics")
+	require.Equal(t, 200, status)
+	require.Equal(t, map[string]float64{"ProvisionFlexCluster|CREATED": 1},
+		parse(t, body).series(t, "atlas_clusters_total", "workflow_type", "outcome"))
+}
+
 // Runs of every kind are counted by their outcome and the last state of their cluster, and those that changed something
 // are timed.
 func TestMetricsOfALife(t *testing.T) {
