@@ -546,3 +546,35 @@ func TestKillWorkerOfLease(t *testing.T) {
 		})
 	}
 }
+
+// With a codec, Temporal stores the end of a lease encrypted too. A caller with the key reads it, and the lease continues
+// as new as without a codec.
+func TestEncryptedLease(t *testing.T) {
+	t.Parallel()
+	payloads := codecWithKeys(t, "first")
+	s := setup(t, quickDelete, withCodec(payloads))
+	c := clientWithCodec(s, payloads)
+	run, cluster, err := c.Lease(s.Context(), lease(t))
+	require.NoError(t, err)
+	status, err := c.Status(s.Context(), run.WorkflowID, "")
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(time.Hour), status.Deadline, testenv.Patience)
+	blind, err := s.Client.Status(s.Context(), run.WorkflowID, "")
+	require.NoError(t, err)
+	require.Zero(t, blind.Deadline)
+	for next := run.RunID; next == run.RunID; {
+		_, err := c.Extend(s.Context(), run.WorkflowID, "", time.Minute)
+		require.NoError(t, err)
+		status, err = c.Status(s.Context(), run.WorkflowID, "")
+		require.NoError(t, err)
+		next = status.RunID
+	}
+	again, err := c.Start(s.Context(), lease(t))
+	require.NoError(t, err)
+	require.True(t, again.Joined)
+	require.NoError(t, c.Release(s.Context(), run.WorkflowID, ""))
+	end, err := c.Follow(s.Context(), run, func(provisioner.Run) {})
+	require.NoError(t, err)
+	require.Equal(t, cluster.ID, end.Lease.Cluster.ID)
+	requireNothingLeft(s, 1)
+}
