@@ -572,9 +572,22 @@ func TestEncryptedLease(t *testing.T) {
 	again, err := c.Start(s.Context(), lease(t))
 	require.NoError(t, err)
 	require.True(t, again.Joined)
-	require.NoError(t, c.Release(s.Context(), run.WorkflowID, ""))
-	end, err := c.Follow(s.Context(), run, func(provisioner.Run) {})
-	require.NoError(t, err)
-	require.Equal(t, cluster.ID, end.Lease.Cluster.ID)
+	// Whoever follows the first run gets the end also where a later one is reset.
+	type ended struct {
+		end provisioner.End
+		err error
+	}
+	ends := make(chan ended, 1)
+	go func() {
+		end, err := c.Follow(s.Context(), run, func(provisioner.Run) {})
+		ends <- ended{end, err}
+	}()
+	last := provisioner.Run{WorkflowID: run.WorkflowID, RunID: again.RunID}
+	testenv.Eventually(t, func() bool { return len(finishedTasks(s, last)) > 0 })
+	last = reset(s, last, finishedTasks(s, last)[0])
+	require.NoError(t, c.Release(s.Context(), run.WorkflowID, last.RunID))
+	got := <-ends
+	require.NoError(t, got.err)
+	require.Equal(t, cluster.ID, got.end.Lease.Cluster.ID)
 	requireNothingLeft(s, 1)
 }
