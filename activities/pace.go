@@ -22,8 +22,8 @@ type Pace struct {
 	// SettleFor is how long a cluster is watched after an upgrade whose answer was lost, before it is taken for not
 	// upgraded: Atlas may still answer IDLE for a moment. Default 30 s.
 	SettleFor time.Duration
-	// LeaseEvery is the time between two looks at a cluster that is leased. Default 30 min, so that a lease whose cluster
-	// somebody deleted ends within an hour.
+	// LeaseEvery is the time between two looks at a cluster that is leased. Default 30 min, so that a lease whose
+	// cluster somebody deleted ends within an hour.
 	LeaseEvery time.Duration
 }
 

@@ -24,8 +24,8 @@ const (
 	// is not as it is waited for. It never fails a workflow.
 	NotYet = "NOT_YET"
 	// RequestConflict: a different request runs under the workflow id. It is how a start, the update [JoinUpdate] and a
-	// Nexus operation fail. Of the workflows only [LeaseFlexCluster] fails with it, where a different request runs under
-	// the workflow id of its cluster.
+	// Nexus operation fail. Of the workflows only [LeaseFlexCluster] fails with it, where a different request runs
+	// under the workflow id of its cluster.
 	RequestConflict = "REQUEST_CONFLICT"
 )
 

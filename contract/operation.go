@@ -12,8 +12,8 @@ import (
 type Operation struct {
 	// WorkflowType is the name of the workflow, as callers type it.
 	WorkflowType string
-	// Activity is the type of the activity that asks Atlas, as the history shows it; "" for an operation that has others
-	// do it.
+	// Activity is the type of the activity that asks Atlas, as the history shows it; "" for an operation that has
+	// others do it.
 	Activity string
 	// Command is the starter's command.
 	Command string

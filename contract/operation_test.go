@@ -109,11 +109,11 @@ func TestClusterOfWorkflowID(t *testing.T) {
 func TestOwnerOfARun(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]string{
-		"atlas-cluster-" + group + "-orders":                        "atlas-cluster-" + group + "-orders",
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z":   "atlas-cluster-" + group + "-orders",
-		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a": "atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z-a",
-		"2026-11-25T22:00:00Z":                                      "2026-11-25T22:00:00Z",
-		"":                                                          "",
+		"atlas-cluster-" + group + "-orders":                      "atlas-cluster-" + group + "-orders",
+		"atlas-cluster-" + group + "-orders-2026-11-25T22:00:00Z": "atlas-cluster-" + group + "-orders",
+		"orders-2026-11-25T22:00:00Z-a":                           "orders-2026-11-25T22:00:00Z-a",
+		"2026-11-25T22:00:00Z":                                    "2026-11-25T22:00:00Z",
+		"":                                                        "",
 	} {
 		require.Equal(t, want, contract.Owner(id))
 	}

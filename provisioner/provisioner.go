@@ -139,7 +139,8 @@ func (c *Client) Cancel(ctx context.Context, workflowID, runID string) error {
 
 // Result waits for the end of a run and answers its cluster: of a lease, the one that it deleted. It fails with a
 // [*Failure] when the run ended otherwise. Any other error says nothing of the run, which goes on: it is Temporal's, or
-// that of ctx. An empty runID is the newest run. A run that is reset meanwhile goes on as another, whose end it is then.
+// that of ctx. An empty runID is the newest run. A run that is reset meanwhile goes on as another, whose end it is
+// then.
 func (c *Client) Result(ctx context.Context, workflowID, runID string) (contract.Cluster, error) {
 	end, err := c.Follow(ctx, Run{WorkflowID: workflowID, RunID: runID}, func(Run) {})
 	return end.Cluster, err

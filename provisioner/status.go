@@ -32,8 +32,8 @@ type Status struct {
 	ClusterState string
 	// Deadline is when a lease ends; zero before its cluster is IDLE, after the lease has ended, and of any other run.
 	Deadline time.Time
-	// Pending is the activity that is under way, in a lease also that of the run that changes its cluster; nil when there
-	// is none.
+	// Pending is the activity that is under way, in a lease also that of the run that changes its cluster; nil when
+	// there is none.
 	Pending *PendingActivity
 	// Blocker is what holds up the run until somebody acts; nil where nothing is known to. Lists leave it out.
 	Blocker *Blocker

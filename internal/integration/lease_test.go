@@ -144,7 +144,8 @@ func TestLeaseReleasedDuringProvision(t *testing.T) {
 	requireNothingLeft(s, 1)
 }
 
-// A provision that fails ends the lease, which fails as it did. Whatever can have been made is deleted, and nothing else.
+// A provision that fails ends the lease, which fails as it did. Whatever can have been made is deleted, and nothing
+// else.
 func TestLeaseWhoseProvisionFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -352,18 +353,22 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 	}
 }
 
-// The termination of a lease deletes nothing: what it had asked for takes its course. A lease that is started anew takes
-// the cluster up.
+// The termination of a lease deletes nothing: what it had asked for takes its course. A lease that is started anew
+// takes the cluster up.
 func TestTerminatedLease(t *testing.T) {
 	t.Parallel()
 	s := setup(t, neverIdle())
 	in := lease(t)
 	run := start(s, in)
 	s.AwaitRequests(1, "GET", "/"+in.Name)
+	before, err := s.Client.Status(s.Context(), contract.ClusterWorkflowID(project, in.Name), "")
+	require.NoError(t, err)
 	require.NoError(t, s.Temporal.TerminateWorkflow(s.Context(), run.WorkflowID, run.RunID, "test"))
 	run = start(s, in)
-	testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for what goes on")
-	provision, err := s.Client.Status(s.Context(), contract.ClusterWorkflowID(project, in.Name), "")
+	testenv.Eventually(t, func() bool {
+		return len(scheduledActivities(s, run)) == 1 || len(describe(s, run).GetPendingChildren()) == 1
+	}, "it waits for what goes on")
+	provision, err := s.Client.Status(s.Context(), before.WorkflowID, before.RunID)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Running, provision.State)
 	makeIdle(s)
@@ -547,8 +552,8 @@ func TestKillWorkerOfLease(t *testing.T) {
 	}
 }
 
-// With a codec, Temporal stores the end of a lease encrypted too. A caller with the key reads it, and the lease continues
-// as new as without a codec.
+// With a codec, Temporal stores the end of a lease encrypted too. A caller with the key reads it, and the lease
+// continues as new as without a codec.
 func TestEncryptedLease(t *testing.T) {
 	t.Parallel()
 	payloads := codecWithKeys(t, "first")

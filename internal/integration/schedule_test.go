@@ -48,8 +48,8 @@ func schedule(s *testenv.Stack, request contract.Request) (trigger func() provis
 	}
 }
 
-// A Schedule leases a cluster each night. The workflow id of the lease has a time at its end, and the cluster carries its
-// own id all the same.
+// A Schedule leases a cluster each night. The workflow id of the lease has a time at its end, and the cluster carries
+// its own id all the same.
 func TestScheduledLease(t *testing.T) {
 	t.Parallel()
 	s := setup(t, quickDelete)
