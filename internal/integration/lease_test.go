@@ -89,7 +89,8 @@ func TestLeaseCanceled(t *testing.T) {
 			s.AwaitRequests(1, "GET", "/"+in.Name)
 		}},
 		{"when it is leased", "lease-canceled-while-leased", quickDelete, awaitLeased},
-		{"during the deletion", "lease-canceled-while-deleting", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
+		{"during the deletion", "lease-canceled-while-deleting",
+			atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
 			func(s *testenv.Stack, in contract.LeaseFlexClusterInput, run provisioner.Run) {
 				awaitLeased(s, in, run)
 				require.NoError(s.TB(), s.Client.Cancel(s.Context(), run.WorkflowID, ""))
@@ -160,7 +161,8 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 		left, created int
 	}{
 		{
-			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1, history: "lease-timeout",
+			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1,
+			history: "lease-timeout",
 			change:  func(in *contract.LeaseFlexClusterInput) { in.TimeoutSeconds = new(4) },
 			message: " is deleted",
 		},
@@ -341,7 +343,8 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 			_, err = endOfLease(s, run)
 			failure := testenv.Failure(t, err)
 			require.Equal(t, contract.ClusterGone, failure.Type)
-			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+", which was leased until ")
+			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+
+				", which was leased until ")
 			require.Contains(t, failure.Message, test.message)
 			require.Equal(t, test.successor, len(s.Sim.Clusters()) == 1)
 			if !test.successor {
@@ -469,7 +472,9 @@ func TestResetLease(t *testing.T) {
 		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
 		points := finishedTasks(s, run)
 		run = reset(s, run, points[len(points)-1])
-		testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for the first child")
+		testenv.Eventually(t, func() bool {
+			return len(scheduledActivities(s, run)) == 1
+		}, "it waits for the first child")
 		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 		makeIdle(s)
 		_, err := endOfLease(s, run)
