@@ -60,7 +60,8 @@ func (l *lease) endOfWatch(watch workflow.Future) *leaseEnd {
 	return &leaseEnd{Failure: &leaseFailure{
 		Type: contract.ClusterGone,
 		Message: "cluster " + quote(l.run.cluster.Name) + " with the id " + l.state.Cluster.ID +
-			", which was leased until " + l.deadlineText() + ", is gone: " + reason + ". The lease has ended: start it again for another cluster",
+			", which was leased until " + l.deadlineText() + ", is gone: " + reason +
+			". The lease has ended: start it again for another cluster",
 	}}
 }
 

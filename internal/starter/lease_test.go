@@ -50,8 +50,9 @@ func TestLease(t *testing.T) {
 	require.Equal(t, 0, out.code)
 	require.Contains(t, out.stdout, `"status": "RUNNING",`+"\n"+`  "result": {`+"\n"+`    "id": "ID",`)
 
-	require.Equal(t, output{code: 2, stderr: "starter: nothing was released: release asks on a terminal, and "+
-		"there is none. Give --yes to go on without being asked\nSee 'starter release --help'\n"}, s.run("release", s.leaseID()))
+	require.Equal(t, output{code: 2, stderr: "starter: nothing was released: release asks on a terminal, and " +
+		"there is none. Give --yes to go on without being asked\nSee 'starter release --help'\n"},
+		s.run("release", s.leaseID()))
 	require.Equal(t, output{stdout: "Released atlas-lease-PROJECT-orders. Its cluster is deleted: 'starter watch' " +
 		"follows that to its end.\n"}, s.run("release", s.leaseID(), "--yes"))
 	out = s.run("result", s.leaseID())
