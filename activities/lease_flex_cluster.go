@@ -112,8 +112,8 @@ func lookAgain(cluster, state string, err error, delay time.Duration) error {
 		temporal.ApplicationErrorOptions{NextRetryDelay: delay})
 }
 
-// FindLeftover finds what a provision of a lease left behind that did not end with its cluster: a cluster that the lease
-// can have made. The answer has no id where there is none. Whatever Atlas answers else, it goes on.
+// FindLeftover finds what a provision of a lease left behind that did not end with its cluster: a cluster that the
+// lease can have made. The answer has no id where there is none. Whatever Atlas answers else, it goes on.
 func (a *Activities) FindLeftover(ctx context.Context, in LeftoverInput) (contract.Cluster, error) {
 	at := newAttempt(ctx)
 	defer at.close()

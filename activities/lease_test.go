@@ -45,24 +45,25 @@ func TestEvaluateWatch(t *testing.T) {
 	}{
 		{name: "there", noted: seen, id: leasedID, state: "IDLE", failure: contract.NotYet, next: 30 * time.Minute,
 			left: seen},
-		{name: "changed", noted: seen, id: leasedID, state: "UPDATING", failure: contract.NotYet, next: 30 * time.Minute,
-			left: contract.WaitProgress{StateName: "UPDATING", Since: now}},
+		{name: "changed", noted: seen, id: leasedID, state: "UPDATING", failure: contract.NotYet,
+			next: 30 * time.Minute, left: contract.WaitProgress{StateName: "UPDATING", Since: now}},
 		{name: "on its way out", noted: seen, id: leasedID, state: "DELETING", failure: contract.NotYet,
 			next: 10 * time.Second, left: contract.WaitProgress{StateName: "DELETING", Since: now}},
 		{name: "there again", noted: absentFor(time.Hour), id: leasedID, state: "IDLE", failure: contract.NotYet,
 			next: 30 * time.Minute, left: contract.WaitProgress{StateName: "IDLE", Since: now}},
 		{name: "another", noted: seen, id: "another", state: "IDLE",
 			reason: "another cluster has its name, with the id another", left: seen},
-		{name: "not there, for the first time", noted: seen, err: notFound, failure: contract.NotYet, next: 2 * time.Second,
+		{name: "not there, for the first time", noted: seen, err: notFound, failure: contract.NotYet,
+			next: 2 * time.Second,
 			left: contract.WaitProgress{StateName: "IDLE", Since: seen.Since, NotFoundSince: now}},
 		{name: "not there for a moment", noted: absentFor(29 * time.Second), err: notFound, failure: contract.NotYet,
 			next: 2 * time.Second, left: absentFor(29 * time.Second)},
 		{name: "not there for long", noted: absentFor(30 * time.Second), err: notFound,
 			reason: "Atlas has known no such cluster for 30s (last state IDLE)", left: absentFor(30 * time.Second)},
-		{name: "a final answer is not final", noted: seen, err: forbidden, failure: forbidden.ErrorCode, next: time.Second,
-			left: contract.WaitProgress{StateName: "IDLE", Since: seen.Since, Errors: 1}},
-		{name: "the last of many", noted: contract.WaitProgress{Errors: 99}, err: forbidden, failure: forbidden.ErrorCode,
-			next: 1024 * time.Second, left: contract.WaitProgress{Errors: 100}},
+		{name: "a final answer is not final", noted: seen, err: forbidden, failure: forbidden.ErrorCode,
+			next: time.Second, left: contract.WaitProgress{StateName: "IDLE", Since: seen.Since, Errors: 1}},
+		{name: "the last of many", noted: contract.WaitProgress{Errors: 99}, err: forbidden,
+			failure: forbidden.ErrorCode, next: 1024 * time.Second, left: contract.WaitProgress{Errors: 100}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,11 +110,17 @@ func TestDecideLeftover(t *testing.T) {
 		failure string
 	}{
 		{name: "ours", request: leaseInput(), cluster: cluster("CREATING", ourID, "orders"), young: true, found: true},
-		{name: "ours, changed meanwhile", request: leaseInput(), cluster: cluster("IDLE", ourID, "x"), young: true, found: true},
+		{
+			name: "ours, changed meanwhile", request: leaseInput(), cluster: cluster("IDLE", ourID, "x"), young: true,
+			found: true,
+		},
 		{name: "ours, and older", request: leaseInput(), cluster: cluster("IDLE", ourID, "orders")},
 		{name: "another's", request: leaseInput(), cluster: cluster("IDLE", "another", "orders"), young: true},
 		{name: "untagged", request: leaseInput(), cluster: cluster("IDLE", "", "orders"), young: true},
-		{name: "without the tag", request: withoutTag, cluster: cluster("IDLE", "", "orders"), young: true, found: true},
+		{
+			name: "without the tag", request: withoutTag, cluster: cluster("IDLE", "", "orders"), young: true,
+			found: true,
+		},
 		{name: "without the tag, not as asked", request: withoutTag, cluster: cluster("IDLE", "", "x"), young: true},
 		{name: "without the tag, and older", request: withoutTag, cluster: cluster("IDLE", "", "orders")},
 		{

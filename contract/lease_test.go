@@ -62,8 +62,8 @@ func TestLeaseDelete(t *testing.T) {
 func TestLeaseWorkflowID(t *testing.T) {
 	t.Parallel()
 	require.EqualError(t, contract.Validate(lease(), contract.ClusterWorkflowID(group, "orders")), invalid(
-		`workflowId must not be "atlas-cluster-`+group+`-orders", under which the lease has its cluster made and deleted: `+
-			`use "atlas-lease-`+group+`-orders"`))
+		`workflowId must not be "atlas-cluster-`+group+`-orders", under which the lease has its cluster made and `+
+			`deleted: use "atlas-lease-`+group+`-orders"`))
 	require.NoError(t, contract.Validate(lease(), "nightly-2026-11-25T11:00:00Z"))
 	require.NoError(t, contract.Validate(lease(), text(1000)))
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/contract"
 )
 
-// Lease leases a cluster or joins the lease that runs with the same request, as [Client.Start] does, and waits until the
-// cluster is IDLE, as [Client.Ready] does. The cluster is deleted when the lease ends. When ctx ends first, the lease
-// goes on, and calling again joins it.
+// Lease leases a cluster or joins the lease that runs with the same request, as [Client.Start] does, and waits until
+// the cluster is IDLE, as [Client.Ready] does. The cluster is deleted when the lease ends. When ctx ends first, the
+// lease goes on, and calling again joins it.
 func (c *Client) Lease(ctx context.Context, request contract.LeaseFlexClusterInput) (Run, contract.Cluster, error) {
 	run, err := c.Start(ctx, request)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
@@ -180,12 +181,29 @@ func (c *Client) Follow(ctx context.Context, run Run, onReset func(Run)) (End, e
 		// Temporal resets a run by terminating it and starting another.
 		answer, describeErr := c.temporal.DescribeWorkflowExecution(ctx, run.WorkflowID, waited.GetRunID())
 		next := answer.GetWorkflowExtendedInfo().GetResetRunId()
+		if next == "" {
+			next = c.successor(ctx, answer.GetWorkflowExecutionInfo())
+		}
 		if describeErr != nil || next == "" || next == waited.GetRunID() {
 			return end, err
 		}
 		run.RunID = next
 		onReset(run)
 	}
+}
+
+// successor is the run that goes on for a lease whose run has continued as new, when a later run of it was reset; ""
+// where none does.
+func (c *Client) successor(ctx context.Context, run *workflowpb.WorkflowExecutionInfo) string {
+	if run.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		return ""
+	}
+	answer, err := c.temporal.DescribeWorkflowExecution(ctx, run.GetExecution().GetWorkflowId(), "")
+	newest := answer.GetWorkflowExecutionInfo()
+	if err != nil || newest.GetFirstRunId() != run.GetFirstRunId() || states[newest.GetStatus()] == Terminated {
+		return ""
+	}
+	return newest.GetExecution().GetRunId()
 }
 
 // shorten keeps what the Web UI shows of a request to a line: a region can have any length, since Atlas decides which

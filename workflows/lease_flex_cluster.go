@@ -44,7 +44,8 @@ type leaseState struct {
 	LeasedAt time.Time `json:"leasedAt,omitzero"`
 	// Deadline is when the lease ends; zero before the cluster was IDLE.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Cluster is the cluster that is leased, or what a provision left behind that failed. It has no id before it is known.
+	// Cluster is the cluster that is leased, or what a provision left behind that failed. It has no id before it is
+	// known.
 	Cluster contract.Cluster `json:"cluster"`
 	// End is how the lease ended; nil before. What is left to do is to delete the cluster.
 	End *leaseEnd `json:"end,omitempty"`
@@ -73,8 +74,8 @@ func (f leaseFailure) err() error {
 	})
 }
 
-// LeaseFlexCluster creates a Flex cluster by a child workflow, keeps it until the lease ends, and deletes it by another.
-// Whatever ends it early, the cluster is deleted: a cancellation, a release, a provision that failed.
+// LeaseFlexCluster creates a Flex cluster by a child workflow, keeps it until the lease ends, and deletes it by
+// another. Whatever ends it early, the cluster is deleted: a cancellation, a release, a provision that failed.
 //
 // The input is a [contract.LeaseFlexClusterInput], taken raw so that one that does not even decode fails as
 // INVALID_INPUT. carried is what the run before handed on that continued as new. The failure types are those of package
@@ -220,8 +221,8 @@ func (l *lease) executeChild(
 	return child.Get(disconnected, out)
 }
 
-// awaitOther waits for the end of a run under the workflow id of the cluster that the lease did not start. It fails with
-// REQUEST_CONFLICT where that has another request than the one given, and as cancelled once it is to stop.
+// awaitOther waits for the end of a run under the workflow id of the cluster that the lease did not start. It fails
+// with REQUEST_CONFLICT where that has another request than the one given, and as cancelled once it is to stop.
 func (l *lease) awaitOther(request *contract.ProvisionFlexClusterInput, isToStop func() bool) error {
 	workflow.SetCurrentDetails(l.run.ctx, "Waiting for the end of the run under the workflow id "+
 		l.clusterWorkflowID()+", which this lease did not start.")

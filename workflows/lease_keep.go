@@ -30,7 +30,8 @@ func (l *lease) keep() (goesOn bool) {
 			l.state.End = &leaseEnd{}
 			break
 		}
-		// An extension does not stop the timer: when it fires, what is left is counted anew. That saves two events each.
+		// An extension does not stop the timer: when it fires, what is left is counted anew. That saves two events
+		// each.
 		_, err := workflow.AwaitWithTimeout(r.ctx, left, func() bool {
 			return l.released || watch.IsReady() || l.isLong()
 		})
@@ -58,8 +59,9 @@ func (l *lease) endOfWatch(watch workflow.Future) *leaseEnd {
 	}
 	return &leaseEnd{Failure: &leaseFailure{
 		Type: contract.ClusterGone,
-		Message: "cluster " + quote(l.run.cluster.Name) + " with the id " + l.state.Cluster.ID + ", which was leased until " +
-			l.deadlineText() + ", is gone: " + reason + ". The lease has ended: start it again for another cluster",
+		Message: "cluster " + quote(l.run.cluster.Name) + " with the id " + l.state.Cluster.ID +
+			", which was leased until " + l.deadlineText() + ", is gone: " + reason +
+			". The lease has ended: start it again for another cluster",
 	}}
 }
 
@@ -238,9 +240,10 @@ func (l *lease) deleteByChild() (gone contract.Cluster, err error) {
 // failedDeleteText says why a delete failed, and when the next one begins.
 func (l *lease) failedDeleteText(err error, delay time.Duration) string {
 	f, r := l.failureOf(err), l.run
-	return "Cluster " + quote(r.cluster.Name) + " with the id " + l.state.Cluster.ID + " is still to be deleted. Delete " +
-		"number " + strconv.Itoa(l.state.FailedDeletes) + " failed with " + f.Type + ": " + f.Message + ". The next one begins at " +
-		workflow.Now(r.ctx).Add(delay).UTC().Format("15:04:05 UTC on 2006-01-02") + ", and they go on until one succeeds."
+	next := workflow.Now(r.ctx).Add(delay).UTC().Format("15:04:05 UTC on 2006-01-02")
+	return "Cluster " + quote(r.cluster.Name) + " with the id " + l.state.Cluster.ID + " is still to be deleted. " +
+		"Delete number " + strconv.Itoa(l.state.FailedDeletes) + " failed with " + f.Type + ": " + f.Message +
+		". The next one begins at " + next + ", and they go on until one succeeds."
 }
 
 // end is the end of a lease that has nothing left to do.

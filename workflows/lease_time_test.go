@@ -26,8 +26,8 @@ func leaseRequest(seconds int) contract.LeaseFlexClusterInput {
 	}
 }
 
-// leaseEnvironment is one in which the cluster is IDLE at once, the watch finds it there, and each delete takes a minute
-// and ends as deleted says.
+// leaseEnvironment is one in which the cluster is IDLE at once, the watch finds it there, and each delete takes a
+// minute and ends as deleted says.
 func leaseEnvironment(t *testing.T, deleted func(n int) error) *testsuite.TestWorkflowEnvironment {
 	env := environment(t)
 	env.OnWorkflow(contract.ProvisionFlexCluster, mock.Anything, mock.Anything).Return(
@@ -41,7 +41,8 @@ func leaseEnvironment(t *testing.T, deleted func(n int) error) *testsuite.TestWo
 			if err := workflow.Sleep(ctx, time.Minute); err != nil {
 				return nil, err
 			}
-			return &contract.Cluster{ID: leasedID, StateName: contract.StateDeleted, Outcome: contract.Deleted}, deleted(deletes)
+			gone := contract.Cluster{ID: leasedID, StateName: contract.StateDeleted, Outcome: contract.Deleted}
+			return &gone, deleted(deletes)
 		}).Maybe()
 	env.OnActivity(contract.WatchLeaseActivity, mock.Anything, mock.Anything).Return("", still()).Maybe()
 	return env
@@ -195,7 +196,7 @@ func TestLeaseCanceledWhileDeletesFail(t *testing.T) {
 		if n > 5 {
 			return nil
 		}
-		return temporal.NewNonRetryableApplicationError("it is not known to be this workflow's", "CLUSTER_CONFLICT", nil)
+		return temporal.NewNonRetryableApplicationError("it is not this workflow's", "CLUSTER_CONFLICT", nil)
 	})
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
 	looked := false
@@ -205,9 +206,9 @@ func TestLeaseCanceledWhileDeletesFail(t *testing.T) {
 		require.NoError(t, err)
 		var metadata sdkpb.WorkflowMetadata
 		require.NoError(t, value.Get(&metadata))
-		require.Regexp(t, `^Cluster "orders" with the id `+leasedID+` is still to be deleted\. Delete number 1 failed with `+
-			`CLUSTER_CONFLICT: it is not known to be this workflow's\. The next one begins at .*, and they go on until one `+
-			`succeeds\.$`, metadata.GetCurrentDetails())
+		require.Regexp(t, `^Cluster "orders" with the id `+leasedID+` is still to be deleted\. Delete number 1 `+
+			`failed with CLUSTER_CONFLICT: it is not this workflow's\. The next one begins at .*, and they go on `+
+			`until one succeeds\.$`, metadata.GetCurrentDetails())
 		value, err = env.QueryWorkflow(contract.StatusQuery)
 		require.NoError(t, err)
 		var status contract.Status

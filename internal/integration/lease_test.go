@@ -89,7 +89,8 @@ func TestLeaseCanceled(t *testing.T) {
 			s.AwaitRequests(1, "GET", "/"+in.Name)
 		}},
 		{"when it is leased", "lease-canceled-while-leased", quickDelete, awaitLeased},
-		{"during the deletion", "lease-canceled-while-deleting", atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
+		{"during the deletion", "lease-canceled-while-deleting",
+			atlassim.Config{DeleteFor: atlassim.Duration(2 * time.Second)},
 			func(s *testenv.Stack, in contract.LeaseFlexClusterInput, run provisioner.Run) {
 				awaitLeased(s, in, run)
 				require.NoError(s.TB(), s.Client.Cancel(s.Context(), run.WorkflowID, ""))
@@ -144,7 +145,8 @@ func TestLeaseReleasedDuringProvision(t *testing.T) {
 	requireNothingLeft(s, 1)
 }
 
-// A provision that fails ends the lease, which fails as it did. Whatever can have been made is deleted, and nothing else.
+// A provision that fails ends the lease, which fails as it did. Whatever can have been made is deleted, and nothing
+// else.
 func TestLeaseWhoseProvisionFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -159,7 +161,8 @@ func TestLeaseWhoseProvisionFails(t *testing.T) {
 		left, created int
 	}{
 		{
-			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1, history: "lease-timeout",
+			name: "half made when the time is up", sim: slowCreate, fails: "TIMEOUT", created: 1,
+			history: "lease-timeout",
 			change:  func(in *contract.LeaseFlexClusterInput) { in.TimeoutSeconds = new(4) },
 			message: " is deleted",
 		},
@@ -340,7 +343,8 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 			_, err = endOfLease(s, run)
 			failure := testenv.Failure(t, err)
 			require.Equal(t, contract.ClusterGone, failure.Type)
-			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+", which was leased until ")
+			require.Contains(t, failure.Message, `cluster "`+in.Name+`" with the id `+cluster.ID+
+				", which was leased until ")
 			require.Contains(t, failure.Message, test.message)
 			require.Equal(t, test.successor, len(s.Sim.Clusters()) == 1)
 			if !test.successor {
@@ -352,18 +356,22 @@ func TestLeaseWhoseClusterGoes(t *testing.T) {
 	}
 }
 
-// The termination of a lease deletes nothing: what it had asked for takes its course. A lease that is started anew takes
-// the cluster up.
+// The termination of a lease deletes nothing: what it had asked for takes its course. A lease that is started anew
+// takes the cluster up.
 func TestTerminatedLease(t *testing.T) {
 	t.Parallel()
 	s := setup(t, neverIdle())
 	in := lease(t)
 	run := start(s, in)
 	s.AwaitRequests(1, "GET", "/"+in.Name)
+	before, err := s.Client.Status(s.Context(), contract.ClusterWorkflowID(project, in.Name), "")
+	require.NoError(t, err)
 	require.NoError(t, s.Temporal.TerminateWorkflow(s.Context(), run.WorkflowID, run.RunID, "test"))
 	run = start(s, in)
-	testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for what goes on")
-	provision, err := s.Client.Status(s.Context(), contract.ClusterWorkflowID(project, in.Name), "")
+	testenv.Eventually(t, func() bool {
+		return len(scheduledActivities(s, run)) == 1 || len(describe(s, run).GetPendingChildren()) == 1
+	}, "it waits for what goes on")
+	provision, err := s.Client.Status(s.Context(), before.WorkflowID, before.RunID)
 	require.NoError(t, err)
 	require.Equal(t, provisioner.Running, provision.State)
 	makeIdle(s)
@@ -464,7 +472,9 @@ func TestResetLease(t *testing.T) {
 		s.AwaitRequests(1, "GET", "/"+testenv.ClusterName(t))
 		points := finishedTasks(s, run)
 		run = reset(s, run, points[len(points)-1])
-		testenv.Eventually(t, func() bool { return len(scheduledActivities(s, run)) == 1 }, "it waits for the first child")
+		testenv.Eventually(t, func() bool {
+			return len(scheduledActivities(s, run)) == 1
+		}, "it waits for the first child")
 		require.NoError(t, s.Client.Cancel(s.Context(), run.WorkflowID, run.RunID))
 		makeIdle(s)
 		_, err := endOfLease(s, run)
@@ -545,4 +555,49 @@ func TestKillWorkerOfLease(t *testing.T) {
 			requireNothingLeft(s, 1)
 		})
 	}
+}
+
+// With a codec, Temporal stores the end of a lease encrypted too. A caller with the key reads it, and the lease
+// continues as new as without a codec.
+func TestEncryptedLease(t *testing.T) {
+	t.Parallel()
+	payloads := codecWithKeys(t, "first")
+	s := setup(t, quickDelete, withCodec(payloads))
+	c := clientWithCodec(s, payloads)
+	run, cluster, err := c.Lease(s.Context(), lease(t))
+	require.NoError(t, err)
+	status, err := c.Status(s.Context(), run.WorkflowID, "")
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(time.Hour), status.Deadline, testenv.Patience)
+	blind, err := s.Client.Status(s.Context(), run.WorkflowID, "")
+	require.NoError(t, err)
+	require.Zero(t, blind.Deadline)
+	for next := run.RunID; next == run.RunID; {
+		_, err := c.Extend(s.Context(), run.WorkflowID, "", time.Minute)
+		require.NoError(t, err)
+		status, err = c.Status(s.Context(), run.WorkflowID, "")
+		require.NoError(t, err)
+		next = status.RunID
+	}
+	again, err := c.Start(s.Context(), lease(t))
+	require.NoError(t, err)
+	require.True(t, again.Joined)
+	// Whoever follows the first run gets the end also where a later one is reset.
+	type ended struct {
+		end provisioner.End
+		err error
+	}
+	ends := make(chan ended, 1)
+	go func() {
+		end, err := c.Follow(s.Context(), run, func(provisioner.Run) {})
+		ends <- ended{end, err}
+	}()
+	last := provisioner.Run{WorkflowID: run.WorkflowID, RunID: again.RunID}
+	testenv.Eventually(t, func() bool { return len(finishedTasks(s, last)) > 0 })
+	last = reset(s, last, finishedTasks(s, last)[0])
+	require.NoError(t, c.Release(s.Context(), run.WorkflowID, last.RunID))
+	got := <-ends
+	require.NoError(t, got.err)
+	require.Equal(t, cluster.ID, got.end.Lease.Cluster.ID)
+	requireNothingLeft(s, 1)
 }

@@ -146,8 +146,8 @@ func TestCancel(t *testing.T) {
 		asked, ended string
 	}{
 		{nil, "Asked workflow atlas-cluster-PROJECT-orders to end. The cluster is left as it is.\n", ""},
-		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; the cluster is left as it "+
-			"is")},
+		{[]string{"-o", "json"}, runningJSON, ended("CANCELED", "the run was cancelled; what Atlas has begun "+
+			"goes on")},
 	} {
 		name := "text"
 		if test.flags != nil {

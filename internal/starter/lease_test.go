@@ -40,8 +40,8 @@ func TestLease(t *testing.T) {
 	require.Regexp(t, `^Workflow atlas-lease-PROJECT-orders has time until `, out.stdout)
 	out = s.run("extend", s.leaseID(), "--by", "720h")
 	require.Equal(t, 2, out.code)
-	require.Regexp(t, `^starter: invalid input: seconds must be from 1 to \d+, got 2592000: the lease ends in .*, and may `+
-		`end in 720h0m0s at the latest\. The limit was not moved\n$`, out.stderr)
+	require.Regexp(t, `^starter: invalid input: seconds must be from 1 to \d+, got 2592000: the lease ends in .*, `+
+		`and may end in 720h0m0s at the latest\. The limit was not moved\n$`, out.stderr)
 
 	out = s.run(s.flags("lease-flex", "--for", "7h")...)
 	require.Equal(t, 2, out.code)
@@ -50,10 +50,11 @@ func TestLease(t *testing.T) {
 	require.Equal(t, 0, out.code)
 	require.Contains(t, out.stdout, `"status": "RUNNING",`+"\n"+`  "result": {`+"\n"+`    "id": "ID",`)
 
-	require.Equal(t, output{code: 2, stderr: "starter: nothing was released: release asks on a terminal, and there is " +
-		"none. Give --yes to go on without being asked\nSee 'starter release --help'\n"}, s.run("release", s.leaseID()))
-	require.Equal(t, output{stdout: "Released atlas-lease-PROJECT-orders. Its cluster is deleted: 'starter watch' follows " +
-		"that to its end.\n"}, s.run("release", s.leaseID(), "--yes"))
+	require.Equal(t, output{code: 2, stderr: "starter: nothing was released: release asks on a terminal, and " +
+		"there is none. Give --yes to go on without being asked\nSee 'starter release --help'\n"},
+		s.run("release", s.leaseID()))
+	require.Equal(t, output{stdout: "Released atlas-lease-PROJECT-orders. Its cluster is deleted: 'starter watch' " +
+		"follows that to its end.\n"}, s.run("release", s.leaseID(), "--yes"))
 	out = s.run("result", s.leaseID())
 	require.Equal(t, 0, out.code)
 	require.Regexp(t, `^Cluster    orders \(FLEX, MongoDB VERSION\) is gone: RELEASED\nWhere      AWS US_EAST_1\n`+
@@ -70,8 +71,8 @@ func TestLease(t *testing.T) {
 	require.Equal(t, contract.Released, answer.Result.Outcome)
 	require.Equal(t, "DELETED", answer.Result.Cluster.StateName)
 
-	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-lease-PROJECT-orders has ended already: COMPLETED. " +
-		"'starter status' tells how\n"}, s.run("release", s.leaseID(), "--yes"))
+	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-lease-PROJECT-orders has ended already: " +
+		"COMPLETED. 'starter status' tells how\n"}, s.run("release", s.leaseID(), "--yes"))
 }
 
 // A file of leases: with --wait each is waited for until its cluster is IDLE. A cancellation deletes the cluster.
@@ -116,11 +117,11 @@ func TestLeaseUsage(t *testing.T) {
 	require.Equal(t, 0, s.run(s.flags("provision-flex")...).code)
 	require.Equal(t, output{code: 2, stderr: "starter: workflow atlas-cluster-PROJECT-orders is no lease, but " +
 		"ProvisionFlexCluster. 'starter delete' deletes a cluster\n"}, s.run("release", s.clusterID(), "--yes"))
-	require.Equal(t, output{code: 2, stderr: "starter: nothing was started:\n  --for must be from 60 to 2592000, got 30\n"},
-		s.run(s.flags("lease-flex", "--for", "30s")...))
+	const tooShort = "starter: nothing was started:\n  --for must be from 60 to 2592000, got 30\n"
+	require.Equal(t, output{code: 2, stderr: tooShort}, s.run(s.flags("lease-flex", "--for", "30s")...))
 	out := s.run(s.flags("lease-flex", "--for", "90m", "--dry-run")...)
 	require.Equal(t, 0, out.code)
-	require.Contains(t, out.stdout, "Would      lease Flex cluster orders of project PROJECT in AWS US_EAST_1 for 1h30m0s, "+
-		"and delete it then\nWorkflow   atlas-lease-PROJECT-orders\nType       LeaseFlexCluster\n")
+	require.Contains(t, out.stdout, "Would      lease Flex cluster orders of project PROJECT in AWS US_EAST_1 for "+
+		"1h30m0s, and delete it then\nWorkflow   atlas-lease-PROJECT-orders\nType       LeaseFlexCluster\n")
 	require.Contains(t, out.stdout, `"leaseSeconds": 5400`)
 }

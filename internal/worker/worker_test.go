@@ -81,14 +81,14 @@ func TestCannotStart(t *testing.T) {
 	t.Cleanup(func() { taken.Close() })
 	for _, test := range []struct {
 		name, env, want string
-		warnings        int // lines before it
+		linesBefore     int // lines before it
 	}{
 		{"no Temporal", "TEMPORAL_ADDRESS=127.0.0.1:1",
 			`no answer from Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): failed reaching server: connection error: ` +
 				`desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`, 0},
 		{"no namespace", "TEMPORAL_NAMESPACE=nowhere",
 			`the worker cannot start in namespace "nowhere" (TEMPORAL_NAMESPACE): failed reaching server: ` +
-				`Namespace nowhere is not found.`, 1},
+				`Namespace nowhere is not found.`, 2},
 		{"address in use", "WORKER_HTTP_ADDRESS=" + taken.Addr().String(),
 			"WORKER_HTTP_ADDRESS cannot be served at: listen tcp " + taken.Addr().String() + ": bind: address " +
 				"already in use", 0},
@@ -99,9 +99,9 @@ func TestCannotStart(t *testing.T) {
 			var l logs
 			require.Equal(t, 1, Run(s.ctx(), nil, s.env, &l, &l))
 			lines := l.lines(t)
-			require.Len(t, lines, test.warnings+1)
+			require.Len(t, lines, test.linesBefore+1)
 			require.Equal(t, map[string]any{"level": "error", "msg": "The worker ended", "error": test.want},
-				lines[test.warnings])
+				lines[test.linesBefore])
 		})
 	}
 }
