@@ -569,7 +569,8 @@ func TestEveryHistoryIsReset(t *testing.T) {
 	t.Parallel()
 	covered := []string{
 		"provision-canceled-while-asking", "provision-without-search-attributes",
-		"check-worker",                                                        // changes nothing, and is asked anew by whoever wants to know
+		// It changes nothing, and is asked anew by whoever wants to know.
+		"check-worker",
 		"provision-extended",                                                  // by TestResetAfterExtension
 		"to-flex-canceled-while-asking", "to-dedicated-canceled-while-asking", // by TestUpgradesCanceled
 		// By TestResetLease, which goes on from the points of leases that run and of those that have ended.
