@@ -130,7 +130,7 @@ func (o observation) isTenant() bool {
 }
 
 // errBetweenKinds is for a moment of an upgrade in which Atlas shows the cluster as neither kind, though there is one.
-var errBetweenKinds = errors.New("Atlas shows it as neither kind at the moment, as it can during an upgrade")
+var errBetweenKinds = errors.New("neither kind of cluster is shown at the moment, as it can be during an upgrade")
 
 // isOfAnotherKind reports whether an answer says that there is a cluster of the name, of another kind than was asked
 // about.
