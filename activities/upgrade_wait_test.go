@@ -72,7 +72,7 @@ func TestBetweenKinds(t *testing.T) {
 				})
 			}
 			requireFailure(t, err, contract.NotYet,
-				`cluster "orders": Atlas shows it as neither kind at the moment, as it can during an upgrade`)
+				`cluster "orders": neither kind of cluster is shown at the moment, as it can be during an upgrade`)
 		})
 	}
 }
