@@ -63,8 +63,12 @@ func (j *job) isUnderWay() bool { return j.step != nil && len(j.step.runs) > 0 &
 
 // args are the starter's for the step that is under way.
 func (j *job) args() []string {
-	return append([]string{j.step.command(), "--project-id", j.groupID, "--name", j.name, "-o", "json"},
+	args := append([]string{j.step.command(), "--project-id", j.groupID, "--name", j.name, "-o", "json"},
 		j.step.args...)
+	if j.step.ofEarlier {
+		args = append(args, "--id", j.steps[0].cluster.ID)
+	}
+	return args
 }
 
 func newJob(kind jobKind, groupID, name string, steps ...*step) *job {

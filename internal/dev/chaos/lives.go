@@ -18,6 +18,9 @@ type step struct {
 	effect  atlassim.Effect
 	// isRefused says that the cluster is somebody else's.
 	isRefused bool
+	// ofEarlier says that the delete is for a cluster that is gone, by its id, so that the one that has its name now is
+	// left alone.
+	ofEarlier bool
 
 	runs []jobRun // in the order in which they were made; the newest counts
 	// startedAgain counts the runs that an operator terminated or cancelled, or that Atlas refused while it was asked.
@@ -91,6 +94,13 @@ func remove(args ...string) *step {
 	}
 }
 
+// removeEarlier deletes a cluster that has a successor of its name.
+func removeEarlier() *step {
+	s := remove()
+	s.outcome, s.effect, s.ofEarlier = contract.Unchanged, atlassim.NoEffect, true
+	return s
+}
+
 // refused is a request for somebody else's cluster.
 func refused(s *step) *step {
 	s.outcome, s.effect, s.isRefused = "", atlassim.NoEffect, true
@@ -108,7 +118,8 @@ type life struct {
 var lives = []life{
 	{begins: newLife, steps: func() []*step {
 		return []*step{
-			provision(), update("--tag", "team=changed"), upgradeToDedicated(), remove(), provision("--tag", "again=1"),
+			provision(), update("--tag", "team=changed"), upgradeToDedicated(), remove(),
+			provision("--tag", "again=1"), removeEarlier(),
 		}
 	}},
 	{begins: sharedLife, steps: func() []*step {

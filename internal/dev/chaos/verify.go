@@ -95,6 +95,12 @@ func (r *report) verifyJob(j *job, before, after atlassim.Cluster) int {
 			r.verifyRefused(j, s)
 			continue
 		}
+		if s.ofEarlier {
+			if s.err != nil || s.cluster.Outcome != s.outcome {
+				r.lose("%s: the delete of a cluster that is gone ended with %s, %v", j.key(), s.cluster.Outcome, s.err)
+			}
+			continue
+		}
 		touched = true
 		r.verifyDone(j, s, id)
 		isThere = s.effect != atlassim.Deleted
