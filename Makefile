@@ -149,7 +149,7 @@ pictures: bin/temporal browser ## Look at the Web UI in a browser, and write its
 
 SEED = 1
 
-chaos: build bin/chaos ## Run 270 requests while Atlas fails and everything is killed; SEED=1
+chaos: build bin/chaos ## Run 400 requests while Atlas fails and everything is killed; SEED=1
 	@exec bin/chaos -seed $(SEED)
 
 chaos-postgres: build bin/chaos bin/temporal-server ## The same on a Temporal server on PostgreSQL
