@@ -136,7 +136,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ args, want string }{
 		{"-only fleet", "benchmark: there is no scenario \"fleet\": " +
-			"choose of throughput, fleet-20, requests, delay, upgrade, history, waits\n"},
+			"choose of throughput, fleet-20, requests, changes, delay, upgrade, history, waits\n"},
 		{"fleet-20", "benchmark: everything is a flag, and -scale is more than 0\n"},
 		{"-scale 0", "benchmark: everything is a flag, and -scale is more than 0\n"},
 	} {
