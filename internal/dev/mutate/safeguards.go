@@ -180,7 +180,7 @@ var safeguards = []safeguard{
 		name: "upgrade-untagged",
 		what: "ownership check of an upgrade: a cluster of the target kind without the tag is not taken over",
 		edit: value("$ && false"),
-		pkg:  "activities", test: "TestUpgradeInterleavings",
+		pkg:  "activities", test: "TestUpgradedAlready",
 	},
 	{
 		name: "upgrade-successor",
