@@ -63,6 +63,8 @@ func TestKillWorker(t *testing.T) {
 	at("update/look before", "GET", "/flexClusters/NAME", 1)
 	at("update/change", "PATCH", "/flexClusters/NAME", 1)
 	at("update/look after", "GET", "/flexClusters/NAME", 2)
+	at("provision that updates/change", "PATCH", "/flexClusters/NAME", 1)
+	at("provision that adopts/change", "PATCH", "/flexClusters/NAME", 1)
 	at("delete/look before", "GET", "/flexClusters/NAME", 1)
 	at("delete/second look before", "GET", "/flexClusters/NAME", 2)
 	at("delete/delete", "DELETE", "/flexClusters/NAME", 1)
@@ -162,6 +164,10 @@ func killedRunOf(t *testing.T, moment string) killedRun {
 	switch operation {
 	case "update":
 		return killedRun{makeOurs, update(t), contract.Updated, atlassim.Updated, ""}
+	case "provision that updates":
+		return killedRun{makeProtectedBefore, flexUpdated(t), contract.Updated, atlassim.Updated, ""}
+	case "provision that adopts":
+		return killedRun{makeUntaggedBefore, flexAdopted(t), contract.Updated, atlassim.Updated, ""}
 	case "delete":
 		return killedRun{makeOurs, deletion(t), contract.Deleted, atlassim.Deleted, ""}
 	case "upgrade":
