@@ -17,6 +17,7 @@ import (
 	"github.com/atlas-provisioner/atlas-provisioner/internal/atlassim"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/dev/process"
 	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv"
+	"github.com/atlas-provisioner/atlas-provisioner/internal/testenv/testworker"
 )
 
 // killMoment is when the worker is killed: at a stage of the nth request with a method and a path.
@@ -69,6 +70,7 @@ func TestKillWorker(t *testing.T) {
 	at("delete/second look before", "GET", "/flexClusters/NAME", 2)
 	at("delete/delete", "DELETE", "/flexClusters/NAME", 1)
 	at("delete/look after", "GET", "/flexClusters/NAME", 3)
+	at("delete of a dedicated cluster/delete", "DELETE", "/clusters/NAME", 1)
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +83,8 @@ func testKillAt(t *testing.T, bin string, m killMoment) {
 	run := killedRunOf(t, m.name)
 	s, startWorker, killed := stackToKill(t, bin, m, atlassim.Config{
 		CreateFor: atlassim.Duration(2 * time.Second), UpdateFor: atlassim.Duration(2 * time.Second),
-		DeleteFor: atlassim.Duration(15 * time.Second), UpgradeFor: atlassim.Duration(3 * time.Second),
+		DeleteFor: atlassim.Duration(15 * time.Second), DeleteDedicatedFor: atlassim.Duration(5 * time.Second),
+		UpgradeFor:   atlassim.Duration(3 * time.Second),
 		StaleIdleFor: atlassim.Duration(time.Second),
 	})
 	run.prepare(t, s)
@@ -168,6 +171,8 @@ func killedRunOf(t *testing.T, moment string) killedRun {
 		return killedRun{makeProtectedBefore, flexUpdated(t), contract.Updated, atlassim.Updated, ""}
 	case "provision that adopts":
 		return killedRun{makeUntaggedBefore, flexAdopted(t), contract.Updated, atlassim.Updated, ""}
+	case "delete of a dedicated cluster":
+		return killedRun{makeDedicated, deletion(t), contract.Deleted, atlassim.Deleted, ""}
 	case "delete":
 		return killedRun{makeOurs, deletion(t), contract.Deleted, atlassim.Deleted, ""}
 	case "upgrade":
@@ -175,6 +180,19 @@ func killedRunOf(t *testing.T, moment string) killedRun {
 	}
 	nothing := func(*testing.T, *testenv.Stack) {}
 	return killedRun{nothing, flex(t), contract.Created, atlassim.Created, ""}
+}
+
+// makeDedicated makes a dedicated cluster that the test's own workflow has upgraded, by a worker that has ended then.
+func makeDedicated(t *testing.T, s *testenv.Stack) {
+	makeOurs(t, s)
+	w := testworker.Start(s)
+	defer w.Stop()
+	place := flex(t).ProviderSettings
+	place.InstanceSizeName = "M10"
+	_, err := execute(s, contract.UpgradeToDedicatedInput{
+		GroupID: project, Name: testenv.ClusterName(t), ProviderSettings: place,
+	})
+	require.NoError(t, err)
 }
 
 // seedShared makes the cluster that the test upgrades to serverless.
