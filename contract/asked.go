@@ -30,11 +30,6 @@ func (a Asked) Completed(c Cluster) Asked {
 	return a
 }
 
-// flexAsked is what a Flex cluster is asked to have in every field.
-func flexAsked(p ProviderSettings, tags []Tag, protected bool, owner string) Asked {
-	return Asked{Place: p, Tags: append([]Tag{}, tags...), TerminationProtectionEnabled: &protected, Owner: owner}
-}
-
 // Differences are the fields in which a cluster is not as asked. White space around tags, which Atlas may trim, makes
 // no difference.
 func (a Asked) Differences(c Cluster) []Difference {

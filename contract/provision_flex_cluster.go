@@ -73,7 +73,10 @@ func (in ProvisionFlexClusterInput) Asked(owner string) Asked {
 	if !in.HasOwnershipTag() {
 		owner = ""
 	}
-	return flexAsked(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled, owner)
+	return Asked{
+		Place: in.ProviderSettings, Tags: append([]Tag{}, in.Tags...),
+		TerminationProtectionEnabled: &in.TerminationProtectionEnabled, Owner: owner,
+	}
 }
 
 // ClusterFields are the fields that the cluster is asked to have, by name.

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"slices"
 	"strconv"
 	"time"
 )
@@ -42,21 +41,14 @@ func (in UpgradeToFlexInput) Timeout() time.Duration {
 }
 
 // HasOwnershipTag reports whether the cluster is to carry the ownership tag.
-func (in UpgradeToFlexInput) HasOwnershipTag() bool {
-	return in.OwnershipTag == nil || *in.OwnershipTag
-}
+func (in UpgradeToFlexInput) HasOwnershipTag() bool { return in.provision().HasOwnershipTag() }
 
 // Asked is what the cluster is asked to have. owner is the value of its ownership tag, if it is to have one.
-func (in UpgradeToFlexInput) Asked(owner string) Asked {
-	if !in.HasOwnershipTag() {
-		owner = ""
-	}
-	return flexAsked(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled, owner)
-}
+func (in UpgradeToFlexInput) Asked(owner string) Asked { return in.provision().Asked(owner) }
 
 // Fields are the fields that make two requests the same.
 func (in UpgradeToFlexInput) Fields() Fields {
-	f := clusterFields(in.ProviderSettings, in.Tags, in.TerminationProtectionEnabled)
+	f := in.provision().ClusterFields()
 	f["groupId"], f["name"] = in.GroupID, in.Name
 	f["ownershipTag"] = strconv.FormatBool(in.HasOwnershipTag())
 	return f
@@ -66,18 +58,14 @@ func (in UpgradeToFlexInput) Fields() Fields {
 func (in UpgradeToFlexInput) Summary() string { return "Upgrade cluster " + in.Name + " to Flex" }
 
 func (in UpgradeToFlexInput) violations(workflowID string) []Violation {
-	var ownership []Violation
-	freeTags := maxTags
-	if in.HasOwnershipTag() {
-		ownership = checkOwnershipTag(workflowID)
-		freeTags--
+	return in.provision().violations(workflowID)
+}
+
+// provision is the request for a Flex cluster such as the M0 is to become. The same rules hold for it.
+func (in UpgradeToFlexInput) provision() ProvisionFlexClusterInput {
+	return ProvisionFlexClusterInput{
+		GroupID: in.GroupID, Name: in.Name, ProviderSettings: in.ProviderSettings, Tags: in.Tags,
+		TerminationProtectionEnabled: in.TerminationProtectionEnabled, TimeoutSeconds: in.TimeoutSeconds,
+		OwnershipTag: in.OwnershipTag,
 	}
-	return slices.Concat(
-		checkProject(in.GroupID),
-		checkName(in.Name),
-		checkPlaceOf(in.ProviderSettings, ClusterTypeFlex),
-		checkTags(in.Tags, freeTags),
-		checkTimeout(in.TimeoutSeconds),
-		ownership,
-	)
 }

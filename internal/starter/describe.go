@@ -36,6 +36,14 @@ func changesText(tags []contract.Tag, protected *bool) (out []string) {
 	return out
 }
 
+// updateText says that a cluster that is there may be changed.
+func updateText(ifDifferent string) string {
+	if ifDifferent != contract.UpdateIfDifferent {
+		return ""
+	}
+	return "; update its tags and termination protection if it is there and they differ"
+}
+
 // adoptText says that a cluster may be taken over.
 func adoptText(adopt bool) string {
 	if !adopt {

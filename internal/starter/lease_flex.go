@@ -12,7 +12,6 @@ func init() { verbs[contract.LeaseFlexCluster] = leaseFlex }
 
 func leaseFlex() verb {
 	var in contract.LeaseFlexClusterInput
-	var update bool
 	return verb{
 		short: "Create a Flex cluster for a time, and delete it when that is over",
 		notes: `The lease begins when the cluster is IDLE. When it ends, the cluster and its data
@@ -41,25 +40,16 @@ end the lease now, and a provision that fails ends it too: what it made is delet
 			f.terminationProtection(&in.TerminationProtectionEnabled)
 			f.ownershipTag(&in.OwnershipTag, "do not tag the cluster with its workflow id")
 			f.adopt(&in.Adopt, "lease also a cluster that is as asked and carries no ownership tag")
-			f.set().BoolVar(&update, "update", false,
-				"change tags and termination protection of a cluster that is there, rather than fail")
+			f.update(&in.IfDifferent)
 			f.timeout(&in.TimeoutSeconds)
 		},
-		request: func() contract.Request {
-			if update {
-				in.IfDifferent = contract.UpdateIfDifferent
-			}
-			return in
-		},
-		await: awaitReady,
+		request: func() contract.Request { return in },
+		await:   awaitReady,
 		describe: func(r contract.Request) string {
 			in := r.(contract.LeaseFlexClusterInput)
 			text := fmt.Sprintf("lease Flex cluster %s in %s for %s, and delete it then", clusterText(in),
 				in.ProviderSettings.Place(), in.LeaseFor())
-			if in.Provision().UpdatesIfDifferent() {
-				text += "; update its tags and termination protection if it is there and they differ"
-			}
-			return text + adoptText(in.Adopt)
+			return text + updateText(in.IfDifferent) + adoptText(in.Adopt)
 		},
 	}
 }

@@ -6,7 +6,6 @@ func init() { verbs[contract.ProvisionFlexCluster] = provisionFlex }
 
 func provisionFlex() verb {
 	var in contract.ProvisionFlexClusterInput
-	var update bool
 	return verb{
 		short: "Create a Flex cluster and wait until it is IDLE",
 		notes: `The cluster is tagged atlas-provisioner-workflow=<workflow id>, by which a later
@@ -32,23 +31,14 @@ and carries no ownership tag is taken over.`,
 			f.terminationProtection(&in.TerminationProtectionEnabled)
 			f.ownershipTag(&in.OwnershipTag, "do not tag the cluster with the id of the workflow that made it")
 			f.adopt(&in.Adopt, "take over a cluster that is as asked and carries no ownership tag")
-			f.set().BoolVar(&update, "update", false,
-				"change tags and termination protection of a cluster that is there, rather than fail")
+			f.update(&in.IfDifferent)
 			f.timeout(&in.TimeoutSeconds)
 		},
-		request: func() contract.Request {
-			if update {
-				in.IfDifferent = contract.UpdateIfDifferent
-			}
-			return in
-		},
+		request: func() contract.Request { return in },
 		describe: func(r contract.Request) string {
 			in := r.(contract.ProvisionFlexClusterInput)
 			text := "create Flex cluster " + clusterText(in) + " in " + in.ProviderSettings.Place()
-			if in.UpdatesIfDifferent() {
-				text += "; update its tags and termination protection if it is there and they differ"
-			}
-			return text + adoptText(in.Adopt)
+			return text + updateText(in.IfDifferent) + adoptText(in.Adopt)
 		},
 	}
 }

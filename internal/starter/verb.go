@@ -126,6 +126,19 @@ func (f *requestFlags) optionalProtection(into **bool) {
 
 func (f *requestFlags) adopt(into *bool, usage string) { f.set().BoolVar(into, "adopt", false, usage) }
 
+// update sets what becomes of a cluster that is there and not as asked.
+func (f *requestFlags) update(ifDifferent *string) {
+	f.set().BoolFunc("update", "change tags and termination protection of a cluster that is there, rather than fail",
+		func(text string) error {
+			update, err := strconv.ParseBool(text)
+			*ifDifferent = ""
+			if update {
+				*ifDifferent = contract.UpdateIfDifferent
+			}
+			return err
+		})
+}
+
 func (f *requestFlags) terminationProtection(into *bool) {
 	f.set().BoolVar(into, "termination-protection", false,
 		"have Atlas refuse to delete the cluster until this is turned off")
