@@ -20,8 +20,6 @@ type upgradeRequest struct {
 	cluster contract.ClusterRef
 	// target is the kind that the cluster is to become.
 	target kind
-	// becomes names the target in a sentence, such as "serverless".
-	becomes string
 	// decideTarget decides on a cluster of the target kind that there is already.
 	decideTarget func(found upgradeFound, pace Pace) (contract.Cluster, error)
 	// checkSource fails where the cluster is not to be upgraded; nil leaves that to Atlas.

@@ -32,7 +32,7 @@ func (a *Activities) dedicatedUpgrade(request contract.UpgradeToDedicatedInput, 
 		asked: asked, workflowID: workflowID, becomes: "dedicated", adopt: request.Adopt, takeOver: "set adopt",
 	}
 	return upgradeRequest{
-		cluster: request.Cluster(), target: dedicated, becomes: already.becomes,
+		cluster: request.Cluster(), target: dedicated,
 		decideTarget: func(found upgradeFound, pace Pace) (contract.Cluster, error) {
 			if found.target.isTenant() {
 				return contract.Cluster{}, refuseTenant(found.target.result())

@@ -31,7 +31,7 @@ func (a *Activities) flexUpgrade(request contract.UpgradeToFlexInput, workflowID
 		takeOver: "use the workflow " + contract.UpdateFlexCluster + " with adopt",
 	}
 	return upgradeRequest{
-		cluster: request.Cluster(), target: upgradedFlex, becomes: already.becomes, decideTarget: already.decide,
+		cluster: request.Cluster(), target: upgradedFlex, decideTarget: already.decide,
 		checkSource: func(source contract.Cluster) error { return checkFreeCluster(source, workflowID) },
 		send: func(
 			ctx context.Context, source *contract.Cluster,

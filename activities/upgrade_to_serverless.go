@@ -27,7 +27,7 @@ func (a *Activities) UpgradeClusterToServerless(
 
 func (a *Activities) serverlessUpgrade(request contract.UpgradeToServerlessInput) upgradeRequest {
 	return upgradeRequest{
-		cluster: request.Cluster(), target: serverless, becomes: "serverless",
+		cluster: request.Cluster(), target: serverless,
 		decideTarget: func(found upgradeFound, _ Pace) (contract.Cluster, error) {
 			return decideInstance(request, found)
 		},
